@@ -1,0 +1,25 @@
+"""What can go wrong with the store. The texts are fit to be shown: no paths, no stored values."""
+
+
+class StoreUnavailable(Exception):
+    """The store can't be read or written at the moment; answered as 503.
+
+    Unless the text says otherwise nothing was changed, and trying again later is safe.
+    """
+
+
+class StoreDamaged(StoreUnavailable):
+    """The data can't be understood, and is left as it is for a person to mend.
+
+    `place` says where: `line` and `column`, or `table`, `record` and `member`, as far as known.
+    """
+
+    def __init__(self, problem: str, **place: str | int) -> None:
+        where = ", ".join(f"{name} {value}" for name, value in place.items())
+        super().__init__(f"The data is damaged{f' ({where})' if where else ''}: {problem}")
+        self.problem = problem
+        self.place = place
+
+    def again(self) -> "StoreDamaged":
+        """An equal error: one exception object must not be raised by several threads."""
+        return StoreDamaged(self.problem, **self.place)

@@ -1,0 +1,118 @@
+"""A question to a table, as data, and the one function that answers it."""
+
+import json
+import unicodedata
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Record = dict[str, Any]
+Condition = Callable[[Record], bool]
+
+
+@dataclass(frozen=True)
+class Order:
+    """Order by a member: letter case and accents ignored, nulls last in both directions."""
+
+    member: str
+    descending: bool = False
+
+
+@dataclass(frozen=True)
+class Query:
+    """What to list. Every condition that is given must hold."""
+
+    within: tuple[str, Hashable] | None = None
+    """A group of the table and its value; only that group is walked."""
+    keys: Collection[str] | None = None
+    """Any of these document ids; unknown ones are ignored."""
+    equal: Mapping[str, Any] = field(default_factory=dict)
+    """Member -> the value that it has."""
+    any_of: Mapping[str, Collection[Any]] = field(default_factory=dict)
+    """Member -> the values of which it has one."""
+    active: bool | None = None
+    """Whether the activity window is open at the instant `at`."""
+    at: str = ""
+    words: tuple[str, ...] = ()
+    """Each must occur in the record's text, compared by `fold`."""
+    order: tuple[Order, ...] = ()
+    """Ties stay in table order (= creation), or in the order of document ids with `by_key`."""
+    by_key: bool = False
+    page: int = 0
+    """Counted from 0."""
+    size: int | None = None
+    """None: everything on one page."""
+
+    def slice(self) -> slice:
+        """The places of this page in the whole list."""
+        if self.size is None:
+            return slice(None)
+        return slice(self.page * self.size, (self.page + 1) * self.size)
+
+
+@dataclass(frozen=True)
+class Page:
+    """The records of one page, and how many there are on all pages."""
+
+    records: list[Record]
+    total: int
+
+
+def fold(text: str) -> str:
+    """The form in which words are compared: without accents (as NFKD separates them) and case."""
+    if text.isascii():
+        return text.lower()
+    separated = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(letter for letter in separated if unicodedata.category(letter) != "Mn")
+
+
+def is_active_at(record: Record, at: str) -> bool:
+    """Whether activeFrom <= at < activeUntil, where null is open-ended.
+
+    Instants are strings of one form (UTC, to the second, `Z`), so that they compare as strings.
+    """
+    begin, end = record.get("activeFrom"), record.get("activeUntil")
+    return (begin is None or begin <= at) and (end is None or at < end)
+
+
+def select(records: Iterable[Record], query: Query, text: Callable[[Record], str]) -> Page:
+    """Filter, sort and cut records that come in the order in which ties are to stay.
+
+    `text` gives a record's searchable text, folded already. `within`, `keys` and `by_key` are
+    facts of tables and mean nothing here.
+    """
+    conditions = [_has_one_of(member, (value,)) for member, value in query.equal.items()]
+    conditions += [_has_one_of(member, values) for member, values in query.any_of.items()]
+    if query.active is not None:
+        conditions.append(lambda record: is_active_at(record, query.at) is query.active)
+    conditions += [_mentions(fold(word), text) for word in query.words]
+    for condition in conditions:
+        records = filter(condition, records)
+    found = list(records)
+    # The last order first: sorting is stable, in the reverse direction too.
+    for order in reversed(query.order):
+        found.sort(key=_sort_key(order), reverse=order.descending)
+    return Page(found[query.slice()], len(found))
+
+
+def _has_one_of(member: str, values: Collection[Any]) -> Condition:
+    return lambda record: record.get(member) in values
+
+
+def _mentions(word: str, text: Callable[[Record], str]) -> Condition:
+    return lambda record: word in text(record)
+
+
+def _sort_key(order: Order) -> Callable[[Record], tuple[bool, int, Any]]:
+    def key(record: Record) -> tuple[bool, int, Any]:
+        value = record.get(order.member)
+        if value is None:
+            return (not order.descending, 0, 0)
+        # Values of different kinds can't be compared, so each kind has a place of its own.
+        if isinstance(value, str):
+            return (order.descending, 1, fold(value))
+        if isinstance(value, int | float):
+            return (order.descending, 0, value)
+        return (order.descending, 2, json.dumps(value, sort_keys=True))
+
+    return key

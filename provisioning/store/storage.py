@@ -1,0 +1,314 @@
+"""Where the tables are kept: in one file that survives crashes, or in memory.
+
+Both are TinyDB storages with a lock, a signature that changes whenever the content does, and a
+`replace` that only replaces what the caller has seen. The file stays an ordinary TinyDB file.
+"""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+import tinydb.storages
+from filelock import FileLock, Timeout
+
+from provisioning.store.errors import StoreDamaged, StoreUnavailable
+
+Tables = dict[str, dict[str, Any]]
+Signature = Hashable
+
+LOCK_PATIENCE = 5.0
+"""Seconds that a transaction waits for its turn."""
+_POLL = 0.005
+_PROBE = b" " * 4096
+_BUSY = "The store is busy with other changes. Try again."
+
+
+class Disk:
+    """The calls to the operating system on which durability depends, in one replaceable place."""
+
+    def open(self, path: Path, flags: int) -> int:
+        return os.open(path, flags, 0o600)
+
+    def write(self, descriptor: int, data: memoryview) -> int:
+        return os.write(descriptor, data)
+
+    def fsync(self, descriptor: int) -> None:
+        os.fsync(descriptor)
+
+    def utime(self, descriptor: int, nanoseconds: int) -> None:
+        os.utime(descriptor, ns=(nanoseconds, nanoseconds))
+
+    def stat(self, place: Path | int) -> os.stat_result:
+        return os.stat(place)
+
+    def close(self, descriptor: int) -> None:
+        os.close(descriptor)
+
+    def read(self, path: Path) -> bytes:
+        return path.read_bytes()
+
+    def replace(self, source: Path, target: Path) -> None:
+        os.replace(source, target)
+
+    def unlink(self, path: Path) -> None:
+        os.unlink(path)
+
+    def mkdir(self, path: Path) -> None:
+        os.mkdir(path, 0o700)
+
+
+class DurableStorage(tinydb.storages.Storage):
+    """One JSON file that is always replaced whole, safe between threads, processes and forks.
+
+    Beside it there are only a lock file, which is never deleted, and during a change a temporary
+    file. All of them, and the folder if it has to be made, belong to their owner alone.
+    """
+
+    def __init__(
+        self, path: str | Path, *, disk: Disk | None = None, patience: float = LOCK_PATIENCE
+    ) -> None:
+        self._path = Path(os.path.realpath(path))
+        self._folder = self._path.parent
+        self._new = self._path.with_name(self._path.name + ".tmp")
+        self._disk = disk or Disk()
+        self._patience = patience
+        self._threads = threading.Lock()
+        self._processes = FileLock(
+            self._path.with_name(self._path.name + ".lock"),
+            mode=0o600,
+            thread_local=False,
+            poll_interval=_POLL,
+            preserve_lock_file=True,
+        )
+        self.unsettled = False
+        """Whether a change may be seen in the file and yet be lost by a power cut."""
+        with _explained("The folder of the data file can't be made"):
+            self._make_folder(self._folder)
+
+    def read(self) -> Tables | None:
+        """The tables of the file; None where there is no file. Raises StoreDamaged."""
+        with _explained("The data file can't be read"):
+            try:
+                data = self._disk.read(self._path)
+            except FileNotFoundError:
+                return None
+        return decode(data)
+
+    def write(self, data: Tables) -> None:
+        """Replace the file whatever is in it: what TinyDB itself calls."""
+        self.replace(data, self.signature())
+
+    def signature(self) -> Signature | None:
+        """What tells this state of the file from every other; None where there is no file."""
+        with _explained("The data file can't be read"):
+            try:
+                return _signature(self._disk.stat(self._path))
+            except FileNotFoundError:
+                return None
+
+    def replace(self, tables: Tables, expected: Signature | None) -> Signature:
+        """Durably put these tables in place of those with the expected signature."""
+        data = encode(tables)
+        with _explained("The change could not be saved, nothing was changed"):
+            try:
+                signature = self._write_new(data)
+                # Other servers wait for the lock; an editor doesn't.
+                if self.signature() != expected:
+                    raise StoreUnavailable(
+                        "The data file was edited during this change, which was dropped. Try again."
+                    )
+                self._disk.replace(self._new, self._path)
+            except BaseException:
+                with suppress(OSError):
+                    self._disk.unlink(self._new)
+                raise
+        self.unsettled = True
+        with _explained("The change may or may not have been kept"):
+            self._sync_folder(self._folder)
+        self.unsettled = False
+        return signature
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Exclude every other thread and process; StoreUnavailable when it takes too long."""
+        deadline = time.monotonic() + self._patience
+        if not self._threads.acquire(timeout=self._patience):
+            raise StoreUnavailable(_BUSY)
+        try:
+            with _explained("The store can't be locked"):
+                # FileLock would make a missing folder, and so hide that the data is gone.
+                self._disk.stat(self._folder)
+                try:
+                    self._processes.acquire(timeout=max(0.0, deadline - time.monotonic()))
+                except Timeout:
+                    raise StoreUnavailable(_BUSY) from None
+            try:
+                yield
+            finally:
+                self._processes.release()
+        finally:
+            self._threads.release()
+
+    def renew_lock(self) -> None:
+        """In a forked child: forget threads that only the parent has."""
+        self._threads = threading.Lock()
+
+    def probe(self) -> None:
+        """Prove, under the lock, that a file can be written here; raises StoreUnavailable."""
+        with _explained("The store can't be written"):
+            try:
+                self._write_new(_PROBE)
+            finally:
+                with suppress(OSError):
+                    self._disk.unlink(self._new)
+
+    def keep_copy(self, label: str) -> None:
+        """Keep the file as it is under a name of its own, beside it."""
+        with _explained("The data file can't be copied"):
+            self._write_new(self._disk.read(self._path))
+            self._disk.replace(self._new, self._path.with_name(f"{self._path.name}.{label}"))
+            self._sync_folder(self._folder)
+
+    def _write_new(self, data: bytes) -> Signature:
+        """Write the temporary file through to the disk."""
+        with suppress(FileNotFoundError):
+            self._disk.unlink(self._new)
+        descriptor = self._disk.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._disk.write(descriptor, rest) :]
+            try:
+                old = self._disk.stat(self._path).st_mtime_ns
+            except FileNotFoundError:
+                old = 0
+            # Inodes are used again and clocks are set back, so only a time that always grows tells
+            # two states apart. A millisecond: some file systems keep less than nanoseconds.
+            self._disk.utime(descriptor, max(time.time_ns(), old + 1_000_000))
+            self._disk.fsync(descriptor)
+            return _signature(self._disk.stat(descriptor))
+        finally:
+            self._disk.close(descriptor)
+
+    def _sync_folder(self, folder: Path) -> None:
+        descriptor = self._disk.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self._disk.fsync(descriptor)
+        finally:
+            self._disk.close(descriptor)
+
+    def _make_folder(self, folder: Path) -> None:
+        try:
+            self._disk.stat(folder)
+        except FileNotFoundError:
+            self._make_folder(folder.parent)
+            with suppress(FileExistsError):
+                self._disk.mkdir(folder)
+            self._sync_folder(folder.parent)
+
+
+class MemoryStorage(tinydb.storages.MemoryStorage):
+    """The same in memory, for tests and experiments; several stores may share one."""
+
+    memory: Tables | None
+
+    def __init__(self, *, patience: float = LOCK_PATIENCE) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._version = 0
+        self._patience = patience
+        self._threads = threading.Lock()
+        self.unsettled = False
+
+    def write(self, data: Tables) -> None:
+        """Replace the tables whatever they are: what TinyDB itself calls."""
+        self.replace(data, self.signature())
+
+    def signature(self) -> Signature | None:
+        """What tells this state from every other; None before the first."""
+        return self._version or None
+
+    def replace(self, tables: Tables, expected: Signature | None) -> Signature:
+        """Put these tables in place of those with the expected signature."""
+        if self.signature() != expected:
+            raise StoreUnavailable("The data was changed during this change. Try again.")
+        self.memory = tables
+        self._version += 1
+        return self._version
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Exclude every other thread; StoreUnavailable when it takes too long."""
+        if not self._threads.acquire(timeout=self._patience):
+            raise StoreUnavailable(_BUSY)
+        try:
+            yield
+        finally:
+            self._threads.release()
+
+    def renew_lock(self) -> None:
+        """In a forked child: forget threads that only the parent has."""
+        self._threads = threading.Lock()
+
+    def probe(self) -> None:
+        """Memory can always be written."""
+
+    def keep_copy(self, label: str) -> None:
+        """Memory keeps no copies: nothing of it outlives the process."""
+
+
+def encode(tables: Tables) -> bytes:
+    """The bytes of a file: indented, so that people read, compare and edit it."""
+    return orjson.dumps(tables, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def decode(data: bytes) -> Tables:
+    """The tables in a file. Raises StoreDamaged, with line and column where it isn't JSON."""
+    if not data:
+        raise StoreDamaged("the file is empty")
+    try:
+        tables = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise StoreDamaged(error.msg, line=error.lineno, column=error.colno) from None
+    # orjson lets the last of two equal members win, which would silently drop what a person has
+    # written. The parser that sees them takes ten times as long, so it only reads files that aren't
+    # byte for byte what this store writes: those can't hold any.
+    try:
+        if encode(tables) != data:
+            json.loads(data, object_pairs_hook=_without_duplicates)
+    except (RecursionError, orjson.JSONEncodeError):
+        raise StoreDamaged("it is nested too deeply") from None
+    if not isinstance(tables, dict):
+        raise StoreDamaged("it is not an object of tables")
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise StoreDamaged("it is not an object of records", table=name)
+        for key, record in table.items():
+            if not isinstance(record, dict):
+                raise StoreDamaged("it is not an object of members", table=name, record=key)
+    return tables
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> None:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise StoreDamaged(f"the name {twice!r} stands twice in one object")
+
+
+def _signature(stat: os.stat_result) -> Signature:
+    return (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turn an error of the operating system into one that can be shown."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreUnavailable(f"{what}: {error.strerror or 'unknown error'}.") from error
