@@ -1,0 +1,48 @@
+# make run PORT=9000 · make PYTHON=python3.13 test · make test ARGS="-k paging"
+PYTHON ?= python3
+PORT ?= 8000
+ARGS ?=
+BIN = .venv/bin
+
+.PHONY: run test test-fast coverage lint format bench clean
+
+run: .venv/installed
+	$(BIN)/provisioning serve --demo --port $(PORT) $(ARGS)
+
+test: .venv/installed-dev
+	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+
+test-fast: .venv/installed-dev
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow" $(ARGS)
+
+# coverage starts pytest, not the other way round: pytest loads our own plugin before any other
+# plugin could begin to measure. Servers and workers that the tests start are measured too.
+coverage: .venv/installed-dev
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n auto --dist worksteal $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/installed-dev
+	$(BIN)/python -m bench $(ARGS)
+
+clean:
+	rm -rf .venv build dist *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
+
+.venv/installed: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	touch $@
