@@ -45,7 +45,7 @@ class Disk:
         os.utime(descriptor, ns=(nanoseconds, nanoseconds))
 
     def stat(self, place: Path | int) -> os.stat_result:
-        return os.stat(place)
+        return os.fstat(place) if isinstance(place, int) else place.stat()
 
     def close(self, descriptor: int) -> None:
         os.close(descriptor)
@@ -54,13 +54,13 @@ class Disk:
         return path.read_bytes()
 
     def replace(self, source: Path, target: Path) -> None:
-        os.replace(source, target)
+        source.replace(target)
 
     def unlink(self, path: Path) -> None:
-        os.unlink(path)
+        path.unlink()
 
     def mkdir(self, path: Path) -> None:
-        os.mkdir(path, 0o700)
+        path.mkdir(0o700)
 
 
 class DurableStorage(tinydb.storages.Storage):

@@ -49,13 +49,13 @@ class Store:
         migrations: Sequence[Migration] = (),
     ) -> None:
         self._storage = storage
-        self._facts: Mapping[str, Table] = {fact.name: fact for fact in tables}
+        self._names = {fact.name for fact in tables} | {META}
         self._check = check
         self._migrations = migrations
         self._schema = len(migrations) + 1
         self._catching_up = threading.Lock()
         self._thread = threading.local()
-        self._state = State(empty(self._facts), None, "")
+        self._state = State(empty(tables), None, "")
         self._begin()
         _STORES.add(self)
 
@@ -195,9 +195,9 @@ class Store:
 
     def _view(self, tables: Tables, ids: Mapping[str, int]) -> View:
         for name in tables:
-            if name not in self._facts and name != META:
+            if name not in self._names:
                 raise StoreDamaged("no such table is known", table=name)
-        return load(self._facts, tables, ids, self._state.view, self._check)
+        return load(tables, ids, self._state.view, self._check)
 
 
 def _meta(tables: Tables) -> dict[str, Any]:

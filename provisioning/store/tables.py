@@ -28,36 +28,96 @@ class Table:
     """Member -> the table whose document id it holds (or null). Words are sought there, too."""
 
 
-@dataclass(slots=True)
 class Contents:
     """One table's records by document id, and the indexes over them."""
 
-    records: dict[str, Record]
-    unique: dict[str, dict[Hashable, str]]
-    groups: dict[str, dict[Hashable, dict[str, Record]]]
-
-    @classmethod
-    def of(cls, fact: Table, records: dict[str, Record]) -> "Contents":
-        """Index records; StoreDamaged where one lacks what an index needs, or isn't unique."""
-        contents = cls(records, {n: {} for n in fact.unique}, {n: {} for n in fact.groups})
-        for key, record in records.items():
-            for name, function in fact.unique.items():
-                value = _value(fact, key, name, function, record)
-                if value is not None and contents.unique[name].setdefault(value, key) != key:
-                    raise StoreDamaged(f"its {name} is not unique", table=fact.name, record=key)
-            for name, function in fact.groups.items():
-                value = _value(fact, key, name, function, record)
-                if value is not None:
-                    contents.groups[name].setdefault(value, {})[key] = record
-        return contents
+    def __init__(self, fact: Table) -> None:
+        self.fact = fact
+        self.records: dict[str, Record] = {}
+        self.unique: dict[str, dict[Hashable, str]] = {name: {} for name in fact.unique}
+        self.groups: dict[str, dict[Hashable, dict[str, Record]]] = {n: {} for n in fact.groups}
+        self._own_groups: set[tuple[str, Hashable]] = set()
 
     def copy(self) -> "Contents":
-        """A copy whose dictionaries may be changed, but for those of single groups."""
-        return Contents(
-            dict(self.records),
-            {name: dict(index) for name, index in self.unique.items()},
-            {name: dict(groups) for name, groups in self.groups.items()},
-        )
+        """A copy that may be changed; single groups are copied when they are first changed."""
+        copy = Contents(self.fact)
+        copy.records = dict(self.records)
+        copy.unique = {name: dict(index) for name, index in self.unique.items()}
+        copy.groups = {name: dict(groups) for name, groups in self.groups.items()}
+        return copy
+
+    def load(self, records: dict[str, Record]) -> "Contents":
+        """Fill empty contents; StoreDamaged where a record can't be indexed or isn't unique."""
+        self.records = records
+        name = key = ""
+        try:
+            for name, function in self.fact.unique.items():
+                index = self.unique[name]
+                for key, record in records.items():
+                    value = function(record)
+                    if value is not None and index.setdefault(value, key) != key:
+                        raise self._damaged(f"its {name} is that of {index[value]!r}, too", key)
+            for name, function in self.fact.groups.items():
+                groups = self.groups[name]
+                for key, record in records.items():
+                    value = function(record)
+                    if value is not None:
+                        groups.setdefault(value, {})[key] = record
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise self._damaged(f"what makes its {name} is missing or wrong", key) from None
+        return self
+
+    def put(self, key: str, record: Record) -> None:
+        """Create or replace; ValueError, and no change, where a unique index has the value."""
+        unique = {name: function(record) for name, function in self.fact.unique.items()}
+        groups = {name: function(record) for name, function in self.fact.groups.items()}
+        for name, value in unique.items():
+            if self.unique[name].get(value, key) != key:
+                raise ValueError(f"{self.fact.name}: {name} is not unique")
+        old = key in self.records
+        if old:
+            self._unindex(key, groups)
+        self.records[key] = record
+        for name, value in unique.items():
+            if value is not None:
+                self.unique[name][value] = key
+        for name, value in groups.items():
+            if value is not None:
+                members = self._own_group(name, value)
+                if old and key not in members:
+                    # It belongs between others, where the table has it.
+                    inside = {*members, key}
+                    members = {k: r for k, r in self.records.items() if k in inside}
+                    self.groups[name][value] = members
+                members[key] = record
+
+    def remove(self, key: str) -> None:
+        """Remove a record that is there."""
+        self._unindex(key, {})
+        del self.records[key]
+
+    def _unindex(self, key: str, staying: Mapping[str, Hashable]) -> None:
+        """Take a record out of its indexes, but not out of the groups that it stays in."""
+        record = self.records[key]
+        for name, function in self.fact.unique.items():
+            self.unique[name].pop(function(record), None)
+        for name, function in self.fact.groups.items():
+            value = function(record)
+            if value is not None and value != staying.get(name):
+                members = self._own_group(name, value)
+                del members[key]
+                if not members:
+                    del self.groups[name][value]
+
+    def _own_group(self, name: str, value: Hashable) -> dict[str, Record]:
+        groups = self.groups[name]
+        if (name, value) not in self._own_groups:
+            self._own_groups.add((name, value))
+            groups[value] = dict(groups.get(value, {}))
+        return groups.setdefault(value, {})
+
+    def _damaged(self, problem: str, key: str) -> StoreDamaged:
+        return StoreDamaged(problem, table=self.fact.name, record=key)
 
 
 class View:
@@ -65,12 +125,10 @@ class View:
 
     def __init__(
         self,
-        facts: Mapping[str, Table],
         contents: dict[str, Contents],
         ids: dict[str, int],
         texts: dict[int, tuple[Record, str]],
     ) -> None:
-        self._facts = facts
         self._contents = contents
         self._ids = ids
         self._texts = texts
@@ -119,19 +177,15 @@ class View:
 
     def _text_of(self, table: str) -> Callable[[Record], str]:
         """Gives the folded text of a record of this table, that of its references included."""
-        own = self._facts[table].text
-        references = [
-            (member, self._contents[target].records, self._facts[target].text)
-            for member, target in self._facts[table].references.items()
-            if self._facts[target].text
-        ]
+        fact = self._contents[table].fact
+        referred = [(member, self._contents[target]) for member, target in fact.references.items()]
 
         def text(record: Record) -> str:
-            found = self._folded(record, own)
-            for member, records, members in references:
-                referred = records.get(record.get(member, ""))
-                if referred is not None:
-                    found += "\n" + self._folded(referred, members)
+            found = self._folded(record, fact.text)
+            for member, contents in referred:
+                other = contents.records.get(record.get(member, ""))
+                if other is not None and contents.fact.text:
+                    found += "\n" + self._folded(other, contents.fact.text)
             return found
 
         return text
@@ -151,10 +205,9 @@ class Transaction(View):
     """A view that can be changed, and sees its changes. Nothing of it is kept until it commits."""
 
     def __init__(self, base: View) -> None:
-        super().__init__(base._facts, dict(base._contents), dict(base._ids), base._texts)
+        super().__init__(dict(base._contents), dict(base._ids), base._texts)
         self._open = True
         self._touched: dict[str, set[str]] = {}
-        self._own_groups: set[tuple[str, str, Hashable]] = set()
         self.changed = False
         """Whether there is anything to commit."""
 
@@ -163,132 +216,66 @@ class Transaction(View):
 
         Raises TypeError for what isn't plain JSON, ValueError where a unique index has the value.
         """
-        fact = self._facts[table]
         encoded = orjson.dumps({table: {key: record}})
         kept: Record = orjson.loads(encoded)[table][key]
         if kept != record:
             raise TypeError(f"{table}: a record must be plain JSON")
-        before = self._contents[table].records.get(key)
-        if before is not None and orjson.dumps({table: {key: before}}) == encoded:
-            return
-        unique = {name: function(kept) for name, function in fact.unique.items()}
-        groups = {name: function(kept) for name, function in fact.groups.items()}
-        for name, value in unique.items():
-            if value is not None and self._contents[table].unique[name].get(value, key) != key:
-                raise ValueError(f"{table}: {name} is not unique")
-        contents = self._writable(table, key)
-        self._unindex(contents, fact, key, before, groups)
-        contents.records[key] = kept
-        for name, value in unique.items():
-            if value is not None:
-                contents.unique[name][value] = key
-        for name, value in groups.items():
-            if value is not None:
-                self._join_group(contents, fact, name, value, key, moved=before is not None)
-        _count(self._ids, table, key, kept)
+        before = self.get(table, key)
+        if before is None or orjson.dumps({table: {key: before}}) != encoded:
+            self._writable(table, key).put(key, kept)
+            _count(self._ids, table, key, kept)
 
     def remove(self, table: str, key: str) -> None:
         """Remove a record. Raises KeyError when there is none."""
-        before = self._contents[table].records[key]
-        contents = self._writable(table, key)
-        self._unindex(contents, self._facts[table], key, before, {})
-        del contents.records[key]
+        if self.get(table, key) is None:
+            raise KeyError(key)
+        self._writable(table, key).remove(key)
 
     def next_id(self, table: str) -> int:
         """An integer greater than every id that the table ever had, kept with the data."""
-        self._check_open()
+        self._change()
         self._ids[table] = self._ids.get(table, 0) + 1
-        self.changed = True
         return self._ids[table]
 
     def restore(self, view: View) -> None:
         """Adopt an earlier state whole, the counting of ids too."""
-        self._check_open()
+        self._change()
         self._contents = dict(view._contents)
         self._ids = dict(view._ids)
         self._touched.clear()
-        self._own_groups.clear()
-        self.changed = True
-
-    def close(self) -> View:
-        """End the changes, and give what they came to."""
-        self._open = False
-        return View(self._facts, self._contents, self._ids, self._texts)
 
     def check_references(self) -> None:
         """Raise ValueError where a change leaves a reference to nothing."""
         # What a load would refuse must never be written.
-        for table, fact in self._facts.items():
-            keys: Iterable[str] = self._touched.get(table, ())
-            if any(self._removed_from(target) for target in fact.references.values()):
-                keys = self._contents[table].records
-            for key, member in dangling(self._facts[table], self._contents, keys):
-                raise ValueError(f"{table}: {member} of {key} refers to nothing")
+        for table, _, member in dangling(self._contents, self._touched):
+            raise ValueError(f"{table}: {member} refers to nothing")
 
-    def _removed_from(self, table: str) -> bool:
-        records = self._contents[table].records
-        return any(key not in records for key in self._touched.get(table, ()))
-
-    def _check_open(self) -> None:
-        if not self._open:
-            raise RuntimeError("the transaction has ended")
+    def close(self) -> View:
+        """End the changes, and give what they came to."""
+        self._open = False
+        return View(self._contents, self._ids, self._texts)
 
     def _writable(self, table: str, key: str) -> Contents:
         """The contents of a table, copied when it is first changed."""
-        self._check_open()
+        self._change()
         if table not in self._touched:
             self._contents[table] = self._contents[table].copy()
         self._touched.setdefault(table, set()).add(key)
-        self.changed = True
         return self._contents[table]
 
-    def _unindex(
-        self,
-        contents: Contents,
-        fact: Table,
-        key: str,
-        before: Record | None,
-        groups: Mapping[str, Hashable | None],
-    ) -> None:
-        """Take a record out of the indexes, but not out of groups that it stays in."""
-        if before is None:
-            return
-        for name, function in fact.unique.items():
-            if (value := function(before)) is not None:
-                del contents.unique[name][value]
-        for name, function in fact.groups.items():
-            if (value := function(before)) is not None and value != groups.get(name):
-                members = self._own_group(contents, fact, name, value)
-                del members[key]
-                if not members:
-                    del contents.groups[name][value]
-                    self._own_groups.discard((fact.name, name, value))
+    def _change(self) -> None:
+        if not self._open:
+            raise RuntimeError("the transaction has ended")
+        self.changed = True
 
-    def _join_group(
-        self, contents: Contents, fact: Table, name: str, value: Hashable, key: str, *, moved: bool
-    ) -> None:
-        members = self._own_group(contents, fact, name, value)
-        if moved and key not in members:
-            # An old record in a new group belongs between others, as the table has it.
-            members = contents.groups[name][value] = {
-                each: record
-                for each, record in contents.records.items()
-                if each in members or each == key
-            }
-        members[key] = contents.records[key]
 
-    def _own_group(
-        self, contents: Contents, fact: Table, name: str, value: Hashable
-    ) -> dict[str, Record]:
-        """The records of one group, copied when they are first changed."""
-        if (fact.name, name, value) not in self._own_groups:
-            self._own_groups.add((fact.name, name, value))
-            contents.groups[name][value] = dict(contents.groups[name].get(value, {}))
-        return contents.groups[name][value]
+def empty(facts: Iterable[Table]) -> View:
+    """The view of a store in which there is nothing yet."""
+    contents = {fact.name: Contents(fact) for fact in facts}
+    return View(contents, {}, {})
 
 
 def load(
-    facts: Mapping[str, Table],
     tables: Mapping[str, dict[str, Record]],
     ids: Mapping[str, int],
     known: View,
@@ -298,55 +285,57 @@ def load(
 
     Every record that isn't known goes through `check`. Raises StoreDamaged.
     """
-    contents: dict[str, Contents] = {}
-    fresh: dict[str, list[str]] = {}
-    for table, fact in facts.items():
-        records, before = tables.get(table, {}), known._contents[table]
-        # Bytes and not values, since True == 1 and order counts.
-        if orjson.dumps(records) == orjson.dumps(before.records):
-            contents[table] = before
+    contents = dict(known._contents)
+    touched: dict[str, set[str]] = {}
+    for table, before in known._contents.items():
+        records = tables.get(table, {})
+        encoded = orjson.dumps(records)
+        if encoded == orjson.dumps(before.records):
             continue
-        merged = {key: _same(before.records.get(key), record) for key, record in records.items()}
-        contents[table] = Contents.of(fact, merged)
-        fresh[table] = [
-            key for key, record in merged.items() if record is not before.records.get(key)
-        ]
-    for table, fact in facts.items():
-        if table in fresh or not fresh.keys().isdisjoint(fact.references.values()):
-            for key, member in dangling(fact, contents, contents[table].records):
-                raise StoreDamaged("refers to nothing", table=table, record=key, member=member)
-    view = View(facts, contents, dict(ids), known._texts)
-    for table, keys in fresh.items():
+        same = {k: r if (old := before.records.get(k)) != r else old for k, r in records.items()}
+        # The bytes have the last word, since True == 1 == 1.0.
+        contents[table] = Contents(before.fact).load(
+            same if orjson.dumps(same) == encoded else records
+        )
+        touched[table] = {
+            key
+            for key in {**before.records, **records}
+            if contents[table].records.get(key) is not before.records.get(key)
+        }
+    for table, key, member in dangling(contents, touched):
+        raise StoreDamaged("it refers to nothing", table=table, record=key, member=member)
+    view = View(contents, dict(ids), known._texts)
+    for table, keys in touched.items():
         for key in keys:
-            _count(view._ids, table, key, contents[table].records[key])
-            if check is not None and (problem := check(view, table, key)) is not None:
-                raise StoreDamaged(problem, table=table, record=key)
+            if (record := view.get(table, key)) is not None:
+                _count(view._ids, table, key, record)
+                if check is not None and (problem := check(view, table, key)) is not None:
+                    raise StoreDamaged(problem, table=table, record=key)
     return view
 
 
-def empty(facts: Mapping[str, Table]) -> View:
-    """The view of a store in which there is nothing yet."""
-    return View(facts, {name: Contents.of(fact, {}) for name, fact in facts.items()}, {}, {})
-
-
 def dangling(
-    fact: Table, contents: Mapping[str, Contents], keys: Iterable[str]
-) -> Iterator[tuple[str, str]]:
-    """Document id and member of each reference to nothing, among the records that exist."""
-    records = contents[fact.name].records
-    for member, target in fact.references.items():
-        targets = contents[target].records
-        for key in keys:
-            if (record := records.get(key)) is not None:
+    contents: Mapping[str, Contents], touched: Mapping[str, Collection[str]]
+) -> Iterator[tuple[str, str, str]]:
+    """Table, document id and member of the references to nothing that a change has made.
+
+    `touched` are the document ids that were put or removed, by table.
+    """
+    lost = {
+        table
+        for table, keys in touched.items()
+        if any(key not in contents[table].records for key in keys)
+    }
+    for table, each in contents.items():
+        references = each.fact.references
+        everything = not lost.isdisjoint(references.values())
+        for key in each.records if everything else touched.get(table, ()):
+            record = each.records.get(key, {})
+            for member, target in references.items():
                 value = record.get(member)
-                if value is not None and not (isinstance(value, str) and value in targets):
-                    yield key, member
-
-
-def _same(known: Record | None, record: Record) -> Record:
-    if known is not None and orjson.dumps(known) == orjson.dumps(record):
-        return known
-    return record
+                known = isinstance(value, str) and value in contents[target].records
+                if value is not None and not known:
+                    yield table, key, member
 
 
 def _count(ids: dict[str, int], table: str, key: str, record: Record) -> None:
@@ -354,14 +343,3 @@ def _count(ids: dict[str, int], table: str, key: str, record: Record) -> None:
     text = str(record.get("id", key)).rpartition("-")[2]
     if text.isascii() and text.isdigit() and ids.get(table, 0) < int(text[:20]) <= LARGEST_ID:
         ids[table] = int(text)
-
-
-def _value(fact: Table, key: str, name: str, function: Key, record: Record) -> Hashable | None:
-    try:
-        value = function(record)
-        hash(value)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        # Only what a person wrote can be like this; see the domain's rules for what is missing.
-        problem = f"it can't be indexed by its {name}"
-        raise StoreDamaged(problem, table=fact.name, record=key) from None
-    return value
