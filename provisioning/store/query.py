@@ -62,8 +62,8 @@ def fold(text: str) -> str:
     """The form in which words are compared: without accents (as NFKD separates them) and case."""
     if text.isascii():
         return text.lower()
-    separated = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    return "".join(letter for letter in separated if unicodedata.category(letter) != "Mn")
+    separated = unicodedata.normalize("NFKD", text)
+    return "".join(each for each in separated if unicodedata.category(each) != "Mn").casefold()
 
 
 def is_active_at(record: Record, at: str) -> bool:

@@ -123,12 +123,12 @@ class DurableStorage(tinydb.storages.Storage):
                     raise StoreUnavailable(
                         "The data file was edited during this change, which was dropped. Try again."
                     )
+                self.unsettled = True
                 self._disk.replace(self._new, self._path)
             except BaseException:
                 with suppress(OSError):
                     self._disk.unlink(self._new)
                 raise
-        self.unsettled = True
         with _explained("The change may or may not have been kept"):
             self._sync_folder(self._folder)
         self.unsettled = False
@@ -138,7 +138,8 @@ class DurableStorage(tinydb.storages.Storage):
     def lock(self) -> Iterator[None]:
         """Exclude every other thread and process; StoreUnavailable when it takes too long."""
         deadline = time.monotonic() + self._patience
-        if not self._threads.acquire(timeout=self._patience):
+        threads = self._threads
+        if not threads.acquire(timeout=self._patience):
             raise StoreUnavailable(_BUSY)
         try:
             with _explained("The store can't be locked"):
@@ -153,7 +154,7 @@ class DurableStorage(tinydb.storages.Storage):
             finally:
                 self._processes.release()
         finally:
-            self._threads.release()
+            threads.release()
 
     def renew_lock(self) -> None:
         """In a forked child: forget threads that only the parent has."""

@@ -85,6 +85,8 @@ class Store:
                 view = transaction.close()
             # After an unsettled change even a repetition of it must reach the disk.
             if transaction.changed or self._storage.unsettled:
+                if not self._inside():
+                    raise RuntimeError("a transaction can't be committed by a forked child")
                 transaction.check_references()
                 self._commit(view, base)
 
@@ -106,7 +108,7 @@ class Store:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        if getattr(self._thread, "inside", False):
+        if self._inside():
             raise RuntimeError("a transaction inside a transaction")
         with self._storage.lock():
             self._thread.inside = True
@@ -114,6 +116,9 @@ class Store:
                 yield
             finally:
                 self._thread.inside = False
+
+    def _inside(self) -> bool:
+        return getattr(self._thread, "inside", False)
 
     def _sound(self) -> State:
         """The latest state, fit to be changed."""
@@ -135,7 +140,7 @@ class Store:
                 try:
                     self._state = self._load(signature)
                 except StoreDamaged as fault:
-                    self._state = State(state.view, signature, state.instance, fault)
+                    self._state = State(state.view, signature, state.instance, fault.again())
             return self._state
 
     def _signature(self) -> Signature:
@@ -177,6 +182,7 @@ class Store:
             meta = _meta(tables)
             instance, ids = meta["instance"], meta["ids"]
             self._storage.keep_copy(f"v{meta['schema']}")
+            tables = {name: table for name, table in tables.items() if name != META}
             for migration in self._migrations[meta["schema"] - 1 :]:
                 tables = migration(tables)
         view = self._view(tables, ids)

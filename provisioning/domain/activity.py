@@ -1,0 +1,147 @@
+"""Instants, activity windows, and the clock that they are compared with.
+
+An instant is the canonical string `2014-09-09T13:49:29Z` (UTC, whole seconds) everywhere
+inside the server, so that instants compare as strings.
+"""
+
+import re
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from provisioning.store import Record, is_active_at
+
+Instant = str
+
+RFC_3339 = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(:\d\d)?(?:\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+DURATION = re.compile(
+    r"([+-]?)P(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})S)?)?", re.ASCII
+)
+
+
+def to_instant(moment: datetime) -> Instant:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
+
+
+def parse_instant(text: str) -> Instant:
+    """The canonical form of an RFC 3339 date-time with an offset; ValueError for others."""
+    match = RFC_3339.fullmatch(text)
+    if match is None or (match[3] is None and "." in text):
+        raise ValueError(text)
+    date, minutes, seconds, offset = match.groups()
+    moment = datetime.fromisoformat(f"{date}T{minutes}{seconds or ':00'}{offset.upper()}")
+    try:
+        return to_instant(moment)
+    except OverflowError as error:
+        raise ValueError(text) from error
+
+
+def parse_duration(text: str) -> timedelta:
+    """`P1DT2H`, `+PT30S`, `-P30D` as a timedelta; ValueError for others."""
+    match = DURATION.fullmatch(text)
+    if match is None or not any(match.groups()[1:]):
+        raise ValueError(text)
+    sign, *amounts = match.groups()
+    days, hours, minutes, seconds = (int(amount or 0) for amount in amounts)
+    length = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    return -length if sign == "-" else length
+
+
+def later(at: Instant, by: timedelta) -> Instant:
+    """The instant so much later (or earlier); ValueError outside the years 1 to 9999."""
+    try:
+        return to_instant(datetime.fromisoformat(at) + by)
+    except OverflowError as error:
+        raise ValueError(str(by)) from error
+
+
+class Clock:
+    """The server's time. It runs with the machine's unless it is frozen or moved."""
+
+    def __init__(self, frozen_at: Instant | None = None) -> None:
+        self._changing = threading.Lock()
+        self._offset = timedelta()
+        self._frozen = frozen_at
+
+    @property
+    def is_frozen(self) -> bool:
+        return self._frozen is not None
+
+    def now(self) -> Instant:
+        frozen = self._frozen
+        return frozen if frozen is not None else to_instant(datetime.now(UTC) + self._offset)
+
+    def freeze(self) -> None:
+        with self._changing:
+            self._frozen = self.now()
+
+    def set(self, at: Instant) -> None:
+        """Go to an instant; a frozen clock stays frozen there, a running one runs on."""
+        at = parse_instant(at)
+        with self._changing:
+            if self._frozen is not None:
+                self._frozen = at
+            else:
+                self._offset = datetime.fromisoformat(at) - datetime.now(UTC)
+
+    def advance(self, by: timedelta) -> None:
+        with self._changing:
+            if self._frozen is not None:
+                self._frozen = later(self._frozen, by)
+            else:
+                later(self.now(), by)
+                self._offset += by
+
+    def run(self) -> None:
+        """Run on from the time that the clock shows."""
+        with self._changing:
+            if self._frozen is not None:
+                self._offset = datetime.fromisoformat(self._frozen) - datetime.now(UTC)
+                self._frozen = None
+
+    def reset(self) -> None:
+        """Show the machine's time again."""
+        with self._changing:
+            self._offset, self._frozen = timedelta(), None
+
+
+@dataclass(frozen=True)
+class ActivityWindow:
+    """`begins <= now < ends`; an `ends` of None is open (section 1)."""
+
+    begins: Instant
+    ends: Instant | None
+
+    @classmethod
+    def of(cls, record: Record) -> "ActivityWindow":
+        return cls(record["activeFrom"], record["activeUntil"])
+
+    @property
+    def members(self) -> dict[str, Any]:
+        return {"activeFrom": self.begins, "activeUntil": self.ends}
+
+    @property
+    def is_empty(self) -> bool:
+        return self.ends is not None and self.ends <= self.begins
+
+    def is_active(self, now: Instant) -> bool:
+        return is_active_at(self.members, now)
+
+    def has_ended(self, now: Instant) -> bool:
+        """Never active again; a revoked window that has not begun counts, it is empty."""
+        return self.ends is not None and (self.ends <= now or self.is_empty)
+
+    def overlaps(self, other: "ActivityWindow") -> bool:
+        if self.is_empty or other.is_empty:
+            return False
+        return (other.ends is None or self.begins < other.ends) and (
+            self.ends is None or other.begins < self.ends
+        )
+
+    def revoked(self, now: Instant) -> "ActivityWindow":
+        """Closed now, or where it begins if that is later, never later than it was."""
+        end = max(now, self.begins)
+        return self if self.ends is not None and self.ends <= end else type(self)(self.begins, end)

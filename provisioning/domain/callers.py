@@ -1,0 +1,81 @@
+"""Who asks: from an API key to a caller with a tenant, a role and a reach (section 3)."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from provisioning.domain import roles
+from provisioning.domain.activity import ActivityWindow, Instant
+from provisioning.domain.errors import Unauthorized
+from provisioning.domain.names import token_digest
+from provisioning.domain.tables import API_KEYS, PRIVILEGES, TENANTS
+from provisioning.store import Record, View
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The authenticated requester. `user` is the key of a user, None for a tenant-only key."""
+
+    tenant: str
+    role: str
+    key_type: str = roles.BASIC
+    user: str | None = None
+
+    @property
+    def is_overseer(self) -> bool:
+        """Sees everything in the tenant, secrets apart."""
+        return self.role in roles.OVERSEERS
+
+    @property
+    def sees_secrets(self) -> bool:
+        return self.role == roles.ADMINISTRATOR and self.key_type == roles.BASIC
+
+    @property
+    def capabilities(self) -> list[str]:
+        """What `can` of /whoami lists."""
+        basic = self.key_type == roles.BASIC
+        allowed = {
+            "read": basic or self.key_type == roles.QUERY_ONLY,
+            "write": basic and self.role != roles.INTERNAL_AUDITING,
+            "makeKeys": self.sees_secrets,
+        }
+        return [name for name, is_allowed in allowed.items() if is_allowed]
+
+    def may_see_keys_of(self, user: str | None) -> bool:
+        return self.is_overseer or (user is not None and user == self.user)
+
+    def may_see_token_of(self, user: str | None) -> bool:
+        owns = user is not None and user == self.user
+        return self.sees_secrets or (owns and self.key_type == roles.BASIC)
+
+
+def effective_privilege(privileges: Collection[Record], now: Instant) -> Record | None:
+    """The active one with the most reach."""
+    active = [record for record in privileges if ActivityWindow.of(record).is_active(now)]
+    return max(active, key=lambda record: roles.reach(record["role"]), default=None)
+
+
+def identify(view: View, token: str, now: Instant) -> Caller:
+    """The caller behind a token; Unauthorized tells why there is none."""
+    key = view.find(API_KEYS, "token", token_digest(token))
+    if key is None:
+        raise Unauthorized(
+            "This API key is unknown. Check it for typing errors or ask for a new one."
+        )
+    tenant = view.get(TENANTS, key["tenant"])
+    if tenant is None or not tenant["active"]:
+        raise Unauthorized("The tenant of this API key is inactive.")
+    window = ActivityWindow.of(key)
+    if window.has_ended(now):
+        raise Unauthorized(f"This API key expired at {window.ends}. Ask for a new one.")
+    if not window.is_active(now):
+        raise Unauthorized(f"This API key is not yet active: it will be from {window.begins}.")
+    if key["user"] is None:
+        return Caller(key["tenant"], roles.ADMINISTRATOR, key["type"])
+    owned = view.group(PRIVILEGES, "tenantUser", (key["tenant"], key["user"]))
+    privilege = effective_privilege(owned, now)
+    if privilege is None:
+        raise Unauthorized(
+            "The owner of this API key has no active privilege in its tenant. "
+            "An administrator there can grant one."
+        )
+    return Caller(key["tenant"], privilege["role"], key["type"], key["user"])

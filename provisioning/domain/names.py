@@ -1,0 +1,51 @@
+"""How names are compared and shown: usernames, domains, hosts, tokens."""
+
+import hashlib
+import unicodedata
+
+import idna
+
+
+def username_key(username: str) -> str:
+    """What usernames are compared by, and the document id of a user (section 7)."""
+    folded = unicodedata.normalize("NFKC", username).casefold()
+    return unicodedata.normalize("NFKC", folded)
+
+
+def token_digest(token: str) -> str:
+    """What API tokens are looked up by, so that timing tells nothing about a stored token."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def ascii_domain(name: str) -> str:
+    """A domain name as lower-case A-labels without the final dot; ValueError if it is none."""
+    name = unicodedata.normalize("NFC", name).lower().removesuffix(".")
+    if not name.isascii():
+        try:
+            name = idna.encode(name, uts46=True).decode()
+        except (idna.IDNAError, UnicodeError) as error:
+            raise ValueError(name) from error
+    labels = name.split(".")
+    if len(name) > MAX_DOMAIN or not all(is_host_label(label) for label in labels):
+        raise ValueError(name)
+    for label in labels:
+        if label.startswith("xn--"):
+            try:
+                idna.ulabel(label)
+            except (idna.IDNAError, UnicodeError) as error:
+                raise ValueError(name) from error
+    return name
+
+
+MAX_DOMAIN = 253
+MAX_LABEL = 63
+
+
+def is_host_label(label: str) -> bool:
+    return (
+        0 < len(label) <= MAX_LABEL
+        and label.isascii()
+        and label.replace("-", "").isalnum()
+        and not label.startswith("-")
+        and not label.endswith("-")
+    )

@@ -1,0 +1,86 @@
+"""Tenancy as a value: the records of one tenant, as one caller meets them at one instant."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import cast
+
+from provisioning.domain.activity import ActivityWindow, Instant
+from provisioning.domain.callers import Caller
+from provisioning.domain.catalogue import Catalogue
+from provisioning.domain.errors import Conflict, NotFound
+from provisioning.domain.tables import TENANTS
+from provisioning.store import Page, Query, Record, Transaction, View
+
+
+@dataclass(frozen=True)
+class Records:
+    """Everything that a request may touch. Another tenant's record is a missing one."""
+
+    view: View
+    caller: Caller
+    now: Instant
+    catalogue: Catalogue
+
+    @property
+    def label(self) -> str:
+        return self.caller.tenant
+
+    @property
+    def tenant(self) -> Record:
+        tenant = self.view.get(TENANTS, self.label)
+        if tenant is None:
+            raise not_found()
+        return tenant
+
+    @property
+    def transaction(self) -> Transaction:
+        """Where changes go; only a request that changes something has one."""
+        return cast(Transaction, self.view)
+
+    def get(self, table: str, key: str) -> Record | None:
+        record = self.view.get(table, key)
+        return record if record is not None and record["tenant"] == self.label else None
+
+    def find(self, table: str, key: str) -> Record:
+        record = self.get(table, key)
+        if record is None:
+            raise not_found()
+        return record
+
+    def all(self, table: str) -> Collection[Record]:
+        return self.view.group(table, "tenant", self.label)
+
+    def query(self, table: str, query: Query) -> Page:
+        return self.view.query(table, query)
+
+    def own_key(self, name: str) -> str:
+        """The document id of a record whose name is unique within the tenant."""
+        return f"{self.label}/{name}"
+
+    def put(self, table: str, key: str, record: Record) -> Record:
+        self.transaction.put(table, key, record | {"tenant": self.label})
+        return record
+
+    def remove(self, table: str, key: str) -> None:
+        self.transaction.remove(table, key)
+
+
+def not_found() -> NotFound:
+    """The one 404 of all records, so that a foreign one tells nothing."""
+    return NotFound("There is no such record, or it is not visible to this API key.")
+
+
+def require_no_overlap(record: Record, others: Iterable[Record], what: str) -> None:
+    """Conflict when the record's window overlaps that of another one of the same thing."""
+    window = ActivityWindow.of(record)
+    for other in others:
+        if other["id"] != record["id"] and window.overlaps(ActivityWindow.of(other)):
+            begins, ends = other["activeFrom"], other["activeUntil"] or "without an end"
+            raise Conflict(
+                f"{what} in a window that overlaps ({begins} to {ends}). Change that one instead."
+            )
+
+
+def require_not_history(record: Record, now: Instant) -> None:
+    if ActivityWindow.of(record).has_ended(now):
+        raise Conflict("Its window has ended: it is history and stays as it is. Make a new one.")

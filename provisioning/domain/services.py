@@ -1,0 +1,155 @@
+"""Subscriptions: a tenant's use of the catalogue's services over windows."""
+
+from collections.abc import Collection, Iterable
+
+from provisioning.domain.activity import ActivityWindow, Instant
+from provisioning.domain.catalogue import (
+    ARCHIVED,
+    ENTERPRISE,
+    INTERNAL,
+    MANDATORY,
+    SUBSCRIPTION_PLAN,
+    Catalogue,
+)
+from provisioning.domain.errors import Conflict, Forbidden
+from provisioning.domain.records import (
+    Records,
+    not_found,
+    require_no_overlap,
+    require_not_history,
+)
+from provisioning.domain.tables import SUBSCRIPTIONS
+from provisioning.store import Record, Transaction
+
+
+def subscriptions_of(records: Records, service: str) -> list[Record]:
+    return [entry for entry in records.all(SUBSCRIPTIONS) if entry["service"] == service]
+
+
+def current_subscription(records: Records, service: str) -> Record:
+    """The active one, else the next to come (section 2)."""
+    entries = subscriptions_of(records, service)
+    to_come = [entry for entry in entries if not ActivityWindow.of(entry).has_ended(records.now)]
+    if not to_come:
+        raise not_found()
+    return min(to_come, key=lambda entry: str(entry["activeFrom"]))
+
+
+def active_services(records: Records) -> frozenset[str]:
+    """The labels of the services with an active subscription."""
+    return frozenset(
+        entry["service"]
+        for entry in records.all(SUBSCRIPTIONS)
+        if ActivityWindow.of(entry).is_active(records.now)
+    )
+
+
+def subscribe(records: Records, service: Record, window: ActivityWindow) -> Record:
+    entry_id = records.transaction.next_id(SUBSCRIPTIONS)
+    entry = new_subscription(entry_id, service, window, records.caller.user, records.now)
+    if service["status"] == ARCHIVED:
+        raise Conflict("This service is archived and can't be newly subscribed.")
+    others = subscriptions_of(records, service["label"])
+    require_no_overlap(entry, others, "There is a subscription to this service already")
+    if service["type"] == MANDATORY and window.ends is not None:
+        raise mandatory()
+    return records.put(SUBSCRIPTIONS, str(entry_id), entry)
+
+
+def change_subscription(records: Records, entry: Record, window: ActivityWindow) -> Record:
+    old = ActivityWindow.of(entry)
+    if window == old:
+        return entry
+    require_not_history(entry, records.now)
+    service = records.catalogue.services.get(entry["service"])
+    if service is not None and service["type"] == MANDATORY:
+        if window.ends is not None or window.begins > old.begins:
+            raise mandatory()
+    changed = entry | window.members
+    others = subscriptions_of(records, entry["service"])
+    require_no_overlap(changed, others, "There is a subscription to this service already")
+    return records.put(SUBSCRIPTIONS, str(entry["id"]), changed)
+
+
+def unsubscribe(records: Records, label: str) -> None:
+    """Close the window of the one that GET shows; one that has ended stays as it is."""
+    entries = subscriptions_of(records, label)
+    if not entries:
+        raise not_found()
+    if all(ActivityWindow.of(entry).has_ended(records.now) for entry in entries):
+        return
+    entry = current_subscription(records, label)
+    closed = ActivityWindow.of(entry).revoked(records.now)
+    if closed == ActivityWindow.of(entry):
+        return
+    service = records.catalogue.services.get(label)
+    if service is not None and service["type"] == MANDATORY:
+        raise mandatory()
+    records.put(SUBSCRIPTIONS, str(entry["id"]), entry | closed.members)
+
+
+def mandatory() -> Conflict:
+    return Conflict(
+        "Every tenant has this service: its subscription can't be removed, "
+        "given an end or made to begin later."
+    )
+
+
+def new_subscription(
+    entry_id: int, service: Record, window: ActivityWindow, user: str | None, now: Instant
+) -> Record:
+    return {
+        "id": entry_id,
+        "service": service["label"],
+        **window.members,
+        "registeredBy": user,
+        "registeredDate": now,
+    }
+
+
+def subscribe_to_mandatory(
+    transaction: Transaction, catalogue: Catalogue, tenant: str, now: Instant
+) -> None:
+    """What a new tenant begins with: every MANDATORY service that it doesn't have yet."""
+    entries = transaction.group(SUBSCRIPTIONS, "tenant", tenant)
+    known = {entry["service"] for entry in entries}
+    for service in catalogue.mandatory_services:
+        if service["label"] not in known:
+            entry_id = transaction.next_id(SUBSCRIPTIONS)
+            window = ActivityWindow(now, None)
+            entry = new_subscription(entry_id, service, window, None, now)
+            transaction.put(SUBSCRIPTIONS, str(entry_id), entry | {"tenant": tenant})
+
+
+def require_enterprise(records: Records) -> None:
+    """The whole statements API is for Enterprise licences only (section 4)."""
+    plan = records.catalogue.services.get(ENTERPRISE)
+    is_plan = plan is not None and plan["type"] == SUBSCRIPTION_PLAN
+    if not is_plan or ENTERPRISE not in active_services(records):
+        raise Forbidden(
+            "Statements need an active subscription to the SUBSCRIPTION_PLAN service "
+            f"'{ENTERPRISE}'. An administrator can subscribe: POST /services/{ENTERPRISE}."
+        )
+
+
+def entries_on_show(
+    records: Records, custom: Iterable[Record], entries: Iterable[Record], subscribed: bool
+) -> list[Record]:
+    """Custom entries and the catalogue's; a custom label hides a catalogue entry of that label.
+
+    `subscribed` keeps of the catalogue only what belongs to a service with an active
+    subscription; entries of INTERNAL services always need one (section 7).
+    """
+    active = active_services(records)
+    services = records.catalogue.services
+    own = list(custom)
+    labels = {entry["label"] for entry in own}
+    return own + [
+        entry
+        for entry in entries
+        if entry["label"] not in labels
+        and (
+            entry["service"] in active
+            or not (subscribed or services[entry["service"]]["type"] == INTERNAL)
+        )
+    ]

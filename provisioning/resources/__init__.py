@@ -1,0 +1,1 @@
+"""What we serve: one module per resource, its schema and its routes together."""

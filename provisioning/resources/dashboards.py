@@ -1,0 +1,64 @@
+"""Dashboards: those of the catalogue, and the tenant's own."""
+
+from provisioning.domain.tables import DASHBOARDS
+from provisioning.resources.entries import Kind, serve_entries
+from provisioning.web.fields import (
+    HIGHEST_LIST_ORDER,
+    STATUSES,
+    Choice,
+    JsonObject,
+    LongText,
+    Slug,
+    Text,
+    Whole,
+)
+from provisioning.web.records import RecordSchema
+from provisioning.web.routing import Resource
+
+DASHBOARD_TYPES = (
+    "REAL_TIME",
+    "OI_OVERVIEW",
+    "ENTITY_OVERVIEW",
+    "SYSTEM",
+    "SETTINGS",
+    "CUSTOM",
+)
+
+
+class DashboardSchema(RecordSchema):
+    """A dashboard; `service` is the label of its service, null for a tenant's own."""
+
+    example = {
+        "title": "Deliveries by depot",
+        "menuLabel": "Deliveries",
+        "label": "deliveries-by-depot",
+        "type": "CUSTOM",
+        "status": "PRODUCTION",
+        "listOrder": 100,
+        "settings": {"refreshSeconds": 30},
+    }
+
+    title = Text(required=True)
+    menuLabel = Text(50, required=True)
+    label = Slug(50)
+    type = Choice(*DASHBOARD_TYPES, required=True)
+    status = Choice(*STATUSES, required=True)
+    listOrder = Whole(-HIGHEST_LIST_ORDER - 1, HIGHEST_LIST_ORDER, required=True)
+    subtitle = Text()
+    biLine = Text(50)
+    preview = Text()
+    path = Text()
+    icon = Text(50)
+    template = Text()
+    description = LongText()
+    settings = JsonObject(allow_none=True)
+    service = Text(dump_only=True)
+
+
+DASHBOARD = DashboardSchema()
+
+dashboards = Resource("dashboards", __name__, "Dashboards of the catalogue and the tenant's own.")
+serve_entries(
+    dashboards,
+    Kind("dashboard", DASHBOARDS, DASHBOARD, lambda catalogue: catalogue.dashboards),
+)

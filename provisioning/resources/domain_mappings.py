@@ -1,0 +1,112 @@
+"""Domain mappings: the host names by which a tenant is reached."""
+
+from flask import Response
+
+from provisioning.domain.errors import Conflict, Invalid
+from provisioning.domain.names import ascii_domain
+from provisioning.domain.records import Records, not_found
+from provisioning.domain.tables import DOMAIN_MAPPINGS
+from provisioning.store import Record
+from provisioning.web.answers import answer, created, nothing, require_match
+from provisioning.web.context import changing, now, reading, server
+from provisioning.web.fields import DomainName, Text
+from provisioning.web.hosts import reserved_domain
+from provisioning.web.paging import list_query, listed
+from provisioning.web.records import (
+    WindowSchema,
+    changed,
+    load_changes,
+    load_new,
+    require_same,
+    show,
+)
+from provisioning.web.routing import Resource
+
+
+class DomainMappingSchema(WindowSchema):
+    """A domain, unique over all tenants until the mapping is deleted."""
+
+    example = {"domain": "insight.acme.example", "theme": "dark"}
+
+    domain = DomainName(required=True)
+    icon = Text()
+    theme = Text()
+
+
+DOMAIN_MAPPING = DomainMappingSchema()
+
+domain_mappings = Resource("domain-mapping", __name__, "Host names that lead to the tenant.")
+
+
+def show_mapping(_: Records, mapping: Record) -> Record:
+    return show(DOMAIN_MAPPING, mapping)
+
+
+def find(records: Records, domain: str) -> Record:
+    """A mapping by its domain, in Unicode or as A-labels; overseers only see any."""
+    if not records.caller.is_overseer:
+        raise not_found()
+    return records.find(DOMAIN_MAPPINGS, key_of(domain))
+
+
+def key_of(domain: str) -> str:
+    try:
+        return ascii_domain(domain)
+    except ValueError:
+        raise not_found() from None
+
+
+@domain_mappings.operation("GET", "/domain-mapping", answer=DOMAIN_MAPPING, many=True)
+def list_domain_mappings() -> Response:
+    """List the tenant's domain mappings."""
+    records = reading()
+    facts = {"within": ("tenant", records.label)} if records.caller.is_overseer else {"keys": ()}
+    query = list_query(DOMAIN_MAPPING, by_key=True, **facts)
+    return listed(records.query(DOMAIN_MAPPINGS, query), query, show_mapping)
+
+
+@domain_mappings.operation("POST", "/domain-mapping", body=DOMAIN_MAPPING, answer=DOMAIN_MAPPING)
+def create_domain_mapping(body: Record) -> Response:
+    """Map a domain to the tenant."""
+    mapping = load_new(DOMAIN_MAPPING, body, now())
+    with changing() as records:
+        domain = mapping["domain"]
+        reason = reserved_domain(domain, server().settings, records.label)
+        if reason is not None:
+            raise Invalid.member("domain", reason)
+        if records.view.get(DOMAIN_MAPPINGS, domain) is not None:
+            raise Conflict("This domain is mapped already. A domain leads to one tenant only.")
+        records.put(DOMAIN_MAPPINGS, domain, mapping)
+        return created(show_mapping(records, mapping), "domain-mapping", domain)
+
+
+@domain_mappings.operation("GET", "/domain-mapping/<domain>", answer=DOMAIN_MAPPING)
+def show_domain_mapping(domain: str) -> Response:
+    """Show a domain mapping."""
+    records = reading()
+    return answer(show_mapping(records, find(records, domain)))
+
+
+@domain_mappings.operation(
+    "PUT", "/domain-mapping/<domain>", body=DOMAIN_MAPPING, answer=DOMAIN_MAPPING
+)
+def replace_domain_mapping(domain: str, body: Record) -> Response:
+    """Change a domain mapping; the domain itself stays."""
+    changes = load_changes(DOMAIN_MAPPING, body)
+    if "domain" in changes:
+        require_same("domain", changes.pop("domain"), key_of(domain))
+    with changing() as records:
+        mapping = find(records, domain)
+        require_match(show_mapping(records, mapping))
+        mapping = records.put(DOMAIN_MAPPINGS, mapping["domain"], changed(mapping, changes))
+        return answer(show_mapping(records, mapping))
+
+
+@domain_mappings.operation("DELETE", "/domain-mapping/<domain>")
+def remove_domain_mapping(domain: str) -> Response:
+    """Remove a domain mapping, for good."""
+    with changing() as records:
+        mapping = find(records, domain)
+        require_match(show_mapping(records, mapping))
+        records.remove(DOMAIN_MAPPINGS, mapping["domain"])
+    return nothing()

@@ -1,0 +1,178 @@
+"""Service endpoints, under both of their names, and the catalogue's endpoint types."""
+
+from flask import Response
+from marshmallow import ValidationError, fields
+
+from provisioning.domain.catalogue import Catalogue
+from provisioning.domain.errors import Invalid
+from provisioning.domain.records import Records, not_found
+from provisioning.domain.tables import ENDPOINTS, USERS
+from provisioning.store import Record, fold, select
+from provisioning.web.answers import answer, created, nothing, require_match
+from provisioning.web.context import changing, now, reading, server
+from provisioning.web.fields import Flag, Moment, Text, check_port, check_url
+from provisioning.web.paging import list_query, listed
+from provisioning.web.records import (
+    RecordSchema,
+    WindowSchema,
+    changed,
+    load_changes,
+    load_new,
+    masked,
+    show,
+)
+from provisioning.web.routing import Resource
+
+
+class EndpointTypeSchema(RecordSchema):
+    """A kind of endpoint in the catalogue."""
+
+    id = fields.Integer(required=True)
+    name = Text(required=True)
+    label = Text(50, required=True)
+    internal = Flag(required=True)
+    shortDescription = Text()
+
+
+class EndpointTypeReference(fields.Nested):
+    """On input a label, or an object of which only `label` counts; kept as the label."""
+
+    def _deserialize(self, value: object, *_: object, **__: object) -> str:
+        label = value.get("label") if isinstance(value, dict) else value
+        if not isinstance(label, str):
+            raise ValidationError("Must be a label, or an object with a label.")
+        return label
+
+
+class EndpointSchema(WindowSchema):
+    """Where messages come in or go out; its secrets are shown to administrators only."""
+
+    secrets = frozenset({"password", "provPassword", "apiKey"})
+    example = {"url": "amqps://mq.acme.example:5671", "endpointType": "MQ_INCOMING"}
+
+    id = fields.Integer(dump_only=True)
+    url = Text(required=True, checks=[check_url])
+    endpointType = EndpointTypeReference(EndpointTypeSchema, required=True)
+    userName = Text()
+    password = Text()
+    provUserName = Text()
+    provPassword = Text()
+    provPort = Text(checks=[check_port])
+    apiKey = Text()
+    messageHandler = Text()
+    exchange = Text()
+    binding = Text()
+    active = Flag(load_default=True)
+    durable = Flag(load_default=False)
+    vhost = Text()
+    registeredByUserId = fields.Integer(dump_only=True)
+    registeredDate = Moment(dump_only=True)
+
+
+ENDPOINT = EndpointSchema()
+ENDPOINT_TYPE = EndpointTypeSchema()
+
+endpoints = Resource("endpoints", __name__, "Service endpoints of the tenant, and their types.")
+
+
+def show_endpoint(records: Records, endpoint: Record) -> Record:
+    shown = show(ENDPOINT, endpoint, endpointType=type_of(records.catalogue, endpoint))
+    return shown if records.caller.sees_secrets else masked(ENDPOINT, shown)
+
+
+def type_of(catalogue: Catalogue, endpoint: Record) -> Record | None:
+    known = catalogue.endpoint_types.get(endpoint["endpointType"])
+    return None if known is None else show(ENDPOINT_TYPE, known)
+
+
+def require_known_type(terms: Record) -> None:
+    """Invalid for an endpoint type that the catalogue doesn't offer."""
+    offered = [entry["label"] for entry in server().catalogue.offered_endpoint_types]
+    if "endpointType" in terms and terms["endpointType"] not in offered:
+        raise Invalid.member("endpointType", f"Must be out of {', '.join(sorted(offered))}.")
+
+
+def visible_endpoints(records: Records) -> list[Record]:
+    return list(records.all(ENDPOINTS)) if records.caller.is_overseer else []
+
+
+def find(records: Records, endpoint_id: str) -> Record:
+    if not records.caller.is_overseer:
+        raise not_found()
+    return records.find(ENDPOINTS, endpoint_id)
+
+
+@endpoints.operation("GET", "/endpoint-types", answer=ENDPOINT_TYPE, many=True)
+def list_endpoint_types() -> Response:
+    """List the endpoint types of the catalogue."""
+    query = list_query(ENDPOINT_TYPE, "label")
+    types = reading().catalogue.offered_endpoint_types
+    page = select(types, query, lambda entry: fold(f"{entry['name']}\n{entry['label']}"))
+    return listed(page, query, lambda _, entry: show(ENDPOINT_TYPE, entry))
+
+
+@endpoints.operation("GET", "/endpoints", "/service-endpoints", answer=ENDPOINT, many=True)
+def list_endpoints() -> Response:
+    """List the tenant's service endpoints."""
+    records = reading()
+    query = list_query(ENDPOINT)
+
+    def text(endpoint: Record) -> str:
+        kind = type_of(records.catalogue, endpoint) or {}
+        return fold(f"{endpoint['url']}\n{endpoint['endpointType']}\n{kind.get('name')}")
+
+    return listed(select(visible_endpoints(records), query, text), query, show_endpoint)
+
+
+@endpoints.operation("POST", "/endpoints", "/service-endpoints", body=ENDPOINT, answer=ENDPOINT)
+def create_endpoint(body: Record) -> Response:
+    """Add a service endpoint."""
+    terms = load_new(ENDPOINT, body, now())
+    require_known_type(terms)
+    with changing() as records:
+        endpoint_id = records.transaction.next_id(ENDPOINTS)
+        account = records.view.get(USERS, records.caller.user or "")
+        registered = {
+            "registeredByUserId": account and account["id"],
+            "registeredDate": records.now,
+        }
+        endpoint = {"id": endpoint_id, **terms, **registered}
+        records.put(ENDPOINTS, str(endpoint_id), endpoint)
+        return created(show_endpoint(records, endpoint), "endpoints", endpoint_id)
+
+
+@endpoints.operation(
+    "GET", "/endpoints/<endpoint_id>", "/service-endpoints/<endpoint_id>", answer=ENDPOINT
+)
+def show_one_endpoint(endpoint_id: str) -> Response:
+    """Show a service endpoint."""
+    records = reading()
+    return answer(show_endpoint(records, find(records, endpoint_id)))
+
+
+@endpoints.operation(
+    "PUT",
+    "/endpoints/<endpoint_id>",
+    "/service-endpoints/<endpoint_id>",
+    body=ENDPOINT,
+    answer=ENDPOINT,
+)
+def replace_endpoint(endpoint_id: str, body: Record) -> Response:
+    """Change a service endpoint; a masked secret stays what it is."""
+    changes = load_changes(ENDPOINT, body)
+    require_known_type(changes)
+    with changing() as records:
+        endpoint = find(records, endpoint_id)
+        require_match(show_endpoint(records, endpoint))
+        endpoint = records.put(ENDPOINTS, endpoint_id, changed(endpoint, changes))
+        return answer(show_endpoint(records, endpoint))
+
+
+@endpoints.operation("DELETE", "/endpoints/<endpoint_id>", "/service-endpoints/<endpoint_id>")
+def remove_endpoint(endpoint_id: str) -> Response:
+    """Remove a service endpoint, for good."""
+    with changing() as records:
+        endpoint = find(records, endpoint_id)
+        require_match(show_endpoint(records, endpoint))
+        records.remove(ENDPOINTS, endpoint_id)
+    return nothing()

@@ -1,0 +1,207 @@
+"""Privileges: who holds which role in the tenant, over which window."""
+
+from collections.abc import Callable
+
+from flask import Response
+from marshmallow import fields
+
+from provisioning.domain import people, roles
+from provisioning.domain.errors import Invalid
+from provisioning.domain.names import username_key
+from provisioning.domain.records import Records, not_found
+from provisioning.domain.tables import PRIVILEGES, USERS
+from provisioning.store import Record
+from provisioning.web.answers import answer, created, nothing, require_match
+from provisioning.web.context import changing, now, reading
+from provisioning.web.fields import Choice, Text, Username
+from provisioning.web.paging import active_asked, list_query, listed
+from provisioning.web.records import (
+    RecordSchema,
+    WindowSchema,
+    changed,
+    load_changes,
+    load_new,
+    show,
+)
+from provisioning.web.routing import ACTIVE, Resource
+
+
+class PublicProfileSchema(RecordSchema):
+    """What every caller may know of an account that appears in a record."""
+
+    username = Username(dump_only=True)
+    email = Text(dump_only=True)
+    firstName = Text(dump_only=True)
+    lastName = Text(dump_only=True)
+    avatar = Text(dump_only=True)
+
+
+class PrivilegeSchema(WindowSchema):
+    """User x tenant x role x window. `username` is for granting, and must match later."""
+
+    example = {"username": "bob@acme.test", "role": "USER", "activeFrom": "2026-01-01T00:00:00Z"}
+
+    id = fields.Integer(dump_only=True)
+    username = Username(required=True, load_only=True)
+    role = Choice(*roles.ROLES, required=True)
+    reportsTo = Text(254)
+    user = fields.Nested(PublicProfileSchema, dump_only=True)
+
+
+PRIVILEGE = PrivilegeSchema()
+
+privileges = Resource("privileges", __name__, "Roles of users in the tenant, over windows.")
+
+
+def show_privilege(records: Records, privilege: Record) -> Record:
+    return show(
+        PRIVILEGE,
+        privilege,
+        reportsTo=people.username_of(records.view, privilege["reportsTo"]),
+        user=people.public_profile(records.view, privilege["user"]),
+    )
+
+
+def find_effective(records: Records, username: str) -> Record:
+    user, _ = people.find_user(records, username)
+    return people.effective_privilege_of(records, user)
+
+
+def find(records: Records, reference: str) -> Record:
+    """A visible privilege by its id, or a user's effective one by their username."""
+    if not is_id(reference):
+        return find_effective(records, reference)
+    privilege = records.find(PRIVILEGES, reference)
+    if not people.is_visible(records, privilege["user"]):
+        raise not_found()
+    return privilege
+
+
+def is_id(reference: str) -> bool:
+    return reference.isascii() and reference.isdigit()
+
+
+def new_terms(body: Record, username: str) -> Record:
+    """A grant to the user whom the path names; a username in the body must be theirs."""
+    terms = load_new(PRIVILEGE, {"username": username} | body, now())
+    require_same_user(terms, username)
+    return terms
+
+
+def require_same_user(terms: Record, username: str) -> None:
+    given = terms.pop("username", username)
+    if username_key(given) != username_key(username):
+        raise Invalid.member("username", "Must be the user whose privilege this is.")
+
+
+def change(find: Callable[[Records, str], Record], reference: str, body: Record) -> Response:
+    terms = load_changes(PRIVILEGE, body)
+    with changing() as records:
+        privilege = find(records, reference)
+        owner = people.username_of(records.view, privilege["user"])
+        require_same_user(terms, str(owner))
+        require_match(show_privilege(records, privilege))
+        changed(privilege, terms)
+        privilege = people.change_privilege(records, privilege, terms)
+        return answer(show_privilege(records, privilege))
+
+
+def grant(records: Records, user: str, terms: Record) -> Response:
+    privilege = people.grant(records, user, terms)
+    return created(show_privilege(records, privilege), "privileges", privilege["id"])
+
+
+def revoke_all(username: str, matched: Callable[[Records, str], object]) -> Response:
+    """Close every window of a user in the tenant; `matched` is what If-Match speaks of."""
+    with changing() as records:
+        user, _ = people.find_user(records, username)
+        require_match(matched(records, user))
+        people.revoke(records, people.privileges_of(records, user))
+    return nothing()
+
+
+def effective(records: Records, user: str) -> object:
+    privilege = people.effective_privilege(people.privileges_of(records, user), records.now)
+    return None if privilege is None else show_privilege(records, privilege)
+
+
+@privileges.operation("GET", "/privileges", answer=PRIVILEGE, many=True, parameters=[ACTIVE])
+def list_privileges() -> Response:
+    """List the privileges of the tenant."""
+    records = reading()
+    query = list_query(PRIVILEGE, active=active_asked(None), **within_sight(records))
+    return listed(records.query(PRIVILEGES, query), query, show_privilege)
+
+
+def within_sight(records: Records) -> Record:
+    """What narrows a list of records of users to those whom the caller sees."""
+    visible = people.visible_users(records)
+    return {
+        "within": ("tenant", records.label),
+        "at": records.now,
+        "any_of": {} if visible is None else {"user": visible},
+    }
+
+
+@privileges.operation("POST", "/privileges", body=PRIVILEGE, answer=PRIVILEGE)
+def create_privilege(body: Record) -> Response:
+    """Grant a role to any AS user, which is how they join the tenant."""
+    terms = load_new(PRIVILEGE, body, now())
+    user = username_key(terms.pop("username"))
+    with changing() as records:
+        if records.view.get(USERS, user) is None:
+            raise Invalid.member("username", "There is no such user. Create one: POST /users.")
+        return grant(records, user, terms)
+
+
+@privileges.operation("GET", "/privileges/<reference>", answer=PRIVILEGE)
+def show_one_privilege(reference: str) -> Response:
+    """Show a privilege, by its id, or a user's effective one, by their username."""
+    records = reading()
+    return answer(show_privilege(records, find(records, reference)))
+
+
+@privileges.operation("PUT", "/privileges/<reference>", body=PRIVILEGE, answer=PRIVILEGE)
+def replace_privilege(reference: str, body: Record) -> Response:
+    """Change the role, the window or the reporting line."""
+    return change(find, reference, body)
+
+
+@privileges.operation("DELETE", "/privileges/<reference>")
+def remove_privilege(reference: str) -> Response:
+    """Revoke a privilege, by its id, or all of a user's, by their username."""
+    if not is_id(reference):
+        return revoke_all(reference, effective)
+    with changing() as records:
+        privilege = find(records, reference)
+        require_match(show_privilege(records, privilege))
+        people.revoke(records, [privilege])
+    return nothing()
+
+
+@privileges.operation("GET", "/users/<username>/privilege", answer=PRIVILEGE)
+def show_privilege_of_user(username: str) -> Response:
+    """Show the user's effective privilege."""
+    records = reading()
+    return answer(show_privilege(records, find_effective(records, username)))
+
+
+@privileges.operation("POST", "/users/<username>/privilege", body=PRIVILEGE, answer=PRIVILEGE)
+def create_privilege_of_user(username: str, body: Record) -> Response:
+    """Grant a role to this AS user."""
+    terms = new_terms(body, username)
+    with changing() as records:
+        user, _ = people.find_account(records, username)
+        return grant(records, user, terms)
+
+
+@privileges.operation("PUT", "/users/<username>/privilege", body=PRIVILEGE, answer=PRIVILEGE)
+def replace_privilege_of_user(username: str, body: Record) -> Response:
+    """Change the user's effective privilege."""
+    return change(find_effective, username, body)
+
+
+@privileges.operation("DELETE", "/users/<username>/privilege")
+def remove_privileges_of_user(username: str) -> Response:
+    """Revoke all of the user's privileges in the tenant."""
+    return revoke_all(username, effective)

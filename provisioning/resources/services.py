@@ -1,0 +1,178 @@
+"""Services: the catalogue that all tenants share, and the tenant's subscriptions to it."""
+
+from flask import Response, request
+from marshmallow import fields
+
+from provisioning.domain import people
+from provisioning.domain.activity import ActivityWindow
+from provisioning.domain.catalogue import INTERNAL, Catalogue
+from provisioning.domain.records import Records, not_found
+from provisioning.domain.services import (
+    change_subscription,
+    current_subscription,
+    subscribe,
+    unsubscribe,
+)
+from provisioning.domain.tables import SUBSCRIPTIONS
+from provisioning.resources.privileges import PublicProfileSchema
+from provisioning.store import Record, fold, select
+from provisioning.web.answers import answer, created, nothing, require_match
+from provisioning.web.context import changing, now, reading
+from provisioning.web.fields import STATUSES, Choice, LongText, Moment, Slug, Text
+from provisioning.web.paging import active_asked, list_query, listed
+from provisioning.web.records import (
+    RecordSchema,
+    WindowSchema,
+    changed,
+    load_changes,
+    load_new,
+    show,
+)
+from provisioning.web.routing import ACTIVE, Resource
+
+SERVICE_TYPES = (
+    INTERNAL,
+    "MANDATORY",
+    "SUBSCRIPTION_PLAN",
+    "OPTIONAL",
+    "PREMIUM",
+    "EXCLUSIVE",
+    "CUSTOM",
+)
+
+
+class ServiceSchema(RecordSchema):
+    """A service of the catalogue."""
+
+    name = Text(required=True)
+    label = Slug(32)
+    type = Choice(*SERVICE_TYPES, required=True)
+    status = Choice(*STATUSES, required=True)
+    icon = Text(50)
+    preview = Text()
+    shortDescription = Text()
+    description = LongText()
+
+
+class SubscriptionSchema(WindowSchema):
+    """A tenant's use of a service over a window."""
+
+    example = {"activeFrom": "2026-01-01T00:00:00Z", "activeUntil": None}
+
+    service = fields.Nested(ServiceSchema, dump_only=True)
+    registeredBy = fields.Nested(PublicProfileSchema, dump_only=True)
+    registeredDate = Moment(dump_only=True)
+
+
+SERVICE = ServiceSchema()
+SUBSCRIPTION = SubscriptionSchema()
+
+services = Resource("services", __name__, "The catalogue of services, and subscriptions to them.")
+
+
+def show_service(_: Records, service: Record) -> Record:
+    return show(SERVICE, service)
+
+
+def show_subscription(records: Records, subscription: Record) -> Record:
+    service = records.catalogue.services.get(subscription["service"])
+    return show(
+        SUBSCRIPTION,
+        subscription,
+        service=None if service is None else show(SERVICE, service),
+        registeredBy=people.public_profile(records.view, subscription["registeredBy"]),
+    )
+
+
+def active_subscriptions(records: Records) -> list[Record]:
+    """The active ones, as /info and /details show them: by label."""
+    active = [
+        entry
+        for entry in records.all(SUBSCRIPTIONS)
+        if ActivityWindow.of(entry).is_active(records.now)
+    ]
+    return [
+        show_subscription(records, entry)
+        for entry in sorted(active, key=lambda entry: str(entry["service"]))
+    ]
+
+
+def offered(catalogue: Catalogue, label: str) -> Record:
+    service = catalogue.services.get(label)
+    if service is None or service["type"] == INTERNAL:
+        raise not_found()
+    return service
+
+
+def catalogue_text(entry: Record) -> str:
+    """What words are sought in, for everything that comes from the catalogue."""
+    members = ("name", "label", "title", "description")
+    return fold("\n".join(str(entry.get(member) or "") for member in members))
+
+
+@services.operation("GET", "/available-services", answer=SERVICE, many=True)
+def list_available_services() -> Response:
+    """List the services that can be subscribed."""
+    query = list_query(SERVICE, "label")
+    entries = reading().catalogue.offered_services
+    return listed(select(entries, query, catalogue_text), query, show_service)
+
+
+@services.operation("GET", "/available-services/<label>", answer=SERVICE)
+def show_available_service(label: str) -> Response:
+    """Show a service of the catalogue."""
+    records = reading()
+    return answer(show_service(records, offered(records.catalogue, label)))
+
+
+@services.operation("GET", "/services", answer=SUBSCRIPTION, many=True, parameters=[ACTIVE])
+def list_subscriptions() -> Response:
+    """List the tenant's subscriptions, the active ones unless told."""
+    records = reading()
+    query = list_query(SUBSCRIPTION, "service", active=active_asked(True), at=records.now)
+
+    def text(entry: Record) -> str:
+        return catalogue_text(records.catalogue.services.get(entry["service"], {}))
+
+    return listed(select(records.all(SUBSCRIPTIONS), query, text), query, show_subscription)
+
+
+@services.operation(
+    "POST", "/services/<label>", body=SUBSCRIPTION, answer=SUBSCRIPTION, body_needed=False
+)
+def create_subscription(label: str, body: Record) -> Response:
+    """Subscribe to a service."""
+    terms = load_new(SUBSCRIPTION, body, now())
+    with changing() as records:
+        service = offered(records.catalogue, label)
+        subscription = subscribe(records, service, ActivityWindow.of(terms))
+        return created(show_subscription(records, subscription), "services", label)
+
+
+@services.operation("GET", "/services/<label>", answer=SUBSCRIPTION)
+def show_one_subscription(label: str) -> Response:
+    """Show the active subscription to a service, else the next to come."""
+    records = reading()
+    return answer(show_subscription(records, current_subscription(records, label)))
+
+
+@services.operation("PUT", "/services/<label>", body=SUBSCRIPTION, answer=SUBSCRIPTION)
+def replace_subscription(label: str, body: Record) -> Response:
+    """Change the window of the subscription that GET shows."""
+    changes = load_changes(SUBSCRIPTION, body)
+    with changing() as records:
+        subscription = current_subscription(records, label)
+        require_match(show_subscription(records, subscription))
+        window = ActivityWindow.of(changed(subscription, changes))
+        subscription = change_subscription(records, subscription, window)
+        return answer(show_subscription(records, subscription))
+
+
+@services.operation("DELETE", "/services/<label>")
+def remove_subscription(label: str) -> Response:
+    """Unsubscribe: the window of the subscription that GET shows is closed."""
+    with changing() as records:
+        if "If-Match" in request.headers:
+            require_match(show_subscription(records, current_subscription(records, label)))
+        unsubscribe(records, label)
+    return nothing()

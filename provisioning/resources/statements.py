@@ -1,0 +1,134 @@
+"""Statements: those of the catalogue, the tenant's own, and their configuration per tenant."""
+
+from flask import Response
+from marshmallow import fields
+
+from provisioning.domain import people
+from provisioning.domain.records import Records
+from provisioning.domain.services import require_enterprise
+from provisioning.domain.tables import STATEMENT_CONFIGS, STATEMENTS
+from provisioning.resources.entries import Kind, serve_entries
+from provisioning.resources.privileges import PublicProfileSchema
+from provisioning.resources.services import ServiceSchema, show_service
+from provisioning.store import Record
+from provisioning.web.answers import answer, require_match
+from provisioning.web.context import changing, reading
+from provisioning.web.fields import (
+    HIGHEST_LIST_ORDER,
+    STATUSES,
+    Choice,
+    JsonObject,
+    LongText,
+    Moment,
+    Slug,
+    Text,
+    Whole,
+)
+from provisioning.web.records import RecordSchema, show
+from provisioning.web.routing import Resource
+
+
+class StatementSchema(RecordSchema):
+    """A statement; `service` is the label of its service, null for a tenant's own."""
+
+    example = {
+        "title": "Late deliveries",
+        "label": "late-deliveries",
+        "type": "CUSTOM",
+        "status": "PRODUCTION",
+        "query": "select depot, count(*) from deliveries where late group by depot",
+        "config": {"threshold": 5},
+    }
+
+    title = Text(required=True)
+    label = Slug(50)
+    type = Choice("OI", "CUSTOM", required=True)
+    status = Choice(*STATUSES, required=True)
+    query = LongText(required=True)
+    description = LongText()
+    service = Text(dump_only=True)
+    config = JsonObject(allow_none=True)
+    listOrder = Whole(-HIGHEST_LIST_ORDER - 1, HIGHEST_LIST_ORDER)
+
+
+class StatementDetailsSchema(StatementSchema):
+    """A statement with its service, and its configuration in this tenant."""
+
+    service = fields.Nested(ServiceSchema, dump_only=True)
+    config = JsonObject(dump_only=True)
+    configChangedBy = fields.Nested(PublicProfileSchema, dump_only=True)
+    configChangedDate = Moment(dump_only=True)
+
+
+class ConfigSchema(RecordSchema):
+    """A statement's configuration: any JSON object, replaced whole."""
+
+    example = {"threshold": 5}
+
+
+STATEMENT = StatementSchema()
+STATEMENT_DETAILS = StatementDetailsSchema()
+CONFIG = ConfigSchema()
+
+statements = Resource(
+    "statements",
+    __name__,
+    "Statements of the catalogue and the tenant's own; they need the enterprise plan.",
+    licences=(require_enterprise,),
+)
+KIND = Kind(
+    "statement",
+    STATEMENTS,
+    STATEMENT,
+    lambda catalogue: catalogue.statements,
+    dependents=(STATEMENT_CONFIGS,),
+)
+serve_entries(statements, KIND)
+
+
+def config_of(records: Records, statement: Record) -> Record:
+    """What this tenant has configured, else what the statement begins with (section 7)."""
+    saved = records.get(STATEMENT_CONFIGS, records.own_key(statement["label"]))
+    config: Record = saved["config"] if saved is not None else statement["config"] or {}
+    return config
+
+
+@statements.operation("GET", "/statements/<label>/config", answer=CONFIG)
+def show_statement_config(label: str) -> Response:
+    """Show the tenant's configuration of a statement."""
+    records = reading()
+    return answer(config_of(records, KIND.find(records, label)))
+
+
+@statements.operation("PUT", "/statements/<label>/config", body=CONFIG, answer=CONFIG)
+def replace_statement_config(label: str, body: Record) -> Response:
+    """Replace the tenant's configuration of a statement by this JSON object."""
+    with changing() as records:
+        require_match(config_of(records, KIND.find(records, label)))
+        saved = {
+            "label": label,
+            "config": body,
+            "changedBy": records.caller.user,
+            "changedDate": records.now,
+        }
+        records.put(STATEMENT_CONFIGS, records.own_key(label), saved)
+        return answer(body)
+
+
+@statements.operation("GET", "/statements/<label>/details", answer=STATEMENT_DETAILS)
+def show_statement_details(label: str) -> Response:
+    """Show a statement with its service and its configuration."""
+    records = reading()
+    statement = KIND.find(records, label)
+    service = records.catalogue.services.get(statement.get("service") or "")
+    saved = records.get(STATEMENT_CONFIGS, records.own_key(label)) or {}
+    return answer(
+        show(
+            STATEMENT_DETAILS,
+            statement,
+            service=service and show_service(records, service),
+            config=config_of(records, statement),
+            configChangedBy=people.public_profile(records.view, saved.get("changedBy")),
+            configChangedDate=saved.get("changedDate"),
+        )
+    )

@@ -1,0 +1,267 @@
+"""Seeds and the catalogue: JSON files that people write, checked whole before any of it counts.
+
+A seed is an object of lists (tenants, users, privileges, apiKeys, domainMappings,
+subscriptions, dashboards, statements, statementConfigs, endpoints) of the contract's records,
+each with its `tenant`. Absent members take their defaults; ids and tokens may be given.
+Instants are RFC 3339, or relative to loading: `now`, `+P30D`, `-P1DT2H`.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from provisioning.domain import tables
+from provisioning.domain.activity import Instant, later, parse_duration, parse_instant
+from provisioning.domain.catalogue import Catalogue
+from provisioning.domain.names import ascii_domain, username_key
+from provisioning.domain.services import subscribe_to_mandatory
+from provisioning.resources.api_keys import new_token
+from provisioning.resources.dashboards import DASHBOARD
+from provisioning.resources.endpoints import ENDPOINT_TYPE
+from provisioning.resources.services import SERVICE
+from provisioning.resources.statements import STATEMENT
+from provisioning.resources.users import hashed
+from provisioning.store import Record, Transaction
+from provisioning.stored import STORED, faults
+from provisioning.web.records import RecordSchema
+
+Check = Callable[[Record], list[str] | tuple[()]]
+INSTALLED = Path(__file__).parent / "_data"
+BUILT_IN = INSTALLED if INSTALLED.is_dir() else Path(__file__).parent.parent / "data"
+"""Where demo.json and catalogue.json are: in an installed package, or in a checkout."""
+
+
+class BadFile(Exception):
+    """A seed or catalogue that can't be used; `errors` are sentences that name the place."""
+
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__("\n".join(errors))
+        self.errors = errors
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One list of a seed: its table, and how a person's record becomes a stored one."""
+
+    table: str
+    names: Mapping[str, str] = field(default_factory=dict)
+    """The seed's member -> the stored member, for usernames, which are stored as keys."""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    numbered: str | None = None
+    """The form of an id that isn't given."""
+
+
+NUMBER = "{}"
+SEED = {
+    "tenants": Listed(tables.TENANTS, defaults={"active": True}, numbered=NUMBER),
+    "users": Listed(tables.USERS, numbered=NUMBER),
+    "privileges": Listed(
+        tables.PRIVILEGES, {"username": "user", "reportsTo": "reportsTo"}, numbered=NUMBER
+    ),
+    "apiKeys": Listed(tables.API_KEYS, {"username": "user"}, numbered="key-{}"),
+    "domainMappings": Listed(tables.DOMAIN_MAPPINGS),
+    "subscriptions": Listed(
+        tables.SUBSCRIPTIONS, {"registeredBy": "registeredBy"}, numbered=NUMBER
+    ),
+    "dashboards": Listed(tables.DASHBOARDS),
+    "statements": Listed(tables.STATEMENTS),
+    "statementConfigs": Listed(tables.STATEMENT_CONFIGS, {"changedBy": "changedBy"}),
+    "endpoints": Listed(
+        tables.ENDPOINTS, defaults={"active": True, "durable": False}, numbered=NUMBER
+    ),
+}
+SINCE_LOADING = ("activeFrom", "registeredDate", "createdDate", "changedDate")
+INSTANTS = (*SINCE_LOADING, "activeUntil")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A record on its way from a seed into the store; `place` names it in messages."""
+
+    place: str
+    listed: Listed
+    record: Record
+
+
+def read_json(path: Any) -> Any:
+    """What a JSON file holds; BadFile with line and column if it holds none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadFile([f"{path.name}: can't be read ({type(error).__name__})."]) from error
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise BadFile([f"{path.name}: {error.msg} at {place}."]) from error
+
+
+def demo_seed() -> Any:
+    return read_json(BUILT_IN / "demo.json")
+
+
+def load_seed(
+    transaction: Transaction,
+    entries: list[Entry],
+    catalogue: Catalogue,
+    now: Instant,
+    replace: bool = True,
+) -> None:
+    """Put a prepared seed into the store: instead of all that is there, or over it.
+
+    BadFile lists everything that is wrong; the transaction is then to be abandoned.
+    """
+    if replace:
+        for table, records in transaction.tables().items():
+            for key in list(records):
+                transaction.remove(table, key)
+    errors: list[str] = []
+    put: list[tuple[Entry, Record]] = []
+    for entry in entries:
+        record, table = entry.record, entry.listed.table
+        if entry.listed.numbered and record["id"] is None:
+            number: Any = entry.listed.numbered.format(transaction.next_id(table))
+            record = record | {"id": int(number) if number.isdigit() else number}
+        found = faults(table, _key_of(table, record), record)
+        errors += [
+            f"{entry.place}.{member}: {message}"
+            for member, messages in found.items()
+            for message in messages
+        ]
+        if not found:
+            try:
+                transaction.put(table, _key_of(table, record), record)
+            except ValueError as error:
+                errors.append(f"{entry.place}: {error}")
+            put.append((entry, record))
+    errors += [fault for entry, record in put for fault in _dangling(transaction, entry, record)]
+    if errors:
+        raise BadFile(errors)
+    for tenant in transaction.all(tables.TENANTS):
+        subscribe_to_mandatory(transaction, catalogue, tenant["label"], now)
+
+
+def prepare_seed(seed: Any, now: Instant) -> list[Entry]:
+    """A seed's records in stored form, those with ids first; hashes passwords, so it is slow."""
+    if not isinstance(seed, dict):
+        raise BadFile(["A seed is a JSON object of lists of records."])
+    errors = [f"{name}: there is no such list." for name in seed if name not in SEED]
+    entries: list[Entry] = []
+    for name, listed in SEED.items():
+        given = seed.get(name) or []
+        if not isinstance(given, list):
+            errors.append(f"{name}: must be a list.")
+            continue
+        prepared: list[Entry] = []
+        for index, item in enumerate(given):
+            place = f"{name}[{index}]"
+            if not isinstance(item, dict):
+                errors.append(f"{place}: must be an object.")
+                continue
+            record, faulty = _stored_form(listed, item, now)
+            errors += [f"{place}.{fault}" for fault in faulty]
+            prepared.append(Entry(place, listed, record))
+        entries += sorted(prepared, key=lambda entry: entry.record.get("id", 0) is None)
+    if errors:
+        raise BadFile(errors)
+    return entries
+
+
+def _stored_form(listed: Listed, item: Record, now: Instant) -> tuple[Record, list[str]]:
+    members = STORED[listed.table].members
+    given = {listed.names.get(name, name): value for name, value in item.items()}
+    defaults = {name: now for name in SINCE_LOADING if name in members}
+    record = dict.fromkeys(members) | listed.defaults | defaults
+    record |= {name: value for name, value in given.items() if name != "password"}
+    faulty = []
+    for name in listed.names.values():
+        if isinstance(record[name], str):
+            record[name] = username_key(record[name])
+    for name in INSTANTS:
+        if isinstance(record.get(name), str):
+            try:
+                record[name] = instant_since(record[name], now)
+            except ValueError:
+                faulty.append(
+                    f"{name}: must be an RFC 3339 date-time with an offset, 'now' or like '+P30D'."
+                )
+    if isinstance(record.get("domain"), str):
+        try:
+            record["domain"] = ascii_domain(record["domain"])
+        except ValueError:
+            faulty.append("domain: must be a domain name.")
+    if given.get("password") is not None:
+        if isinstance(given["password"], str) and given["password"]:
+            record["passwordHash"] = hashed(given["password"])
+        else:
+            faulty.append("password: must be text.")
+    if listed.table == tables.API_KEYS and record["apiToken"] is None:
+        record["apiToken"] = new_token()
+    return record, faulty
+
+
+def instant_since(text: str, now: Instant) -> Instant:
+    """An RFC 3339 date-time, or `now`, or a signed duration from now; else ValueError."""
+    if text == "now":
+        return now
+    if text.startswith(("+", "-")):
+        return later(now, parse_duration(text))
+    return parse_instant(text)
+
+
+def _key_of(table: str, record: Record) -> str:
+    try:
+        return STORED[table].key(record)
+    except (KeyError, TypeError, AttributeError):
+        return ""
+
+
+def _dangling(transaction: Transaction, entry: Entry, record: Record) -> list[str]:
+    facts = next(fact for fact in tables.TABLES if fact.name == entry.listed.table)
+    return [
+        f"{entry.place}.{member}: '{record[member]}' is not in {target}."
+        for member, target in facts.references.items()
+        if record.get(member) is not None and transaction.get(target, record[member]) is None
+    ]
+
+
+def load_catalogue(path: Path | None = None) -> Catalogue:
+    """The catalogue in a file, or the built-in one; BadFile names each bad entry."""
+    content = read_json(path or BUILT_IN / "catalogue.json")
+    lists = ("services", "dashboards", "statements", "endpointTypes")
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(name, []), list) for name in lists
+    ):
+        raise BadFile([f"A catalogue is a JSON object of the lists {', '.join(lists)}."])
+    errors = [f"{name}: there is no such list." for name in content if name not in lists]
+
+    def entries(name: str, schema: RecordSchema, check: Check = lambda entry: ()) -> Any:
+        read: dict[str, Record] = {}
+        for index, item in enumerate(content.get(name, [])):
+            place = f"{name}[{index}]"
+            if not isinstance(item, dict):
+                errors.append(f"{place}: must be an object.")
+                continue
+            found = schema.validate({key: value for key, value in item.items() if key != "service"})
+            errors.extend(f"{place}.{member}: {found[member]}" for member in found)
+            errors.extend(f"{place}.{fault}" for fault in check(item))
+            label = str(item.get("label"))
+            if label in read:
+                errors.append(f"{place}.label: '{label}' stands there twice.")
+            read[label] = dict.fromkeys(schema.fields) | item
+        return read
+
+    def has_service(entry: Record) -> list[str]:
+        known = entry.get("service") in services
+        return [] if known else ["service: must be the label of a service in this file."]
+
+    services = entries("services", SERVICE)
+    catalogue = Catalogue(
+        services=services,
+        dashboards=entries("dashboards", DASHBOARD, has_service),
+        statements=entries("statements", STATEMENT, has_service),
+        endpoint_types=entries("endpointTypes", ENDPOINT_TYPE),
+    )
+    if errors:
+        raise BadFile(errors)
+    return catalogue

@@ -1,0 +1,1 @@
+"""HTTP, once: what every resource needs of requests and answers."""

@@ -1,0 +1,136 @@
+"""Reading a JSON body as strictly as section 6 asks, before any schema sees it."""
+
+import json
+from typing import Any
+
+from flask import Request
+
+from provisioning.domain.errors import BadRequest, Invalid, TooLarge, UnsupportedMediaType
+from provisioning.store import Record
+
+MAX_NESTING = 64
+LONGEST_NUMBER = 40
+"""Digits of an integer that are worth converting: no member holds more than 19."""
+BEYOND_ANY_MEMBER = 10**LONGEST_NUMBER
+LOWEST_INTEGER, HIGHEST_INTEGER = -(2**63), 2**63 - 1
+CHUNK = 65_536
+
+
+def read_body(request: Request, limit: int) -> Record:
+    """The JSON object in the body; `limit` in bytes holds for chunked bodies too."""
+    if request.content_length is not None and request.content_length > limit:
+        raise too_large(limit)
+    if is_absent(request):
+        raise no_body()
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType(
+            "Send the body as JSON, with the header Content-Type: application/json."
+        )
+    body = parse_object(read_limited(request, limit))
+    check_values(body)
+    return body
+
+
+def is_absent(request: Request) -> bool:
+    return not request.content_length and "Transfer-Encoding" not in request.headers
+
+
+def no_body() -> BadRequest:
+    return BadRequest("A JSON object is needed in the body.")
+
+
+def read_limited(request: Request, limit: int) -> bytes:
+    received = bytearray()
+    while chunk := request.stream.read(min(CHUNK, limit + 1 - len(received))):
+        received += chunk
+        if len(received) > limit:
+            raise too_large(limit)
+    return bytes(received)
+
+
+def too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The body is larger than {limit} bytes, the limit of this server.")
+
+
+def parse_object(content: bytes) -> Record:
+    if not content.strip():
+        raise no_body()
+    try:
+        parsed = json.loads(
+            content.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_float=_float,
+            parse_int=_integer,
+        )
+    except UnicodeDecodeError as error:
+        raise BadRequest("The body must be UTF-8.") from error
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise BadRequest(f"The body is no JSON: {error.msg} at {place}.") from error
+    except RecursionError as error:
+        raise _too_deep() from error
+    if not isinstance(parsed, dict):
+        raise BadRequest("The body must be a JSON object.")
+    return parsed
+
+
+def check_values(body: Record) -> None:
+    """Invalid for text and numbers that no member can hold, BadRequest for deep nesting."""
+    errors: dict[str, list[str]] = {}
+    for member, value in body.items():
+        faults = set(_text_faults(member))
+        waiting: list[tuple[int, Any]] = [(1, value)]
+        while waiting:
+            depth, item = waiting.pop()
+            if isinstance(item, str):
+                faults.update(_text_faults(item))
+            elif isinstance(item, (dict, list)):
+                if depth >= MAX_NESTING:
+                    raise _too_deep()
+                inner = [*item.keys(), *item.values()] if isinstance(item, dict) else item
+                waiting.extend((depth + 1, part) for part in inner)
+            elif isinstance(item, int) and not LOWEST_INTEGER <= item <= HIGHEST_INTEGER:
+                faults.add("Holds an integer that is out of range.")
+        if faults:
+            errors[member.encode("utf-8", "replace").decode()] = sorted(faults)
+    if errors:
+        raise Invalid(errors)
+
+
+def _text_faults(text: str) -> list[str]:
+    faults = []
+    if "\0" in text:
+        faults.append("Must not contain the NUL character.")
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        faults.append("Must not contain lone surrogates.")
+    return faults
+
+
+def _too_deep() -> BadRequest:
+    return BadRequest(f"The body is nested more than {MAX_NESTING} levels deep.")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Record:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        shown = twice.encode("utf-8", "replace").decode()[:100]
+        raise BadRequest(f"The body holds the member '{shown}' more than once in one object.")
+    return members
+
+
+def _constant(name: str) -> Any:
+    raise BadRequest(f"The body holds {name}, which is no JSON number.")
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if number in (float("inf"), float("-inf")):
+        raise BadRequest("The body holds a number that is too large.")
+    return number
+
+
+def _integer(digits: str) -> int:
+    return int(digits) if len(digits) <= LONGEST_NUMBER else BEYOND_ANY_MEMBER

@@ -1,0 +1,177 @@
+"""The kinds of members that records have, each as strict as the contract (sections 4 and 7).
+
+Stored values are wire values, so these fields check and normalise input and are never used
+to write output.
+"""
+
+import functools
+import re
+import unicodedata
+import zoneinfo
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import pycountry
+from marshmallow import ValidationError, fields, validate
+
+from provisioning.domain.activity import parse_instant
+from provisioning.domain.names import ascii_domain, username_key
+
+SLUG = r"[a-z0-9]+([-_][a-z0-9]+)*"
+STATUSES = ("ALPHA", "BETA", "PRODUCTION", "ARCHIVED")
+LONGEST_TEXT = 10_000
+HIGHEST_LIST_ORDER = 2**31 - 1
+HIGHEST_PORT = 65_535
+
+
+class Text(fields.String):
+    """Text of a limited length; required text is not blank."""
+
+    def __init__(self, limit: int = 250, **facts: Any) -> None:
+        facts["validate"] = [validate.Length(max=limit), *facts.pop("checks", [])]
+        facts.setdefault("allow_none", not facts.get("required"))
+        super().__init__(**facts)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        if self.required and not value.strip():
+            raise ValidationError("Must not be blank.")
+        return value
+
+
+class LongText(Text):
+    """Descriptions and queries."""
+
+    def __init__(self, **facts: Any) -> None:
+        super().__init__(LONGEST_TEXT, **facts)
+
+
+class Slug(Text):
+    def __init__(self, limit: int, **facts: Any) -> None:
+        slug = validate.Regexp(
+            rf"\A{SLUG}\Z", error="Must be lower-case letters and digits, joined by - or _."
+        )
+        super().__init__(limit, required=True, checks=[slug], **facts)
+
+
+class Choice(Text):
+    def __init__(self, *choices: str, **facts: Any) -> None:
+        super().__init__(checks=[validate.OneOf(choices)], **facts)
+
+
+class Whole(fields.Integer):
+    """An integer and nothing that resembles one: `"7"`, `7.0` and `true` are refused."""
+
+    def __init__(self, lowest: int, highest: int, **facts: Any) -> None:
+        facts.setdefault("allow_none", not facts.get("required"))
+        super().__init__(validate=validate.Range(lowest, highest), **facts)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.make_error("invalid")
+        return value
+
+
+class Flag(fields.Boolean):
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid")
+        return value
+
+
+class JsonObject(fields.Dict):
+    """A JSON object of any content."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise self.make_error("invalid")
+        return value
+
+
+class Moment(Text):
+    """An RFC 3339 date-time with an offset, kept as the canonical instant."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        try:
+            return parse_instant(super()._deserialize(value, *args, **kwargs))
+        except ValueError as error:
+            raise ValidationError(
+                "Must be an RFC 3339 date-time with an offset, such as 2014-09-09T13:49:29Z."
+            ) from error
+
+
+class Username(Text):
+    def __init__(self, **facts: Any) -> None:
+        super().__init__(254, checks=[check_username], **facts)
+
+
+class DomainName(Text):
+    """A fully qualified domain name, kept as lower-case A-labels without the final dot."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, *args, **kwargs)
+        try:
+            return ascii_domain(text)
+        except ValueError as error:
+            raise ValidationError("Must be a domain name, such as insight.acme.example.") from error
+
+
+def check_username(username: str) -> None:
+    key = username_key(username)
+    if any(category_is_hidden(char) for char in username + key):
+        raise ValidationError("Must not contain control or format characters.")
+    if "/" in username + key:
+        raise ValidationError("Must not contain a slash.")
+    if username != username.strip() or key != key.strip():
+        raise ValidationError("Must not begin or end with a blank.")
+    if key in {"", ".", ".."} or key.isdigit():
+        raise ValidationError("Must not be empty, '.', '..' or digits only.")
+
+
+def category_is_hidden(char: str) -> bool:
+    return unicodedata.category(char) in {"Cc", "Cf", "Cs"}
+
+
+def check_email(email: str) -> None:
+    before, _, after = email.partition("@")
+    if not before.strip() or not after.strip() or "@" in after:
+        raise ValidationError("Must be an email address: something@somewhere.")
+
+
+def check_time_zone(name: str) -> None:
+    if name not in time_zones():
+        raise ValidationError("Must be an IANA time zone, such as Atlantic/Reykjavik.")
+
+
+def check_country(code: str) -> None:
+    if code not in countries():
+        raise ValidationError("Must be an ISO 3166-1 alpha-3 code, such as ISL.")
+
+
+def check_port(port: str) -> None:
+    if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= HIGHEST_PORT:
+        raise ValidationError(f"Must be a string of digits from 1 to {HIGHEST_PORT}.")
+
+
+def check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_absolute = bool(parts.scheme and parts.hostname) and parts.port != 0
+    except ValueError:
+        is_absolute = False
+    if not is_absolute or "\\" in url or any(char.isspace() for char in url):
+        raise ValidationError("Must be an absolute URL, such as amqps://mq.acme.example:5671.")
+    if "@" in parts.netloc:
+        raise ValidationError("Must not hold user information: give userName and password instead.")
+
+
+@functools.cache
+def time_zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
+@functools.cache
+def countries() -> frozenset[str]:
+    return frozenset(country.alpha_3 for country in pycountry.countries)

@@ -1,0 +1,68 @@
+"""The order in which a request is checked before its view runs (section 6), and what every
+answer carries."""
+
+import re
+import uuid
+
+from flask import Flask, Response, current_app, g, request
+from flask.globals import request_ctx
+from flask.typing import ResponseReturnValue
+
+from provisioning.web.caller import remember
+from provisioning.web.context import now, server, view
+from provisioning.web.hosts import require_allowed_host, require_local_client
+from provisioning.web.routing import operation_of
+
+REQUEST_ID = "X-Request-ID"
+USABLE_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+def check() -> ResponseReturnValue | None:
+    """Host, route, verb, key, tenant, key type, role; then the view reads body and record."""
+    is_health_check = request.path.startswith("/health/")
+    settings = server().settings
+    if not is_health_check:
+        if settings.is_local:
+            require_local_client(request, settings)
+        require_allowed_host(request, settings, view(), now())
+    if request.routing_exception is not None:
+        raise request.routing_exception
+    if request.method == "OPTIONS":
+        return _options()
+    operation = operation_of(current_app, request.endpoint)
+    if operation is not None:
+        remember(operation, view())
+    return None
+
+
+def _options() -> Response:
+    adapter = request_ctx.url_adapter
+    methods = sorted(adapter.allowed_methods()) if adapter is not None else []
+    return Response(status=204, headers={"Allow": ", ".join(methods)})
+
+
+def finish(response: Response) -> Response:
+    """What every answer carries, errors included."""
+    headers = response.headers
+    headers[REQUEST_ID] = request_id()
+    operation = operation_of(current_app, request.endpoint)
+    secret = operation is not None and operation.answers_secrets
+    headers.setdefault("Cache-Control", "no-store" if secret else "private, no-cache")
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    return response
+
+
+def request_id() -> str:
+    """The caller's X-Request-ID if it is usable, else a new one."""
+    if "request_id" not in g:
+        given = request.headers.get(REQUEST_ID, "")
+        g.request_id = given if USABLE_ID.fullmatch(given) else uuid.uuid4().hex
+    return str(g.request_id)
+
+
+def init_app(app: Flask) -> None:
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.before_request(check)
+    app.after_request(finish)

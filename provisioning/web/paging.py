@@ -1,0 +1,110 @@
+"""Lists: page, size, q and order in; a bare array with X-Total-Count and Link out (section 5)."""
+
+import re
+from collections.abc import Callable, Collection
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from flask import Response, request
+
+from provisioning.domain.errors import Invalid
+from provisioning.domain.records import Records
+from provisioning.store import Order, Page, Query, Record, fold
+from provisioning.web.answers import plain
+from provisioning.web.context import reading, server
+from provisioning.web.records import RecordSchema, orderable
+
+DEFAULT_SIZE = 20
+LONGEST_SEARCH = 1_000
+"""Characters of `q`; more would only cost time, as each word is sought in each record."""
+HIGHEST_PAGE = 10**18
+"""Pages beyond are as empty as this one; it keeps hostile numbers small."""
+
+
+def list_query(schema: RecordSchema, default: str | None = None, **facts: Any) -> Query:
+    """The request's page, size, words and order, with the facts that narrow the list.
+
+    `default` is a member to order by, and the last resort when the order asked for leaves
+    ties; without one it is the order of creation.
+    """
+    errors: dict[str, list[str]] = {}
+    highest = server().settings.max_page_size
+    page = _number("page", 0, HIGHEST_PAGE, 0, errors)
+    size = _number("size", 1, highest, min(DEFAULT_SIZE, highest), errors)
+    order = _order(orderable(schema), errors)
+    if default is not None:
+        order = (*order, *(Order(member) for member in default.split(",")))
+    text = " ".join(request.args.getlist("q"))
+    if len(text) > LONGEST_SEARCH:
+        errors["q"] = [f"Must have at most {LONGEST_SEARCH} characters."]
+    if errors:
+        raise Invalid(errors)
+    words = tuple(dict.fromkeys(fold(text).split()))
+    return Query(words=words, order=order, page=page, size=size, **facts)
+
+
+def active_asked(default: bool | None) -> bool | None:
+    """`active` of a list that has it: True, False, or None for all."""
+    values = request.args.getlist("active")
+    if not values:
+        return default
+    choices = {"true": True, "false": False, "all": None}
+    if len(values) > 1 or values[0] not in choices:
+        raise Invalid.member("active", "Must be true, false or all, once.")
+    return choices[values[0]]
+
+
+def listed(page: Page, query: Query, show: Callable[[Records, Record], object]) -> Response:
+    records = reading()
+    shown = [show(records, record) for record in page.records]
+    return plain(shown, {"X-Total-Count": str(page.total), "Link": _links(query, page.total)})
+
+
+def _number(
+    name: str, lowest: int, highest: int, default: int, errors: dict[str, list[str]]
+) -> int:
+    values = request.args.getlist(name)
+    if not values:
+        return default
+    if len(values) == 1 and re.fullmatch(r"[0-9]+", values[0]):
+        # Converting thousands of digits is slow, and refused by Python past 4,300.
+        digits = values[0].lstrip("0") or "0"
+        number = int(digits) if len(digits) <= len(str(HIGHEST_PAGE)) else HIGHEST_PAGE
+        if name == "page":
+            return min(number, HIGHEST_PAGE)
+        if lowest <= number <= highest:
+            return number
+    upper = "" if highest == HIGHEST_PAGE else f" to {highest}"
+    errors[name] = [f"Must be one whole number from {lowest}{upper}."]
+    return default
+
+
+def _order(allowed: Collection[str], errors: dict[str, list[str]]) -> tuple[Order, ...]:
+    wanted: dict[str, Order] = {}
+    for values in request.args.getlist("order"):
+        for value in values.split(","):
+            member = value.removeprefix("-")
+            if member not in allowed:
+                errors["order"] = [f"Must be out of {', '.join(allowed)}, '-' before it descends."]
+                return ()
+            wanted.setdefault(member, Order(member, value.startswith("-")))
+    return tuple(wanted.values())
+
+
+def _links(query: Query, total: int) -> str:
+    last = max(0, -(-total // (query.size or 1)) - 1)
+    pages = {"first": 0, "last": last}
+    if query.page > 0:
+        pages["prev"] = min(query.page - 1, last)
+    if query.page < last:
+        pages["next"] = query.page + 1
+    kept = [
+        (name, value)
+        for name, value in request.args.items(multi=True)
+        if name not in {"apikey", "page"}
+    ]
+    path = quote(request.script_root + request.path)
+    return ", ".join(
+        f'<{path}?{urlencode([*kept, ("page", number)])}>; rel="{relation}"'
+        for relation, number in pages.items()
+    )

@@ -1,0 +1,72 @@
+"""Every error, the framework's own too, as RFC 9457 problem+json (section 6)."""
+
+import logging
+from typing import Any
+
+import orjson
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from provisioning.domain.errors import DomainError, Invalid
+from provisioning.store import StoreUnavailable
+from provisioning.web.targets import raw_path
+
+PROBLEM = "application/problem+json"
+RETRY_AFTER = 1
+"""Seconds after which a write is worth repeating."""
+
+log = logging.getLogger(__name__)
+
+
+def problem(status: int, title: str, detail: str, **members: Any) -> Response:
+    content = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": raw_path(request.environ),
+        **members,
+    }
+    response = Response(orjson.dumps(content), status, content_type=PROBLEM)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def on_domain_error(error: DomainError) -> Response:
+    members = {"errors": error.errors} if isinstance(error, Invalid) else {}
+    response = problem(error.status, error.title, error.detail, **members)
+    if error.status == 401:  # noqa: PLR2004
+        response.headers["WWW-Authenticate"] = 'Bearer realm="provisioning"'
+    return response
+
+
+def on_http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    details = {
+        404: "There is no such path. /openapi.json lists them all, /docs shows them.",
+        405: f"{request.method} is not possible here; the Allow header lists what is.",
+    }
+    response = problem(status, error.name, details.get(status, error.description or error.name))
+    if isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+    return response
+
+
+def on_store_unavailable(error: StoreUnavailable) -> Response:
+    log.error("store: %s", error)
+    response = problem(503, "Service unavailable", str(error))
+    response.headers["Retry-After"] = str(RETRY_AFTER)
+    return response
+
+
+def on_any_error(error: Exception) -> Response:
+    log.error("unexpected", exc_info=error)
+    detail = "Something went wrong inside the server; its log says what. Nothing was changed."
+    return problem(500, "Internal server error", detail)
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(DomainError, on_domain_error)
+    app.register_error_handler(StoreUnavailable, on_store_unavailable)
+    app.register_error_handler(HTTPException, on_http_error)
+    app.register_error_handler(Exception, on_any_error)

@@ -1,0 +1,156 @@
+"""Schemas of records: reading a body against one, and showing a record by it.
+
+A schema lists every member of a record once. `dump_only` members are the server's: accepted
+and ignored on input. `load_only` members are never shown. Members in `secrets` are masked.
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
+
+from marshmallow import RAISE, Schema, ValidationError, fields, missing
+
+from provisioning.domain.activity import ActivityWindow, Instant
+from provisioning.domain.errors import Invalid
+from provisioning.domain.records import Records
+from provisioning.domain.roles import MASK
+from provisioning.store import Record
+from provisioning.web.fields import Moment
+
+Show = Callable[[Records, Record], Record]
+
+
+class RecordSchema(Schema):
+    """One kind of record (section 4). `example` serves the documents and the tests."""
+
+    class Meta:
+        unknown = RAISE
+
+    secrets: ClassVar[frozenset[str]] = frozenset()
+    example: ClassVar[Mapping[str, Any]] = {}
+
+
+class WindowSchema(RecordSchema):
+    """A record with an activity window; `activeFrom` defaults to now."""
+
+    activeFrom = Moment(allow_none=False)
+    activeUntil = Moment()
+
+
+@functools.cache
+def holds_secrets(schema: Schema) -> bool:
+    """Whether an answer of this schema can hold a secret, in itself or in a nested record."""
+    nested = [
+        inner.schema
+        for field in schema.fields.values()
+        for inner in [field.inner if isinstance(field, fields.List) else field]
+        if isinstance(inner, fields.Nested)
+    ]
+    return bool(getattr(schema, "secrets", ())) or any(map(holds_secrets, nested))
+
+
+def orderable(schema: RecordSchema) -> tuple[str, ...]:
+    """The public fields that a list may be ordered by."""
+    return tuple(
+        name
+        for name, field in schema.dump_fields.items()
+        if name not in schema.secrets and not isinstance(field, (fields.List, fields.Dict))
+    )
+
+
+def show(schema: RecordSchema, record: Record, **computed: Any) -> Record:
+    """A record as its schema lists it, every member present; `computed` members win."""
+    return {
+        name: computed[name] if name in computed else record.get(name)
+        for name in schema.dump_fields
+    }
+
+
+def masked(schema: RecordSchema, shown: Record) -> Record:
+    """The same with every secret that is set replaced by the mask."""
+    hidden = {name: MASK for name in schema.secrets if shown[name] is not None}
+    return shown | hidden
+
+
+def load_new(schema: RecordSchema, body: Record, now: Instant) -> Record:
+    """A body for a new record, complete with defaults; Invalid names what is wrong."""
+    given = {
+        name: value
+        for name, value in _writable(schema, body).items()
+        if value is not None or not _has_default(schema, name)
+    }
+    values = _load(schema, given, partial=False)
+    record = dict.fromkeys(schema.load_fields) | values
+    masks = [name for name in schema.secrets if record[name] == MASK]
+    if masks:
+        message = f"'{MASK}' stands for a secret that is not shown. Give the secret itself."
+        raise Invalid({name: [message] for name in masks})
+    if isinstance(schema, WindowSchema):
+        record["activeFrom"] = record["activeFrom"] or now
+        require_window(record)
+    return record
+
+
+def load_changes(schema: RecordSchema, body: Record) -> Record:
+    """The members that a PUT carries; a secret that is sent back masked is left out."""
+    changes = _load(schema, _writable(schema, body), partial=True)
+    return {
+        name: value
+        for name, value in changes.items()
+        if not (name in schema.secrets and value == MASK)
+    }
+
+
+def changed(record: Record, changes: Record) -> Record:
+    """The record with a PUT's members; a window that is newly set must end after it begins."""
+    merged = record | changes
+    if "activeFrom" in merged and ActivityWindow.of(merged) != ActivityWindow.of(record):
+        require_window(merged)
+    return merged
+
+
+def require_same(member: str, given: object, key: object) -> None:
+    """Invalid when a PUT names another natural key than its path."""
+    if given != key:
+        raise Invalid.member(member, "Cannot be changed; leave it out or send it as it is.")
+
+
+def require_window(record: Record) -> None:
+    if ActivityWindow.of(record).is_empty:
+        raise Invalid.member("activeUntil", "Must be later than activeFrom, or null for no end.")
+
+
+def _has_default(schema: RecordSchema, name: str) -> bool:
+    field = schema.load_fields.get(name)
+    return field is not None and (name == "activeFrom" or field.load_default is not missing)
+
+
+@functools.cache
+def read_only(schema: RecordSchema) -> frozenset[str]:
+    return frozenset(schema.dump_fields) - frozenset(schema.load_fields)
+
+
+def _writable(schema: RecordSchema, body: Record) -> Record:
+    return {name: value for name, value in body.items() if name not in read_only(schema)}
+
+
+def _load(schema: RecordSchema, given: Record, partial: bool) -> Record:
+    try:
+        loaded: Record = schema.load(given, partial=partial)
+    except ValidationError as error:
+        raise Invalid(
+            {str(name): list(flat(found)) for name, found in error.normalized_messages().items()}
+        ) from None
+    return loaded
+
+
+def flat(messages: Any, place: str = "") -> Iterable[str]:
+    """Nested messages as sentences that begin with their place."""
+    if isinstance(messages, Mapping):
+        for name, found in messages.items():
+            yield from flat(found, f"{place}{name}: ")
+    elif isinstance(messages, (list, tuple)):
+        for found in messages:
+            yield from flat(found, place)
+    else:
+        yield f"{place}{messages}"

@@ -1,0 +1,63 @@
+"""The request target as it was sent, and what WSGI's decoding of it would hide."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes, urlsplit
+
+Environ = dict[str, Any]
+Application = Callable[[Environ, Any], Iterable[bytes]]
+
+ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
+NO_NAME = "\0"
+"""A character that no name holds: what has it in the path finds its route, and no record."""
+
+
+def raw_target(environ: Environ) -> str:
+    return str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or "")
+
+
+def raw_path(environ: Environ) -> str:
+    """The path as it was sent, without its query."""
+    target = raw_target(environ)
+    if not target.startswith("/"):
+        target = urlsplit(target).path
+    path = target.partition("?")[0].partition("#")[0]
+    sent = path or quote(environ.get("PATH_INFO", "/").encode("latin-1", "replace"))
+    return sent.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+class Targets:
+    """Middleware: one trailing slash is dropped, an encoded slash stays part of a name,
+    and a target in absolute form names the host (RFC 9112, 3.2.2)."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        target = raw_target(environ)
+        if target.lower().startswith(("http://", "https://")):
+            environ["HTTP_HOST"] = urlsplit(target).netloc.rpartition("@")[2]
+        path = environ.get("PATH_INFO", "")
+        if len(path) > 1 and path.endswith("/"):
+            environ["PATH_INFO"] = path = path[:-1]
+        if ENCODED_SLASH.search(raw_path(environ)):
+            environ["PATH_INFO"] = self._with_opaque_slashes(raw_path(environ))
+        elif not _is_utf8(path):
+            environ["PATH_INFO"] = path + NO_NAME
+        return self.application(environ, start_response)
+
+    @staticmethod
+    def _with_opaque_slashes(raw: str) -> str:
+        if raw.endswith("/"):
+            raw = raw[:-1]
+        opaque = ENCODED_SLASH.sub("%00", raw)
+        return unquote_to_bytes(opaque).decode("latin-1")
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode("latin-1").decode()
+    except UnicodeError:
+        return False
+    return True

@@ -1,0 +1,15 @@
+import pytest
+
+from provisioning.testing.sandbox import Client, Sandbox
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    """A whole server in memory whose clock stands at 2026-01-15T12:00:00Z."""
+    return Sandbox()
+
+
+@pytest.fixture
+def administrator(sandbox: Sandbox) -> Client:
+    """Requests of alice@acme.test, ADMINISTRATOR of acme."""
+    return sandbox.administrator
