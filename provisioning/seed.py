@@ -171,7 +171,7 @@ def _stored_form(listed: Listed, item: Record, now: Instant) -> tuple[Record, li
     members = STORED[listed.table].members
     given = {listed.names.get(name, name): value for name, value in item.items()}
     defaults = {name: now for name in SINCE_LOADING if name in members}
-    record = dict.fromkeys(members) | listed.defaults | defaults
+    record: Record = {**dict.fromkeys(members), **listed.defaults, **defaults}
     record |= {name: value for name, value in given.items() if name != "password"}
     faulty = []
     for name in listed.names.values():

@@ -37,7 +37,7 @@ FREE_OBJECT = JsonObject(required=True)
 class Stored:
     """One table: the members of its records, their kinds, and how the document id is made."""
 
-    members: Mapping[str, fields.Field]
+    members: Mapping[str, fields.Field[Any]]
     key: Callable[[Record], str]
 
 

@@ -53,11 +53,10 @@ class Invalid(DomainError):
 
     status, title = 422, "Validation failed"
 
-    def __init__(self, errors: Mapping[str, object]) -> None:
+    def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
         super().__init__(f"Correct these and send the request again: {', '.join(errors)}.")
         self.errors = errors
 
     @classmethod
     def member(cls, name: str, *messages: str) -> "Invalid":
-        listed: Sequence[str] = list(messages)
-        return cls({name: listed})
+        return cls({name: list(messages)})

@@ -1,6 +1,6 @@
 """Subscriptions: a tenant's use of the catalogue's services over windows."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from provisioning.domain.activity import ActivityWindow, Instant
 from provisioning.domain.catalogue import (
@@ -62,9 +62,9 @@ def change_subscription(records: Records, entry: Record, window: ActivityWindow)
         return entry
     require_not_history(entry, records.now)
     service = records.catalogue.services.get(entry["service"])
-    if service is not None and service["type"] == MANDATORY:
-        if window.ends is not None or window.begins > old.begins:
-            raise mandatory()
+    is_mandatory = service is not None and service["type"] == MANDATORY
+    if is_mandatory and (window.ends is not None or window.begins > old.begins):
+        raise mandatory()
     changed = entry | window.members
     others = subscriptions_of(records, entry["service"])
     require_no_overlap(changed, others, "There is a subscription to this service already")

@@ -40,6 +40,7 @@ TABLES = (
         groups=BY_TENANT_AND_USER,
         text=("role",),
         references=OF_TENANT | {"user": USERS, "reportsTo": USERS},
+        text_of=("user",),
     ),
     Table(DOMAIN_MAPPINGS, groups=BY_TENANT, text=("domain",), references=OF_TENANT),
     Table(SUBSCRIPTIONS, groups=BY_TENANT, references=OF_TENANT | {"registeredBy": USERS}),
@@ -53,5 +54,6 @@ TABLES = (
         groups=BY_TENANT_AND_USER,
         text=("name",),
         references=OF_TENANT | {"user": USERS},
+        text_of=("user",),
     ),
 )

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 from flask import Response
 from marshmallow import fields
@@ -133,7 +134,7 @@ def remove(owner: Owner, reference: str) -> Response:
     return nothing()
 
 
-def list_of(records: Records, **facts: object) -> Response:
+def list_of(records: Records, **facts: Any) -> Response:
     query = list_query(API_KEY, **facts)
     return listed(records.query(API_KEYS, query), query, show_key)
 

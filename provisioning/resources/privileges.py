@@ -6,6 +6,7 @@ from flask import Response
 from marshmallow import fields
 
 from provisioning.domain import people, roles
+from provisioning.domain.callers import effective_privilege
 from provisioning.domain.errors import Invalid
 from provisioning.domain.names import username_key
 from provisioning.domain.records import Records, not_found
@@ -121,7 +122,7 @@ def revoke_all(username: str, matched: Callable[[Records, str], object]) -> Resp
 
 
 def effective(records: Records, user: str) -> object:
-    privilege = people.effective_privilege(people.privileges_of(records, user), records.now)
+    privilege = effective_privilege(people.privileges_of(records, user), records.now)
     return None if privilege is None else show_privilege(records, privilege)
 
 

@@ -54,7 +54,7 @@ class StatementSchema(RecordSchema):
 class StatementDetailsSchema(StatementSchema):
     """A statement with its service, and its configuration in this tenant."""
 
-    service = fields.Nested(ServiceSchema, dump_only=True)
+    service = fields.Nested(ServiceSchema, dump_only=True)  # type: ignore[assignment] # a record
     config = JsonObject(dump_only=True)
     configChangedBy = fields.Nested(PublicProfileSchema, dump_only=True)
     configChangedDate = Moment(dump_only=True)

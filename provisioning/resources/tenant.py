@@ -3,7 +3,7 @@
 from flask import Response
 from marshmallow import fields
 
-from provisioning.domain import people, roles
+from provisioning.domain import people
 from provisioning.domain.records import Records
 from provisioning.domain.tables import DOMAIN_MAPPINGS, TENANTS
 from provisioning.resources.domain_mappings import DomainMappingSchema, show_mapping

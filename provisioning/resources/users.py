@@ -20,7 +20,6 @@ from provisioning.web.answers import answer, created, require_match
 from provisioning.web.context import changing, now, reading
 from provisioning.web.fields import (
     Choice,
-    Moment,
     Text,
     Username,
     Whole,
@@ -134,7 +133,8 @@ def show_profile(_: Records, account: Record) -> Record:
 
 def first_privilege(body: Record) -> Record:
     """The one entry of `tenantUserPrivileges`, or USER from now (section 7)."""
-    entries = body.get("tenantUserPrivileges") or []
+    entries = body.get("tenantUserPrivileges")
+    entries = [] if entries is None else entries
     if not isinstance(entries, list) or len(entries) > 1:
         raise Invalid.member("tenantUserPrivileges", "Must be a list of one entry at most.")
     if not entries:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 
 import orjson
 
@@ -25,7 +24,9 @@ class Table:
     text: tuple[str, ...] = ()
     """The members that words are sought in."""
     references: Mapping[str, str] = field(default_factory=dict)
-    """Member -> the table whose document id it holds (or null). Words are sought there, too."""
+    """Member -> the table whose document id it holds (or null)."""
+    text_of: tuple[str, ...] = ()
+    """The references whose records' text counts as this record's, too."""
 
 
 class Contents:
@@ -161,30 +162,31 @@ class View:
         keys: Collection[str] = records
         if query.keys is not None:
             wanted = set(query.keys)
-            keys = [key for key in records if key in wanted]
+            # Keys that are sorted below need no walk through the whole table.
+            walk, other = (wanted, records) if query.by_key else (records, wanted)
+            keys = [key for key in walk if key in other]
         if query.by_key:
             keys = sorted(keys)
         if query.order or query.equal or query.any_of or query.words or query.active is not None:
             if len(self._texts) > 2 * sum(len(each.records) for each in self._contents.values()):
                 self._texts.clear()
             return select((records[key] for key in keys), query, self._text_of(table))
-        place = query.slice()
-        return Page([records[key] for key in islice(keys, place.start, place.stop)], len(keys))
+        return Page([records[key] for key in list(keys)[query.slice()]], len(keys))
 
     def tables(self) -> dict[str, dict[str, Record]]:
         """Everything, by table and document id."""
         return {name: contents.records for name, contents in self._contents.items()}
 
     def _text_of(self, table: str) -> Callable[[Record], str]:
-        """Gives the folded text of a record of this table, that of its references included."""
+        """Gives the folded text of a record of this table, that of its `text_of` included."""
         fact = self._contents[table].fact
-        referred = [(member, self._contents[target]) for member, target in fact.references.items()]
+        referred = [(name, self._contents[fact.references[name]]) for name in fact.text_of]
 
         def text(record: Record) -> str:
             found = self._folded(record, fact.text)
             for member, contents in referred:
                 other = contents.records.get(record.get(member, ""))
-                if other is not None and contents.fact.text:
+                if other is not None:
                     found += "\n" + self._folded(other, contents.fact.text)
             return found
 

@@ -14,6 +14,7 @@ from provisioning.web.hosts import require_allowed_host, require_local_client
 from provisioning.web.routing import operation_of
 
 REQUEST_ID = "X-Request-ID"
+WITHOUT_CONTENT = frozenset({204, 304})
 USABLE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -44,6 +45,8 @@ def _options() -> Response:
 def finish(response: Response) -> Response:
     """What every answer carries, errors included."""
     headers = response.headers
+    if response.status_code in WITHOUT_CONTENT:
+        headers.pop("Content-Type", None)
     headers[REQUEST_ID] = request_id()
     operation = operation_of(current_app, request.endpoint)
     secret = operation is not None and operation.answers_secrets

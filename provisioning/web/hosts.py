@@ -74,7 +74,7 @@ def require_local_client(request: Request, settings: Settings) -> None:
 
 def is_local_client(request: Request, settings: Settings) -> bool:
     forwarded = any(name in request.headers for name in FORWARDING_HEADERS) or any(
-        name.title().startswith(FORWARDING_PREFIX) for name in request.headers.keys()
+        name.title().startswith(FORWARDING_PREFIX) for name in dict(request.headers)
     )
     try:
         address: IPv4Address | IPv6Address = ip_address(request.remote_addr or "")

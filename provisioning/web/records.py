@@ -6,7 +6,7 @@ and ignored on input. `load_only` members are never shown. Members in `secrets` 
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from marshmallow import RAISE, Schema, ValidationError, fields, missing
 
@@ -138,9 +138,8 @@ def _load(schema: RecordSchema, given: Record, partial: bool) -> Record:
     try:
         loaded: Record = schema.load(given, partial=partial)
     except ValidationError as error:
-        raise Invalid(
-            {str(name): list(flat(found)) for name, found in error.normalized_messages().items()}
-        ) from None
+        found = cast(Mapping[str, object], error.messages)
+        raise Invalid({str(name): list(flat(texts)) for name, texts in found.items()}) from None
     return loaded
 
 
