@@ -81,7 +81,7 @@ def load_new(schema: RecordSchema, body: Record, now: Instant) -> Record:
     }
     values = _load(schema, given, partial=False)
     record = dict.fromkeys(schema.load_fields) | values
-    masks = [name for name in schema.secrets if record[name] == MASK]
+    masks = [name for name in schema.secrets if record.get(name) == MASK]
     if masks:
         message = f"'{MASK}' stands for a secret that is not shown. Give the secret itself."
         raise Invalid({name: [message] for name in masks})
