@@ -1,0 +1,74 @@
+"""What `pip install` makes of the checkout, for projects that use the server in their tests."""
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+LOOK = """
+import provisioning, provisioning.seed as seed
+print(provisioning.__file__)
+print(seed.BUILT_IN)
+print(*sorted(path.name for path in seed.BUILT_IN.iterdir() if path.suffix == ".json"))
+"""
+
+
+def pyproject() -> dict:
+    return tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
+
+
+def test_pyproject_lists_every_package():
+    folders = {
+        ".".join(module.parent.relative_to(CHECKOUT).parts)
+        for module in (CHECKOUT / "provisioning").rglob("*.py")
+    }
+    assert set(pyproject()["tool"]["setuptools"]["packages"]) == {*folders, "provisioning._data"}
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_every_requirement_is_pinned(name):
+    lines = (CHECKOUT / name).read_text().splitlines()
+    packages = [line for line in lines if line and not line.startswith(("#", "-r "))]
+    assert [line for line in packages if line.count("==") != 1] == []
+
+
+@pytest.mark.slow
+def test_an_installed_package_carries_all_modules_and_the_shipped_data_but_no_other(tmp_path):
+    checkout, installed = tmp_path / "checkout", tmp_path / "installed"
+    for folder in ("provisioning", "data"):
+        shutil.copytree(
+            CHECKOUT / folder,
+            checkout / folder,
+            ignore=shutil.ignore_patterns("__pycache__", "db*"),
+        )
+    for file in ("pyproject.toml", "requirements.txt", "README.md", "LICENSE"):
+        shutil.copy(CHECKOUT / file, checkout)
+    (checkout / "data/db.json").write_text("{}")
+
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--no-index", "--target", installed, checkout], check=True)
+    shutil.rmtree(checkout)
+
+    # From where it is installed, not from the checkout that the tests run in.
+    look = subprocess.run(
+        [sys.executable, "-c", LOOK],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    package, data, names = look.stdout.splitlines()
+    assert Path(package) == installed / "provisioning/__init__.py"
+    assert Path(data) == installed / "provisioning/_data"
+    assert names == "catalogue.json demo.json"
+    assert (installed / "provisioning/py.typed").exists()
+    assert modules(installed) == modules(CHECKOUT)
+
+
+def modules(root: Path) -> set[Path]:
+    return {module.relative_to(root) for module in (root / "provisioning").rglob("*.py")}

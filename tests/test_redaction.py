@@ -1,0 +1,76 @@
+"""What a log may show of a request's target."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioning.web.redaction import redacted_target
+
+TOKEN = "tok-3nVqO0Zb_x9"
+
+
+def spelled(text: str) -> st.SearchStrategy[str]:
+    """text in any case, any of its characters percent-encoded once or twice."""
+
+    def character(char: str) -> st.SearchStrategy[str]:
+        return st.sampled_from([char.lower(), char.upper()]).flatmap(
+            lambda cased: st.sampled_from([cased, f"%{ord(cased):02x}", f"%25{ord(cased):02X}"])
+        )
+
+    return st.tuples(*map(character, text)).map("".join)
+
+
+@given(name=spelled("apikey"), equals=spelled("="))
+def test_a_key_in_the_query_is_masked_however_its_name_is_spelled(name, equals):
+    assert (
+        redacted_target(f"/users?page=2&{name}{equals}{TOKEN}&size=5")
+        == f"/users?page=2&{name}{equals}********&size=5"
+    )
+
+
+@given(segment=spelled("api-keys"), slash=spelled("/"))
+def test_a_key_in_the_path_is_masked_however_the_path_is_spelled(segment, slash):
+    assert (
+        redacted_target(f"/users/bob/{segment}{slash}{TOKEN}?page=2")
+        == f"/users/bob/{segment}{slash}********?page=2"
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        (f"/users?apikey={TOKEN}&apikey={TOKEN}2", "/users?apikey=********&apikey=********"),
+        (f"/users?api_key={TOKEN}", "/users?api_key=********"),
+        (f"/users?x-api-key={TOKEN}", "/users?x-api-key=********"),
+        (f"/users?apiToken={TOKEN}", "/users?apiToken=********"),
+        (f"/users?apikey=%74{TOKEN}%26", "/users?apikey=********"),
+        (f"/users?apikey={TOKEN}#{TOKEN}", "/users?apikey=********"),
+        (f"/api-keys/{TOKEN}", "/api-keys/********"),
+        (f"/api-keys/{TOKEN}/", "/api-keys/********"),
+        (f"/api-keys//{TOKEN}", "/api-keys//********"),
+        (f"/api-keys/./{TOKEN}", "/api-keys/********"),
+        (f"/user-api-keys/{TOKEN}", "/user-api-keys/********"),
+        (f"/api-keys/{TOKEN}?apikey={TOKEN}", "/api-keys/********?apikey=********"),
+        (f"http://acme.test/users?apikey={TOKEN}", "http://acme.test/users?apikey=********"),
+        (f"/docs?next=%2Fusers%3Fapikey%3D{TOKEN}", "/docs?next=%2Fusers%3Fapikey%3D********"),
+    ],
+)
+def test_a_key_is_masked_wherever_it_stands(target, shown):
+    assert redacted_target(target) == shown
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "",
+        "*",
+        "/api/v1/provisioning/users?q=%C3%A9mile&page=0&size=20",
+        "/api/v1/provisioning/api-keys",
+        "/api/v1/provisioning/api-keys/?order=-name",
+        "/api/v1/provisioning/users/bob%40acme.test/api-keys?page=1",
+        "/users?apikey=",
+        "/users?q=apikey",
+    ],
+)
+def test_a_target_without_a_key_is_shown_as_it_is(target):
+    assert redacted_target(target) == target
