@@ -31,6 +31,7 @@ from provisioning.web.paging import active_asked, list_query, listed
 from provisioning.web.records import (
     RecordSchema,
     WindowSchema,
+    errors_within,
     load_changes,
     load_new,
     masked,
@@ -141,11 +142,8 @@ def first_privilege(body: Record) -> Record:
         return load_new(TERMS, {"role": roles.USER}, now())
     if not isinstance(entries[0], dict):
         raise Invalid.member("tenantUserPrivileges", "Must hold an object with a role.")
-    try:
+    with errors_within("tenantUserPrivileges"):
         return load_new(TERMS, entries[0], now())
-    except Invalid as error:
-        flat = [f"{name}: {text}" for name, texts in error.errors.items() for text in texts]
-        raise Invalid({"tenantUserPrivileges": flat}) from None
 
 
 def hashed(password: str) -> str:
@@ -185,7 +183,8 @@ def create_user(body: Record) -> Response:
             )
         account = new_account(records, account, password_hash)
         records.transaction.put(USERS, user, account)
-        people.grant(records, user, terms)
+        with errors_within("tenantUserPrivileges"):
+            people.grant(records, user, terms)
         return created(show_user(records, account), "users", account["username"])
 
 

@@ -44,6 +44,7 @@ class Client:
         headers = dict(facts.pop("headers", None) or {})
         if self.token is not None:
             headers.setdefault("Authorization", f"Bearer {self.token}")
+        facts.setdefault("environ_base", {"REMOTE_ADDR": "127.0.0.1"})
         url = path[1:] if path.startswith("//") else f"{BASE_PATH}{path}"
         return self._client.open(url, method=method, headers=headers, **facts)
 

@@ -5,7 +5,8 @@ and ignored on input. `load_only` members are never shown. Members in `secrets` 
 """
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, cast
 
 from marshmallow import RAISE, Schema, ValidationError, fields, missing
@@ -107,6 +108,15 @@ def changed(record: Record, changes: Record) -> Record:
     if "activeFrom" in merged and ActivityWindow.of(merged) != ActivityWindow.of(record):
         require_window(merged)
     return merged
+
+
+@contextmanager
+def errors_within(member: str) -> Iterator[None]:
+    """What is wrong with a nested record is wrong with the member that holds it."""
+    try:
+        yield
+    except Invalid as error:
+        raise Invalid({member: list(flat(error.errors))}) from None
 
 
 def require_same(member: str, given: object, key: object) -> None:
