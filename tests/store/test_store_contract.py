@@ -1,0 +1,440 @@
+"""What every store does, whatever it keeps its tables in."""
+
+import functools
+import math
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from provisioning.store import Query, Record, Store, StoreUnavailable, View
+
+from .conftest import Opener
+
+
+def fill(store: Store, *people: Record) -> None:
+    """Two teams, and these people by name, in `red` unless told."""
+    with store.transaction() as transaction:
+        for team in ("red", "blue"):
+            transaction.put("teams", team, {"name": team.title()})
+        for person in people:
+            transaction.put("people", person["name"], {"team": "red", **person})
+
+
+def names(records: Iterable[Record]) -> list[str]:
+    return [record["name"] for record in records]
+
+
+def test_a_new_store_is_empty(store: Store) -> None:
+    with store.read() as view:
+        assert view.tables() == {"teams": {}, "people": {}}
+        assert view.get("people", "ann") is None
+        assert view.find("people", "email", "ann@x") is None
+        assert list(view.group("people", "team", "red")) == []
+
+
+def test_a_record_is_replaced_whole(store: Store) -> None:
+    fill(store, {"name": "ann", "email": "ann@x"})
+    with store.transaction() as transaction:
+        transaction.put("people", "ann", {"name": "Ann", "team": "blue"})
+    with store.read() as view:
+        assert view.get("people", "ann") == {"name": "Ann", "team": "blue"}
+
+
+def test_a_removed_record_is_gone_from_table_and_indexes(store: Store) -> None:
+    fill(store, {"name": "ann", "email": "ann@x"})
+    with store.transaction() as transaction:
+        transaction.remove("people", "ann")
+    with store.read() as view:
+        assert view.get("people", "ann") is None
+        assert view.find("people", "email", "ann@x") is None
+        assert list(view.group("people", "team", "red")) == []
+
+
+def test_removing_what_is_not_there_is_an_error(store: Store) -> None:
+    with pytest.raises(KeyError), store.transaction() as transaction:
+        transaction.remove("people", "nobody")
+
+
+def test_a_unique_index_follows_changes(store: Store) -> None:
+    fill(store, {"name": "ann", "email": "old@x"}, {"name": "bob"})
+    with store.transaction() as transaction:
+        transaction.put("people", "ann", {"name": "ann", "team": "red", "email": "new@x"})
+        transaction.put("people", "bob", {"name": "bob", "team": "red", "email": "old@x"})
+    with store.read() as view:
+        assert names(filter(None, [view.find("people", "email", "new@x")])) == ["ann"]
+        assert names(filter(None, [view.find("people", "email", "old@x")])) == ["bob"]
+
+
+def test_a_second_record_with_a_unique_value_is_refused_and_nothing_of_it_stays(
+    store: Store,
+) -> None:
+    fill(store, {"name": "ann", "email": "ann@x"})
+    with store.transaction() as transaction:
+        with pytest.raises(ValueError, match="email"):
+            transaction.put("people", "bob", {"name": "bob", "team": "red", "email": "ann@x"})
+        assert transaction.get("people", "bob") is None
+        assert names(transaction.group("people", "team", "red")) == ["ann"]
+
+
+def test_records_without_a_unique_value_do_not_collide(store: Store) -> None:
+    fill(store, {"name": "ann", "email": None}, {"name": "bob"})
+    with store.read() as view:
+        assert view.find("people", "email", None) is None
+        assert len(view.all("people")) == 2
+
+
+def test_records_come_in_the_order_of_their_creation(store: Store, open_store: Opener) -> None:
+    fill(store, {"name": "cid"}, {"name": "ann"}, {"name": "bob", "team": "blue"})
+    with store.transaction() as transaction:
+        transaction.put("people", "cid", {"name": "cid", "team": "red", "nickname": "C"})
+    for each in (store, open_store()):
+        with each.read() as view:
+            assert names(view.all("people")) == ["cid", "ann", "bob"]
+            assert names(view.group("people", "team", "red")) == ["cid", "ann"]
+
+
+def test_a_record_that_changes_groups_takes_its_place_in_table_order(
+    store: Store, open_store: Opener
+) -> None:
+    fill(store, {"name": "cid"}, {"name": "ann", "team": "blue"}, {"name": "bob"})
+    with store.transaction() as transaction:
+        transaction.put("people", "ann", {"name": "ann", "team": "red"})
+    for each in (store, open_store()):
+        with each.read() as view:
+            assert names(view.group("people", "team", "red")) == ["cid", "ann", "bob"]
+            assert list(view.group("people", "team", "blue")) == []
+
+
+def test_a_group_can_be_left_and_entered_again_in_one_transaction(store: Store) -> None:
+    fill(store, {"name": "ann", "desk": 1})
+    with store.transaction() as transaction:
+        transaction.put("people", "ann", {"name": "ann", "team": "red"})
+        assert list(transaction.group("people", "desk", ("red", 1))) == []
+        transaction.put("people", "ann", {"name": "ann", "team": "red", "desk": 1})
+    with store.read() as view:
+        assert names(view.group("people", "desk", ("red", 1))) == ["ann"]
+
+
+def test_a_transaction_sees_its_changes_and_others_do_not_until_it_ends(store: Store) -> None:
+    fill(store)
+    with store.transaction() as transaction:
+        transaction.put("people", "ann", {"name": "ann", "team": "red", "email": "ann@x"})
+        assert transaction.find("people", "email", "ann@x") is not None
+        assert transaction.query("people", Query(words=("ann",))).total == 1
+        with store.read() as view:
+            assert view.get("people", "ann") is None
+    with store.read() as view:
+        assert view.get("people", "ann") is not None
+
+
+def test_an_exception_undoes_every_change(store: Store) -> None:
+    fill(store, {"name": "ann"})
+    with pytest.raises(LookupError), store.transaction() as transaction:
+        transaction.put("teams", "green", {"name": "Green"})
+        transaction.remove("people", "ann")
+        transaction.next_id("people")
+        raise LookupError
+    with store.read() as view:
+        assert view.get("teams", "green") is None
+        assert names(view.group("people", "team", "red")) == ["ann"]
+    with store.transaction() as transaction:
+        assert transaction.next_id("people") == 1
+
+
+def test_a_view_stays_as_it_was(store: Store) -> None:
+    fill(store, {"name": "ann", "email": "ann@x"}, {"name": "bob"})
+    with store.read() as view:
+        with store.transaction() as transaction:
+            transaction.remove("people", "ann")
+            transaction.put("people", "cid", {"name": "cid", "team": "red"})
+        assert names(view.all("people")) == ["ann", "bob"]
+        assert names(view.group("people", "team", "red")) == ["ann", "bob"]
+        assert view.find("people", "email", "ann@x") is not None
+
+
+def test_two_changes_of_one_group_in_two_transactions_leave_older_views_alone(
+    store: Store,
+) -> None:
+    fill(store, {"name": "ann"})
+    with store.transaction() as transaction:
+        transaction.put("people", "bob", {"name": "bob", "team": "red"})
+    with store.read() as view, store.transaction() as transaction:
+        transaction.put("people", "cid", {"name": "cid", "team": "red"})
+        assert names(view.group("people", "team", "red")) == ["ann", "bob"]
+
+
+def test_the_store_keeps_a_copy_of_what_is_put(store: Store) -> None:
+    record: Record = {"name": "ann", "team": "red", "tags": ["a"]}
+    fill(store)
+    with store.transaction() as transaction:
+        transaction.put("people", "ann", record)
+        record["tags"].append("b")
+    with store.read() as view:
+        assert view.get("people", "ann") == {"name": "ann", "team": "red", "tags": ["a"]}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        math.nan,
+        math.inf,
+        (1, 2),
+        {1, 2},
+        {1: 2},
+        "\ud800",
+        2**64,
+        b"bytes",
+        datetime(2026, 1, 15, tzinfo=UTC),
+        pytest.param(functools.reduce(lambda inside, _: [inside], range(260), 0), id="deep"),
+    ],
+)
+def test_a_value_that_json_would_not_give_back_is_refused(store: Store, value: Any) -> None:
+    fill(store)
+    with pytest.raises(TypeError), store.transaction() as transaction:
+        transaction.put("teams", "green", {"value": value})
+    with store.read() as view:
+        assert view.get("teams", "green") is None
+
+
+@pytest.mark.parametrize("value", [None, True, 0, -1, 2**64 - 1, 1.5, "\0 \U0001f600", [], {}])
+def test_a_value_comes_back_as_it_was_put(store: Store, open_store: Opener, value: Any) -> None:
+    with store.transaction() as transaction:
+        transaction.put("teams", "green", {"value": value})
+    with open_store().read() as view:
+        record = view.get("teams", "green")
+        assert record == {"value": value}
+        assert type(record["value"]) is type(value)
+
+
+def test_a_reference_to_nothing_is_refused(store: Store) -> None:
+    fill(store)
+    with pytest.raises(ValueError, match="people: team"), store.transaction() as transaction:
+        transaction.put("people", "ann", {"name": "ann", "team": "green"})
+    with store.read() as view:
+        assert view.get("people", "ann") is None
+
+
+def test_what_is_referred_to_can_not_be_removed_alone(store: Store) -> None:
+    fill(store, {"name": "ann"})
+    with pytest.raises(ValueError, match="people: team"), store.transaction() as transaction:
+        transaction.remove("teams", "red")
+    with store.transaction() as transaction:
+        transaction.remove("teams", "red")
+        transaction.remove("people", "ann")
+
+
+def test_references_are_looked_at_when_the_transaction_ends(store: Store) -> None:
+    with store.transaction() as transaction:
+        transaction.put("people", "ann", {"name": "ann", "team": "green"})
+        transaction.put("teams", "green", {"name": "Green"})
+
+
+def test_ids_grow_and_are_never_given_again(store: Store, open_store: Opener) -> None:
+    fill(store)
+    with store.transaction() as transaction:
+        assert [transaction.next_id("people") for _ in range(2)] == [1, 2]
+        transaction.put("people", "ann", {"id": 2, "name": "ann", "team": "red"})
+    with store.transaction() as transaction:
+        transaction.remove("people", "ann")
+    with open_store().transaction() as transaction:
+        assert transaction.next_id("people") == 3
+        assert transaction.next_id("teams") == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "record", "following"),
+    [
+        ("40", {}, 41),
+        ("ann", {"id": 40}, 41),
+        ("key-40", {"id": "key-40"}, 41),
+        ("key-40", {}, 41),
+        ("ann", {}, 1),
+        ("ann", {"id": None}, 1),
+        ("\N{ARABIC-INDIC DIGIT FOUR}", {}, 1),
+        (str(2**53 + 1), {}, 1),
+        ("1" * 5000, {}, 1),
+    ],
+)
+def test_ids_stay_above_those_that_came_from_elsewhere(
+    store: Store, key: str, record: Record, following: int
+) -> None:
+    with store.transaction() as transaction:
+        transaction.put("teams", key, record)
+        assert transaction.next_id("teams") == following
+
+
+def test_an_earlier_state_can_be_restored_with_its_ids(store: Store, open_store: Opener) -> None:
+    fill(store, {"name": "ann", "email": "ann@x"})
+    with store.transaction() as transaction:
+        transaction.next_id("people")
+    with store.read() as earlier:
+        pass
+    with store.transaction() as transaction:
+        transaction.next_id("people")
+        transaction.remove("people", "ann")
+        transaction.put("teams", "green", {"name": "Green"})
+    with store.transaction() as transaction:
+        transaction.put("teams", "white", {"name": "White"})
+        transaction.restore(earlier)
+        transaction.put("people", "bob", {"name": "bob", "team": "red"})
+    for each in (store, open_store()):
+        with each.read() as view:
+            assert list(view.tables()["teams"]) == ["red", "blue"]
+            assert names(view.group("people", "team", "red")) == ["ann", "bob"]
+            assert view.find("people", "email", "ann@x") is not None
+    assert names(earlier.group("people", "team", "red")) == ["ann"]
+    with store.transaction() as transaction:
+        assert transaction.next_id("people") == 2
+
+
+def test_nothing_is_written_where_nothing_changed(store: Store) -> None:
+    fill(store, {"name": "ann"})
+    before = store._storage.signature()
+    with store.transaction() as transaction:
+        transaction.put("people", "ann", {"team": "red", "name": "ann"})
+        transaction.get("people", "ann")
+    assert store._storage.signature() == before
+
+
+def test_true_and_one_are_different_values(store: Store) -> None:
+    with store.transaction() as transaction:
+        transaction.put("teams", "red", {"open": True})
+    with store.transaction() as transaction:
+        transaction.put("teams", "red", {"open": 1})
+    with store.read() as view:
+        assert view.tables()["teams"]["red"]["open"] is not True
+
+
+def test_transactions_do_not_nest(store: Store) -> None:
+    with store.transaction():
+        with pytest.raises(RuntimeError), store.transaction():
+            pass
+        with pytest.raises(RuntimeError):
+            store.probe()
+    store.probe()
+
+
+def test_an_ended_transaction_refuses_changes(store: Store) -> None:
+    with store.transaction() as transaction:
+        transaction.put("teams", "red", {})
+    for change in (
+        lambda: transaction.put("teams", "blue", {}),
+        lambda: transaction.remove("teams", "red"),
+        lambda: transaction.next_id("teams"),
+        lambda: transaction.restore(transaction),
+    ):
+        with pytest.raises(RuntimeError):
+            change()
+    with store.read() as view:
+        assert view.tables()["teams"] == {"red": {}}
+
+
+def test_stores_over_the_same_contents_see_each_other(store: Store, open_store: Opener) -> None:
+    other = open_store()
+    fill(store, {"name": "ann", "email": "ann@x"}, {"name": "bob"})
+    with other.read() as view:
+        assert view.find("people", "email", "ann@x") is not None
+    with other.transaction() as transaction:
+        transaction.put("people", "ann", {"name": "ann", "team": "blue"})
+    with store.read() as view:
+        assert view.find("people", "email", "ann@x") is None
+        assert names(view.group("people", "team", "blue")) == ["ann"]
+
+
+def test_a_store_that_catches_up_sees_the_order_of_the_other(
+    store: Store, open_store: Opener
+) -> None:
+    fill(store, {"name": "ann"}, {"name": "bob"})
+    other = open_store()
+    with store.transaction() as transaction:
+        transaction.remove("people", "ann")
+        transaction.put("people", "ann", {"name": "ann", "team": "red"})
+    with other.read() as view:
+        assert names(view.all("people")) == ["bob", "ann"]
+
+
+def test_a_store_that_is_opened_again_has_everything(open_store: Opener) -> None:
+    fill(open_store(), {"name": "ann", "email": "ann@x"})
+    with open_store().read() as view:
+        assert view.find("people", "email", "ann@x") == {
+            "name": "ann",
+            "email": "ann@x",
+            "team": "red",
+        }
+
+
+def test_waiting_for_a_transaction_has_an_end(store: Store) -> None:
+    with store.transaction(), ThreadPoolExecutor(1) as pool:
+
+        def change() -> None:
+            with store.transaction():
+                pass
+
+        with pytest.raises(StoreUnavailable, match="busy"):
+            pool.submit(change).result()
+
+
+def test_reading_does_not_wait_for_a_transaction(store: Store) -> None:
+    def read() -> View:
+        with store.read() as view:
+            return view
+
+    with store.transaction() as transaction, ThreadPoolExecutor(1) as pool:
+        transaction.put("teams", "red", {})
+        assert pool.submit(read).result(timeout=5).get("teams", "red") is None
+
+
+def test_threads_exclude_each_other(open_store: Opener) -> None:
+    stores = [open_store(), open_store()]
+    for store in stores:
+        store._storage._patience = 30
+    start = threading.Barrier(4)
+
+    def count(store: Store) -> None:
+        start.wait()
+        for _ in range(10):
+            with store.transaction() as transaction:
+                number = (transaction.get("teams", "red") or {"number": 0})["number"]
+                transaction.put("teams", "red", {"number": number + 1})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(count, stores * 2))
+    with stores[0].read() as view:
+        assert view.get("teams", "red") == {"number": 40}
+
+
+def test_each_record_is_checked_once(store: Store, open_store: Opener) -> None:
+    checked: list[str] = []
+
+    def check(view: View, table: str, key: str) -> None:
+        assert view.get(table, key) is not None
+        checked.append(key)
+
+    fill(store, {"name": "ann"})
+    other = open_store(check=check)
+    assert sorted(checked) == ["ann", "blue", "red"]
+    checked.clear()
+    fill(store, {"name": "bob"})
+    with other.read(), other.read():
+        assert checked == ["bob"]
+
+
+def test_a_store_that_can_be_used_passes_its_probe_and_is_not_changed(store: Store) -> None:
+    fill(store, {"name": "ann"})
+    before = store._storage.signature()
+    store.probe()
+    assert store._storage.signature() == before
+
+
+def test_tables_of_another_kind_are_refused(open_store: Opener) -> None:
+    store = open_store()
+    fill(store)
+    tables = store._storage.read()
+    assert tables is not None
+    store._storage.write({**tables, "planets": {"mars": {}}})
+    with pytest.raises(StoreUnavailable, match="planets"):
+        open_store()

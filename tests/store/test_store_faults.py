@@ -1,0 +1,342 @@
+"""The disk fails: every call that matters, in every way that it does. Reads go on, nothing
+acknowledged is lost, nothing is half-done, and when the cause is gone writing works again."""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provisioning.store import Disk, DurableStorage, Store, StoreUnavailable
+
+from .conftest import TABLES
+
+CAUSES = [errno.EIO, errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT]
+
+
+class FailingDisk(Disk):
+    """Fails the calls that it is told to; the folder's fsync is a call of its own."""
+
+    def __init__(self) -> None:
+        self.failing: dict[str, int] = {}
+        self.calls: list[str] = []
+        self._folders: set[int] = set()
+
+    def _call(self, name: str) -> None:
+        self.calls.append(name)
+        if name in self.failing:
+            raise OSError(self.failing[name], os.strerror(self.failing[name]), "/secret/path")
+
+    def open(self, path: Path, flags: int) -> int:
+        self._call("open")
+        descriptor = super().open(path, flags)
+        if flags & os.O_DIRECTORY:
+            self._folders.add(descriptor)
+        return descriptor
+
+    def write(self, descriptor: int, data: memoryview) -> int:
+        # Half of it is written before the disk fails, or by a call that does not fail.
+        written = super().write(descriptor, data[: len(data) // 2 + 1])
+        self._call("write")
+        return written
+
+    def fsync(self, descriptor: int) -> None:
+        self._call("fsync folder" if descriptor in self._folders else "fsync")
+        super().fsync(descriptor)
+
+    def utime(self, descriptor: int, nanoseconds: int) -> None:
+        self._call("utime")
+        super().utime(descriptor, nanoseconds)
+
+    def stat(self, place: Path | int) -> os.stat_result:
+        self._call("stat")
+        return super().stat(place)
+
+    def close(self, descriptor: int) -> None:
+        self._folders.discard(descriptor)
+        super().close(descriptor)
+        self._call("close")
+
+    def read(self, path: Path) -> bytes:
+        self._call("read")
+        return super().read(path)
+
+    def replace(self, source: Path, target: Path) -> None:
+        self._call("replace")
+        super().replace(source, target)
+
+    def unlink(self, path: Path) -> None:
+        self._call("unlink")
+        super().unlink(path)
+
+
+@pytest.fixture
+def disk() -> FailingDisk:
+    return FailingDisk()
+
+
+@pytest.fixture
+def store(path: Path, disk: FailingDisk) -> Store:
+    store = Store(DurableStorage(path, disk=disk, patience=0.2), TABLES)
+    put(store, 0)
+    return store
+
+
+def put(store: Store, number: int) -> None:
+    with store.transaction() as transaction:
+        transaction.put("teams", "red", {"number": number})
+        transaction.put("people", "ann", {"number": number, "team": "red"})
+
+
+def number(store: Store) -> int:
+    """The last number that was put, which is the same in both tables."""
+    with store.read() as view:
+        numbers = {
+            record["number"] for table in view.tables().values() for record in table.values()
+        }
+    assert len(numbers) == 1
+    return int(numbers.pop())
+
+
+def reopened(path: Path) -> int:
+    return number(Store(DurableStorage(path), TABLES))
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: errno.errorcode[cause])
+@pytest.mark.parametrize("call", ["open", "write", "utime", "fsync", "close", "replace"])
+def test_a_failure_before_the_file_is_in_place_leaves_the_old_state(
+    store: Store, disk: FailingDisk, path: Path, call: str, cause: int
+) -> None:
+    disk.failing = {call: cause}
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="nothing was changed") as error:
+            put(store, 1)
+        assert os.strerror(cause) in str(error.value)
+        assert "secret" not in str(error.value)
+        assert number(store) == reopened(path) == 0
+        assert not path.with_name("db.json.tmp").exists()
+    disk.failing = {}
+    put(store, 2)
+    assert number(store) == reopened(path) == 2
+
+
+def test_a_failed_fsync_of_the_file_is_not_tried_again_on_the_same_file(
+    store: Store, disk: FailingDisk
+) -> None:
+    disk.failing = {"fsync": errno.EIO}
+    disk.calls.clear()
+    with pytest.raises(StoreUnavailable):
+        put(store, 1)
+    assert disk.calls.count("fsync") == 1
+    assert "replace" not in disk.calls
+
+
+def test_a_failed_fsync_of_the_folder_leaves_it_open_which_state_stays(
+    store: Store, disk: FailingDisk, path: Path
+) -> None:
+    disk.failing = {"fsync folder": errno.EIO}
+    disk.calls.clear()
+    with pytest.raises(StoreUnavailable, match="may or may not have been kept"):
+        put(store, 1)
+    assert disk.calls.count("fsync folder") == 1
+    assert number(store) == reopened(path)
+    disk.failing = {}
+    put(store, 2)
+    assert number(store) == reopened(path) == 2
+
+
+def test_repeating_a_change_whose_folder_was_not_synced_is_not_acknowledged_without_a_sync(
+    store: Store, disk: FailingDisk
+) -> None:
+    disk.failing = {"fsync folder": errno.EIO}
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            put(store, 1)
+    disk.failing = {}
+    disk.calls.clear()
+    put(store, 1)
+    assert disk.calls.index("fsync") < disk.calls.index("replace")
+    assert disk.calls.index("replace") < disk.calls.index("fsync folder")
+    disk.calls.clear()
+    put(store, 1)
+    assert "fsync" not in disk.calls
+
+
+def test_leftovers_that_can_not_be_removed_stop_writes_until_they_can(
+    store: Store, disk: FailingDisk, path: Path
+) -> None:
+    path.with_name("db.json.tmp").write_text("left by a crash")
+    disk.failing = {"unlink": errno.EACCES}
+    with pytest.raises(StoreUnavailable):
+        put(store, 1)
+    assert number(store) == reopened(path) == 0
+    disk.failing = {}
+    put(store, 1)
+    assert number(store) == reopened(path) == 1
+
+
+@pytest.mark.parametrize("call", ["stat", "read"])
+def test_reads_go_on_when_the_file_can_not_be_read(
+    store: Store, disk: FailingDisk, path: Path, call: str
+) -> None:
+    put(Store(DurableStorage(path), TABLES), 1)
+    disk.failing = {call: errno.EIO}
+    assert number(store) == 0
+    with pytest.raises(StoreUnavailable):
+        put(store, 2)
+    with pytest.raises(StoreUnavailable):
+        store.probe()
+    assert number(store) == 0
+    disk.failing = {}
+    assert number(store) == 1
+    put(store, 2)
+    assert number(store) == reopened(path) == 2
+
+
+@pytest.mark.parametrize("call", ["stat", "read", "open", "write", "fsync", "replace"])
+def test_a_store_that_can_not_be_begun_says_so_and_leaves_nothing_half_done(
+    disk: FailingDisk, path: Path, call: str
+) -> None:
+    disk.failing = {call: errno.EROFS}
+    with pytest.raises(StoreUnavailable):
+        Store(DurableStorage(path, disk=disk), TABLES)
+    assert not path.exists()
+    disk.failing = {}
+    put(Store(DurableStorage(path, disk=disk), TABLES), 1)
+    assert reopened(path) == 1
+
+
+@pytest.mark.parametrize("call", ["open", "write", "utime", "fsync"])
+def test_the_probe_notices_what_would_stop_a_write(
+    store: Store, disk: FailingDisk, path: Path, call: str
+) -> None:
+    disk.failing = {call: errno.EROFS}
+    with pytest.raises(StoreUnavailable):
+        store.probe()
+    disk.failing = {}
+    store.probe()
+    assert sorted(each.name for each in path.parent.iterdir()) == ["db.json", "db.json.lock"]
+
+
+def test_a_file_that_is_gone_is_not_taken_for_an_empty_store(store: Store, path: Path) -> None:
+    kept = path.rename(path.with_name("kept.json"))
+    for _ in range(2):
+        assert number(store) == 0
+        with pytest.raises(StoreUnavailable, match="gone"):
+            put(store, 1)
+        with pytest.raises(StoreUnavailable, match="gone"):
+            store.probe()
+    assert not path.exists()
+    kept.rename(path)
+    put(store, 1)
+    assert number(store) == reopened(path) == 1
+
+
+def test_a_folder_that_is_gone_is_not_made_again_by_a_running_store(
+    store: Store, path: Path
+) -> None:
+    away = path.parent.rename(path.parent.with_name("away"))
+    assert number(store) == 0
+    with pytest.raises(StoreUnavailable):
+        put(store, 1)
+    with pytest.raises(StoreUnavailable):
+        store.probe()
+    assert not path.parent.exists()
+    away.rename(path.parent)
+    put(store, 1)
+    assert number(store) == reopened(path) == 1
+
+
+def test_a_folder_that_is_gone_for_good_is_a_new_store_at_the_next_start(
+    store: Store, path: Path
+) -> None:
+    shutil.rmtree(path.parent)
+    fresh = Store(DurableStorage(path), TABLES)
+    put(fresh, 5)
+    assert number(store) == 5
+
+
+@pytest.mark.parametrize("parent", ["file", "nothing/file"])
+def test_a_folder_that_can_not_be_made_is_reported(tmp_path: Path, parent: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "nothing").symlink_to(tmp_path / "file")
+    with pytest.raises(StoreUnavailable, match="Not a directory"):
+        Store(DurableStorage(tmp_path / parent / "db.json"), TABLES)
+
+
+def test_a_folder_in_place_of_the_file_is_reported(path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(StoreUnavailable, match="read"):
+        Store(DurableStorage(path), TABLES)
+
+
+LIMITED = """
+import json, resource, sys
+from provisioning.store import DurableStorage, Store, StoreUnavailable, Table
+
+store = Store(DurableStorage(sys.argv[1]), [Table("teams")])
+says = []
+
+def put(key, text):
+    try:
+        with store.transaction() as transaction:
+            transaction.put("teams", key, {"text": text})
+    except StoreUnavailable as error:
+        says.append(str(error))
+
+put("a", "x" * 100)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+put("b", "x" * 2000)
+put("c", "x" * 100)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+put("d", "x" * 2000)
+with store.read() as view:
+    print(json.dumps({"errors": says, "kept": list(view.tables()["teams"])}))
+"""
+
+
+def test_a_file_size_limit_stops_only_what_does_not_fit(path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(path)], capture_output=True, text=True, check=True
+    )
+    result = json.loads(done.stdout)
+    assert len(result["errors"]) == 1
+    assert os.strerror(errno.EFBIG) in result["errors"][0]
+    assert result["kept"] == ["a", "c", "d"]
+    with Store(DurableStorage(path), [TABLES[0]]).read() as view:
+        assert list(view.tables()["teams"]) == ["a", "c", "d"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_stops_writes_until_there_is_room_again(small_disk: Path) -> None:
+    path = small_disk / "db.json"
+    store = Store(DurableStorage(path), TABLES)
+    put(store, 1)
+    filler = small_disk / "filler"
+    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):
+        while True:
+            file.write(b"\0" * 4096)
+    with pytest.raises(StoreUnavailable, match="No space left"):
+        put(store, 2)
+    with pytest.raises(StoreUnavailable, match="No space left"):
+        store.probe()
+    assert number(store) == reopened(path) == 1
+    filler.unlink()
+    store.probe()
+    put(store, 2)
+    assert number(store) == reopened(path) == 2

@@ -1,0 +1,252 @@
+"""Whatever is done to a store, in whatever order, it holds what a plain dictionary holds."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from provisioning.store import (
+    DurableStorage,
+    MemoryStorage,
+    Query,
+    Record,
+    Store,
+    StoreUnavailable,
+    View,
+)
+
+from .conftest import TABLES
+
+TEAMS = st.sampled_from(["red", "blue", "green"])
+PEOPLE = st.sampled_from(["ann", "bob", "cid", "dora"])
+EMAILS = st.sampled_from([None, "a@x", "b@x", "c@x"])
+CHANGES = st.lists(
+    st.tuples(st.just("person"), PEOPLE, TEAMS, EMAILS)
+    | st.tuples(st.just("team"), TEAMS)
+    | st.tuples(st.just("leave"), PEOPLE)
+    | st.tuples(st.just("dissolve"), TEAMS)
+    | st.tuples(st.just("number")),
+    max_size=6,
+)
+Tables = dict[str, dict[str, Record]]
+
+
+class Refused(Exception):
+    pass
+
+
+class Model:
+    """The rules of the two tables, over dictionaries."""
+
+    def __init__(self) -> None:
+        self.tables: Tables = {"teams": {}, "people": {}}
+        self.last = 0
+
+    def copy(self) -> "Model":
+        copy = Model()
+        copy.tables = {name: dict(table) for name, table in self.tables.items()}
+        copy.last = self.last
+        return copy
+
+    def apply(self, change: tuple[Any, ...]) -> None:
+        teams, people = self.tables["teams"], self.tables["people"]
+        match change:
+            case ("person", name, team, email):
+                if email and any(p["email"] == email for n, p in people.items() if n != name):
+                    raise Refused
+                people[name] = {"name": name, "team": team, "email": email}
+            case ("team", name):
+                teams[name] = {"name": name}
+            case ("leave", name):
+                people.pop(name, None)
+            case ("dissolve", name):
+                teams.pop(name, None)
+            case _:
+                self.last += 1
+
+    def is_whole(self) -> bool:
+        return all(p["team"] in self.tables["teams"] for p in self.tables["people"].values())
+
+
+class Machine(RuleBasedStateMachine):
+    """Several stores over the same contents; `crash` leaves one in the middle of a change."""
+
+    def begin(self) -> None:
+        raise NotImplementedError
+
+    def open(self) -> Store:
+        raise NotImplementedError
+
+    def leave_traces_of_a_crash(self) -> None:
+        """What a process that was killed leaves behind."""
+
+    @initialize()
+    def start(self) -> None:
+        self.begin()
+        self.model = Model()
+        self.stores = [self.open()]
+        self.kept: list[tuple[View, Tables, int]] = []
+
+    def apply(self, store: Store, changes: list[tuple[Any, ...]], then: type[Exception]) -> None:
+        """Make changes to the store and the model; both must come to the same."""
+        model = self.model.copy()
+        try:
+            with store.transaction() as transaction:
+                for change in changes:
+                    try:
+                        model.apply(change)
+                    except Refused:
+                        model_refused = True
+                    else:
+                        model_refused = False
+                    try:
+                        match change:
+                            case ("person", name, team, email):
+                                record = {"name": name, "team": team, "email": email}
+                                transaction.put("people", name, record)
+                            case ("team", name):
+                                transaction.put("teams", name, {"name": name})
+                            case ("leave", name) if transaction.get("people", name):
+                                transaction.remove("people", name)
+                            case ("dissolve", name) if transaction.get("teams", name):
+                                transaction.remove("teams", name)
+                            case ("number",):
+                                assert transaction.next_id("people") == model.last
+                    except ValueError:
+                        assert model_refused
+                    else:
+                        assert not model_refused
+                    same(transaction, model)
+                if then is not Exception:
+                    raise then
+        except LookupError:
+            assert then is LookupError
+        except ValueError:
+            assert not model.is_whole()
+        else:
+            assert model.is_whole()
+            self.model = model
+
+    @rule(which=st.integers(0, 2), changes=CHANGES)
+    def change(self, which: int, changes: list[tuple[Any, ...]]) -> None:
+        self.apply(self.stores[which % len(self.stores)], changes, Exception)
+
+    @rule(which=st.integers(0, 2), changes=CHANGES)
+    def give_up(self, which: int, changes: list[tuple[Any, ...]]) -> None:
+        self.apply(self.stores[which % len(self.stores)], changes, LookupError)
+
+    @precondition(lambda self: len(self.stores) < 3)
+    @rule()
+    def open_another(self) -> None:
+        self.stores.append(self.open())
+
+    @rule()
+    def restart(self) -> None:
+        self.stores = [self.open()]
+
+    @rule(changes=CHANGES)
+    def crash(self, changes: list[tuple[Any, ...]]) -> None:
+        abandoned = self.stores[0].transaction()
+        transaction = abandoned.__enter__()
+        for change in changes:
+            if change[0] == "team":
+                transaction.put("teams", change[1], {"name": "lost"})
+        self.leave_traces_of_a_crash()
+        try:
+            abandoned.__exit__(LookupError, LookupError(), None)
+        except LookupError:
+            self.stores = [self.open()]
+
+    @rule(which=st.integers(0, 2))
+    def keep_a_view(self, which: int) -> None:
+        with self.stores[which % len(self.stores)].read() as view:
+            self.kept.append((view, self.model.copy().tables, self.model.last))
+
+    @precondition(lambda self: self.kept)
+    @rule(data=st.data())
+    def go_back(self, data: st.DataObject) -> None:
+        view, tables, last = data.draw(st.sampled_from(self.kept))
+        with self.stores[0].transaction() as transaction:
+            transaction.restore(view)
+        self.model.tables = {name: dict(table) for name, table in tables.items()}
+        self.model.last = last
+
+    @invariant()
+    def every_store_holds_what_the_model_holds(self) -> None:
+        for store in self.stores:
+            with store.read() as view:
+                same(view, self.model)
+
+    @invariant()
+    def kept_views_never_change(self) -> None:
+        for view, tables, _ in self.kept:
+            assert view.tables() == tables
+
+
+def same(view: View, model: Model) -> None:
+    """The tables, in their order, and every index over them."""
+    people = model.tables["people"]
+    assert view.tables() == model.tables
+    assert [list(table) for table in view.tables().values()] == [
+        list(table) for table in model.tables.values()
+    ]
+    for email in ("a@x", "b@x", "c@x"):
+        expected = [record for record in people.values() if record["email"] == email]
+        found = view.find("people", "email", email)
+        assert [found] == expected if found else not expected
+    for team in ("red", "blue", "green"):
+        expected = [record for record in people.values() if record["team"] == team]
+        assert list(view.group("people", "team", team)) == expected
+        page = view.query("people", Query(within=("team", team), by_key=True, size=2))
+        assert page.total == len(expected)
+        assert [r["name"] for r in page.records] == sorted(r["name"] for r in expected)[:2]
+
+
+class MemoryMachine(Machine):
+    def begin(self) -> None:
+        self.storage = MemoryStorage()
+
+    def open(self) -> Store:
+        return Store(self.storage, TABLES)
+
+
+class FileMachine(Machine):
+    def begin(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name) / "db.json"
+
+    def open(self) -> Store:
+        return Store(DurableStorage(self.path, patience=0.5), TABLES)
+
+    def leave_traces_of_a_crash(self) -> None:
+        self.path.with_name("db.json.tmp").write_bytes(self.path.read_bytes()[:-20])
+
+    @rule()
+    def be_away_for_a_while(self) -> None:
+        away = self.path.rename(self.path.with_name("away"))
+        try:
+            for store in self.stores:
+                try:
+                    with store.transaction():
+                        raise AssertionError("a store without its file takes changes")
+                except StoreUnavailable:
+                    pass
+            self.every_store_holds_what_the_model_holds()
+        finally:
+            away.rename(self.path)
+
+    def teardown(self) -> None:
+        self.folder.cleanup()
+
+
+MemoryMachine.TestCase.settings = settings(
+    max_examples=30, stateful_step_count=20, deadline=None, derandomize=True
+)
+FileMachine.TestCase.settings = settings(
+    max_examples=20, stateful_step_count=15, deadline=None, derandomize=True
+)
+TestMemory = MemoryMachine.TestCase
+TestFile = FileMachine.TestCase

@@ -1,0 +1,260 @@
+"""What a query finds, in which order, and how words and windows are compared."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioning.store import (
+    MemoryStorage,
+    Order,
+    Query,
+    Record,
+    Store,
+    View,
+    fold,
+    is_active_at,
+    select,
+)
+
+from .conftest import TABLES
+
+NOON = "2026-01-15T12:00:00Z"
+BEFORE, AFTER = "2026-01-15T11:59:59Z", "2026-01-15T12:00:01Z"
+
+
+def found(records: Sequence[Record], **query: Any) -> list[Any]:
+    """The `n` of the records that a query selects from a plain list."""
+    return [
+        record["n"] for record in select(records, Query(**query), lambda r: fold(r["t"])).records
+    ]
+
+
+@pytest.fixture
+def view() -> View:
+    store = Store(MemoryStorage(), TABLES)
+    with store.transaction() as transaction:
+        transaction.put("teams", "red", {"name": "Rouge"})
+        transaction.put("teams", "blue", {"name": "Bleu"})
+        for key, name, team in (
+            ("d", "Dóra", "red"),
+            ("a", "Ann", "blue"),
+            ("c", "Cid", "red"),
+            ("b", "Bob", "red"),
+        ):
+            transaction.put("people", key, {"key": key, "name": name, "team": team})
+    with store.read() as view:
+        return view
+
+
+def keys(view: View, **query: Any) -> list[str]:
+    return [record["key"] for record in view.query("people", Query(**query)).records]
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        ("Jón ÞÓR", "jon þor"),
+        ("JO\N{COMBINING ACUTE ACCENT}N", "jon"),
+        ("Straße", "strasse"),
+        ("\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}zmir", "izmir"),
+        ("\N{LATIN SMALL LIGATURE FI}n", "fin"),
+        ("\N{FULLWIDTH LATIN CAPITAL LETTER A}", "a"),
+        ("ΣΊΣΥΦΟΣ", "σισυφοσ"),
+        ("", ""),
+    ],
+)
+def test_folding_drops_case_and_accents(text: str, folded: str) -> None:
+    assert fold(text) == folded
+
+
+@given(st.text())
+def test_folding_twice_is_folding_once(text: str) -> None:
+    assert fold(fold(text)) == fold(text)
+
+
+@given(st.text(), st.text())
+def test_folding_keeps_what_occurs_in_what(inside: str, around: str) -> None:
+    assert fold(inside) in fold(around + "\n" + inside + "\n" + around)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "active"),
+    [
+        (None, None, True),
+        (BEFORE, None, True),
+        (NOON, None, True),
+        (AFTER, None, False),
+        (None, BEFORE, False),
+        (None, NOON, False),
+        (None, AFTER, True),
+        (NOON, NOON, False),
+        (NOON, AFTER, True),
+    ],
+)
+def test_a_window_holds_its_beginning_and_not_its_end(
+    begin: str | None, end: str | None, active: bool
+) -> None:
+    assert is_active_at({"activeFrom": begin, "activeUntil": end}, NOON) is active
+
+
+def test_a_record_without_a_window_is_active() -> None:
+    assert is_active_at({}, NOON)
+
+
+@pytest.mark.parametrize(
+    ("active", "expected"), [(True, ["now"]), (False, ["later"]), (None, ["now", "later"])]
+)
+def test_activity_is_true_false_or_all(active: bool | None, expected: list[str]) -> None:
+    records = [
+        {"n": "now", "activeFrom": NOON, "activeUntil": None},
+        {"n": "later", "activeFrom": AFTER, "activeUntil": None},
+    ]
+    assert found(records, active=active, at=NOON) == expected
+
+
+def test_equality_and_any_of_must_all_hold() -> None:
+    records = [{"n": n, "kind": n % 2, "size": n % 3} for n in range(6)]
+    assert found(records, equal={"kind": 1}) == [1, 3, 5]
+    assert found(records, equal={"kind": 1, "size": 0}) == [3]
+    assert found(records, any_of={"size": [0, 2]}) == [0, 2, 3, 5]
+    assert found(records, any_of={"size": [0, 2]}, equal={"kind": 0}) == [0, 2]
+    assert found(records, any_of={"size": []}) == []
+    assert found(records, equal={"missing": None}) == [0, 1, 2, 3, 4, 5]
+
+
+def test_every_word_must_occur_in_any_order_and_spelling() -> None:
+    records = [{"n": 1, "t": "Jón Smith\njon@x"}, {"n": 2, "t": "Jan Smith"}]
+    assert found(records, words=("SMITH", "jón")) == [1]
+    assert found(records, words=("smith",)) == [1, 2]
+    assert found(records, words=("smith", "bob")) == []
+    assert found(records, words=()) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("descending", "expected"), [(False, [4, 1, 5, 3, 2, 6]), (True, [3, 1, 5, 4, 2, 6])]
+)
+def test_order_ignores_case_and_puts_nulls_last_both_ways(
+    descending: bool, expected: list[int]
+) -> None:
+    records = [
+        {"n": 1, "name": "émile"},
+        {"n": 2, "name": None},
+        {"n": 3, "name": "fay"},
+        {"n": 4, "name": "Ann"},
+        {"n": 5, "name": "EMILE"},
+        {"n": 6},
+    ]
+    assert found(records, order=(Order("name", descending),)) == expected
+
+
+def test_later_orders_decide_ties_of_earlier_ones() -> None:
+    records = [{"n": n, "a": n % 2, "b": n} for n in range(5)]
+    assert found(records, order=(Order("a"), Order("b", descending=True))) == [4, 2, 0, 3, 1]
+
+
+@given(st.lists(st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers())))
+def test_values_of_all_kinds_can_be_ordered(values: list[Any]) -> None:
+    records = [{"n": n, "value": value} for n, value in enumerate(values)]
+    for descending in (False, True):
+        order = found(records, order=(Order("value", descending),))
+        assert sorted(order) == list(range(len(values)))
+        nulls = [values[n] is None for n in order]
+        assert nulls == sorted(nulls)
+
+
+@pytest.mark.parametrize(
+    ("page", "size", "expected"),
+    [
+        (0, None, [0, 1, 2, 3, 4]),
+        (0, 2, [0, 1]),
+        (1, 2, [2, 3]),
+        (2, 2, [4]),
+        (3, 2, []),
+        (0, 5, [0, 1, 2, 3, 4]),
+        (1, 5, []),
+        (10**30, 300, []),
+    ],
+)
+def test_a_page_is_cut_after_all_else_and_the_total_is_of_all(
+    page: int, size: int | None, expected: list[int]
+) -> None:
+    records = [{"n": n} for n in range(5)]
+    result = select(records, Query(page=page, size=size), lambda _: "")
+    assert [record["n"] for record in result.records] == expected
+    assert result.total == 5
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, "dacb"),
+        ({"by_key": True}, "abcd"),
+        ({"within": ("team", "red")}, "dcb"),
+        ({"within": ("team", "red"), "by_key": True}, "bcd"),
+        ({"within": ("team", "green")}, ""),
+        ({"keys": ["b", "a", "nobody", "b"]}, "ab"),
+        ({"keys": {"b", "a", "d"}, "within": ("team", "red")}, "db"),
+        ({"keys": ["d", "b"], "by_key": True}, "bd"),
+        ({"keys": []}, ""),
+        ({"order": (Order("team"),)}, "adcb"),
+        ({"order": (Order("team"),), "by_key": True}, "abcd"),
+        ({"order": (Order("team", True),), "by_key": True}, "bcda"),
+        ({"by_key": True, "page": 1, "size": 3}, "d"),
+        ({"page": 10**30, "size": 300}, ""),
+        ({"equal": {"team": "red"}, "by_key": True, "size": 2}, "bc"),
+    ],
+)
+def test_a_table_is_walked_by_creation_or_by_key_within_what_is_asked(
+    view: View, query: dict[str, Any], expected: str
+) -> None:
+    assert keys(view, **query) == list(expected)
+
+
+@pytest.mark.parametrize("query", [{"size": 1}, {"size": 1, "order": (Order("name"),)}])
+def test_the_total_of_a_table_counts_all_pages(view: View, query: dict[str, Any]) -> None:
+    assert view.query("people", Query(**query)).total == 4
+    assert view.query("people", Query(within=("team", "red"), **query)).total == 3
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"), [("dora", "d"), ("ROUGE", "dcb"), ("red", ""), ("", "dacb")]
+)
+def test_words_are_sought_in_own_text_and_in_that_of_references(
+    view: View, word: str, expected: str
+) -> None:
+    assert keys(view, words=(word,)) == list(expected)
+
+
+def test_a_search_follows_changes_of_the_record_and_of_what_it_refers_to() -> None:
+    store = Store(MemoryStorage(), TABLES)
+    for name, team in (("Ann", "Rouge"), ("Eve", "Rouge"), ("Eve", "Rosso")):
+        with store.transaction() as transaction:
+            transaction.put("teams", "red", {"name": team})
+            transaction.put("people", "a", {"key": "a", "name": name, "team": "red"})
+        with store.read() as view:
+            assert keys(view, words=(name, team)) == ["a"]
+    with store.read() as view:
+        assert keys(view, words=("ann",)) == keys(view, words=("rouge",)) == []
+
+
+def test_a_word_is_not_found_across_two_members() -> None:
+    store = Store(MemoryStorage(), TABLES)
+    with store.transaction() as transaction:
+        transaction.put("teams", "red", {"name": "red"})
+        transaction.put("people", "a", {"name": "Ann", "nickname": "Banana", "team": "red"})
+    with store.read() as view:
+        assert view.query("people", Query(words=("nnba",))).total == 0
+        assert view.query("people", Query(words=("nn", "ba"))).total == 1
+
+
+def test_texts_of_records_that_are_gone_are_forgotten() -> None:
+    store = Store(MemoryStorage(), TABLES)
+    for number in range(50):
+        with store.transaction() as transaction:
+            transaction.put("teams", "red", {"name": str(number)})
+        with store.read() as view:
+            assert view.query("teams", Query(words=(str(number),))).total == 1
+    assert len(view._texts) <= 3
