@@ -15,7 +15,7 @@ from provisioning.domain.tables import PRIVILEGES, USERS
 from provisioning.domain.tenants import new_account
 from provisioning.resources.api_keys import keys_of
 from provisioning.resources.privileges import PublicProfileSchema, revoke_all
-from provisioning.store import Record
+from provisioning.store import Record, is_active_at
 from provisioning.web.answers import answer, created, require_match
 from provisioning.web.context import changing, now, reading
 from provisioning.web.fields import (
@@ -158,12 +158,10 @@ def list_users() -> Response:
     query = list_query(USER, by_key=True)
     active = active_asked(None if query.words else True)
     visible = people.visible_users(records)
-    known, current = set(), set()
-    for privilege in records.all(PRIVILEGES):
-        known.add(privilege["user"])
-        if active is not None and ActivityWindow.of(privilege).is_active(records.now):
-            current.add(privilege["user"])
-    wanted = known if active is None else current if active else known - current
+    privileges = records.all(PRIVILEGES)
+    current = {entry["user"] for entry in privileges if is_active_at(entry, records.now)}
+    known = current if active else {entry["user"] for entry in privileges}
+    wanted = known - current if active is False else known
     query = replace(query, keys=wanted if visible is None else wanted & visible)
     return listed(records.query(USERS, query), query, show_user)
 
