@@ -120,8 +120,10 @@ def load_seed(
     for entry in entries:
         record, table = entry.record, entry.listed.table
         if entry.listed.numbered and record["id"] is None:
+            known = transaction.get(table, _key_of(table, record))
             number: Any = entry.listed.numbered.format(transaction.next_id(table))
-            record = record | {"id": int(number) if number.isdigit() else number}
+            number = int(number) if number.isdigit() else number
+            record = record | {"id": known["id"] if known else number}
         found = faults(table, _key_of(table, record), record)
         errors += [
             f"{entry.place}.{member}: {message}"
@@ -172,7 +174,8 @@ def _stored_form(listed: Listed, item: Record, now: Instant) -> tuple[Record, li
     given = {listed.names.get(name, name): value for name, value in item.items()}
     defaults = {name: now for name in SINCE_LOADING if name in members}
     record: Record = {**dict.fromkeys(members), **listed.defaults, **defaults}
-    record |= {name: value for name, value in given.items() if name != "password"}
+    password = given.pop("password", None) if listed.table == tables.USERS else None
+    record |= given
     faulty = []
     for name in listed.names.values():
         if isinstance(record[name], str):
@@ -190,9 +193,9 @@ def _stored_form(listed: Listed, item: Record, now: Instant) -> tuple[Record, li
             record["domain"] = ascii_domain(record["domain"])
         except ValueError:
             faulty.append("domain: must be a domain name.")
-    if given.get("password") is not None:
-        if isinstance(given["password"], str) and given["password"]:
-            record["passwordHash"] = hashed(given["password"])
+    if password is not None:
+        if isinstance(password, str) and password:
+            record["passwordHash"] = hashed(password)
         else:
             faulty.append("password: must be text.")
     if listed.table == tables.API_KEYS and record["apiToken"] is None:
