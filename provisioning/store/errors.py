@@ -1,7 +1,7 @@
 """What can go wrong with the store. The texts are fit to be shown: no paths, no stored values."""
 
 
-class StoreUnavailable(Exception):  # noqa: N818 - it names a state, and so do its readers
+class StoreUnavailable(Exception):
     """The store can't be read or written at the moment; answered as 503.
 
     Unless the text says otherwise nothing was changed, and trying again later is safe.

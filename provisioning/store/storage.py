@@ -78,14 +78,7 @@ class DurableStorage(tinydb.storages.Storage):
         self._new = self._path.with_name(self._path.name + ".tmp")
         self._disk = disk or Disk()
         self._patience = patience
-        self._threads = threading.Lock()
-        self._processes = FileLock(
-            self._path.with_name(self._path.name + ".lock"),
-            mode=0o600,
-            thread_local=False,
-            poll_interval=_POLL,
-            preserve_lock_file=True,
-        )
+        self.renew_lock()
         self.unsettled = False
         """Whether a change may be seen in the file and yet be lost by a power cut."""
         with _explained("The folder of the data file can't be made"):
@@ -138,7 +131,7 @@ class DurableStorage(tinydb.storages.Storage):
     def lock(self) -> Iterator[None]:
         """Exclude every other thread and process; StoreUnavailable when it takes too long."""
         deadline = time.monotonic() + self._patience
-        threads = self._threads
+        threads, processes = self._threads, self._processes
         if not threads.acquire(timeout=self._patience):
             raise StoreUnavailable(_BUSY)
         try:
@@ -146,19 +139,26 @@ class DurableStorage(tinydb.storages.Storage):
                 # FileLock would make a missing folder, and so hide that the data is gone.
                 self._disk.stat(self._folder)
                 try:
-                    self._processes.acquire(timeout=max(0.0, deadline - time.monotonic()))
+                    processes.acquire(timeout=max(0.0, deadline - time.monotonic()))
                 except Timeout:
                     raise StoreUnavailable(_BUSY) from None
             try:
                 yield
             finally:
-                self._processes.release()
+                processes.release()
         finally:
             threads.release()
 
     def renew_lock(self) -> None:
-        """In a forked child: forget threads that only the parent has."""
+        """In a forked child: forget what threads of the parent hold."""
         self._threads = threading.Lock()
+        self._processes = FileLock(
+            self._path.with_name(self._path.name + ".lock"),
+            mode=0o600,
+            thread_local=False,
+            poll_interval=_POLL,
+            preserve_lock_file=True,
+        )
 
     def probe(self) -> None:
         """Prove, under the lock, that a file can be written here; raises StoreUnavailable."""

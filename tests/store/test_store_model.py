@@ -1,6 +1,7 @@
 """Whatever is done to a store, in whatever order, it holds what a plain dictionary holds."""
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from provisioning.store import (
     Record,
     Store,
     StoreUnavailable,
+    Transaction,
     View,
 )
 
@@ -34,10 +36,6 @@ CHANGES = st.lists(
 Tables = dict[str, dict[str, Record]]
 
 
-class Refused(Exception):
-    pass
-
-
 class Model:
     """The rules of the two tables, over dictionaries."""
 
@@ -51,13 +49,14 @@ class Model:
         copy.last = self.last
         return copy
 
-    def apply(self, change: tuple[Any, ...]) -> None:
+    def apply(self, change: tuple[Any, ...]) -> int | None:
+        """Make a change if it is allowed; gives the new id if it is about one."""
         teams, people = self.tables["teams"], self.tables["people"]
         match change:
             case ("person", name, team, email):
-                if email and any(p["email"] == email for n, p in people.items() if n != name):
-                    raise Refused
-                people[name] = {"name": name, "team": team, "email": email}
+                others = [person["email"] for n, person in people.items() if n != name]
+                if email is None or email not in others:
+                    people[name] = {"name": name, "team": team, "email": email}
             case ("team", name):
                 teams[name] = {"name": name}
             case ("leave", name):
@@ -66,9 +65,31 @@ class Model:
                 teams.pop(name, None)
             case _:
                 self.last += 1
+                return self.last
+        return None
 
     def is_whole(self) -> bool:
         return all(p["team"] in self.tables["teams"] for p in self.tables["people"].values())
+
+
+def put(transaction: Transaction, change: tuple[Any, ...]) -> int | None:
+    """The same change in a store, and the new id if it is about one."""
+    match change:
+        case ("person", name, team, email):
+            with suppress(ValueError):
+                record = {"name": name, "team": team, "email": email}
+                transaction.put("people", name, record)
+        case ("team", name):
+            transaction.put("teams", name, {"name": name})
+        case ("leave", name):
+            with suppress(KeyError):
+                transaction.remove("people", name)
+        case ("dissolve", name):
+            with suppress(KeyError):
+                transaction.remove("teams", name)
+        case _:
+            return transaction.next_id("people")
+    return None
 
 
 class Machine(RuleBasedStateMachine):
@@ -90,40 +111,18 @@ class Machine(RuleBasedStateMachine):
         self.stores = [self.open()]
         self.kept: list[tuple[View, Tables, int]] = []
 
-    def apply(self, store: Store, changes: list[tuple[Any, ...]], then: type[Exception]) -> None:
-        """Make changes to the store and the model; both must come to the same."""
+    def apply(self, store: Store, changes: list[tuple[Any, ...]], *, give_up: bool = False) -> None:
+        """Make changes to the store and to the model; both must come to the same."""
         model = self.model.copy()
         try:
             with store.transaction() as transaction:
                 for change in changes:
-                    try:
-                        model.apply(change)
-                    except Refused:
-                        model_refused = True
-                    else:
-                        model_refused = False
-                    try:
-                        match change:
-                            case ("person", name, team, email):
-                                record = {"name": name, "team": team, "email": email}
-                                transaction.put("people", name, record)
-                            case ("team", name):
-                                transaction.put("teams", name, {"name": name})
-                            case ("leave", name) if transaction.get("people", name):
-                                transaction.remove("people", name)
-                            case ("dissolve", name) if transaction.get("teams", name):
-                                transaction.remove("teams", name)
-                            case ("number",):
-                                assert transaction.next_id("people") == model.last
-                    except ValueError:
-                        assert model_refused
-                    else:
-                        assert not model_refused
+                    assert put(transaction, change) == model.apply(change)
                     same(transaction, model)
-                if then is not Exception:
-                    raise then
+                if give_up:
+                    raise LookupError
         except LookupError:
-            assert then is LookupError
+            assert give_up
         except ValueError:
             assert not model.is_whole()
         else:
@@ -132,11 +131,11 @@ class Machine(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 2), changes=CHANGES)
     def change(self, which: int, changes: list[tuple[Any, ...]]) -> None:
-        self.apply(self.stores[which % len(self.stores)], changes, Exception)
+        self.apply(self.stores[which % len(self.stores)], changes)
 
     @rule(which=st.integers(0, 2), changes=CHANGES)
     def give_up(self, which: int, changes: list[tuple[Any, ...]]) -> None:
-        self.apply(self.stores[which % len(self.stores)], changes, LookupError)
+        self.apply(self.stores[which % len(self.stores)], changes, give_up=True)
 
     @precondition(lambda self: len(self.stores) < 3)
     @rule()
