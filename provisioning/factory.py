@@ -37,21 +37,20 @@ RESOURCES = (
 )
 
 
-def create_app(settings: Settings) -> Flask:
-    """The server as a WSGI application over the store that the settings name.
+def create_app(settings: Settings, server: Server | None = None) -> Flask:
+    """The server as a WSGI application, over the store that the settings name unless told.
 
     Raises StoreUnavailable if that can't be used, BadFile for a bad catalogue.
     """
     app = make_routes(settings)
-    app.extensions[SERVER] = open_server(settings)
+    app.extensions[SERVER] = server or open_server(settings)
     return app
 
 
-def open_server(settings: Settings) -> Server:
+def open_server(settings: Settings, store: Store | None = None) -> Server:
     """The parts behind the routes; in demo mode an empty store gets the demo data."""
-    server = Server(
-        settings, open_store(settings), Clock(), seed.load_catalogue(settings.catalogue)
-    )
+    catalogue = seed.load_catalogue(settings.catalogue)
+    server = Server(settings, store or open_store(settings), Clock(), catalogue)
     if settings.is_demo:
         load_demo(server)
     return server

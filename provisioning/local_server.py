@@ -1,0 +1,70 @@
+"""An HTTP server for one's own machine: one process, a thread per connection, any free port.
+
+Real deployments run gunicorn. This one starts in a moment, and shares its memory with whoever
+started it.
+"""
+
+import re
+import socket
+import sys
+import time
+from typing import Any
+from wsgiref.types import WSGIApplication
+
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from provisioning.web.redaction import redacted_target
+
+BACKLOG = 128
+
+
+class SilentHandler(WSGIRequestHandler):
+    """Serves without a word: nobody may be reading what the process writes."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = 60
+    """Seconds that an idle or stuck client may keep its thread."""
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
+        """Drop it."""
+
+
+class LoggingHandler(SilentHandler):
+    """Writes a line per request to stderr, API keys redacted."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        request = self.requestline.rpartition(" HTTP/")[0] or self.requestline
+        self.log("info", "%s %s", request, str(int(code)) if isinstance(code, int) else code)
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
+        text = (message % args).translate(self._control_char_table)
+        line = re.sub(r"\S+", lambda word: redacted_target(word[0]), text)
+        sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 is any free one. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+
+
+def url_of(listener: socket.socket) -> str:
+    """Where a client on this machine reaches a listening socket."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - shown, not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def local_server(
+    listener: socket.socket, application: WSGIApplication, is_logging: bool = False
+) -> BaseWSGIServer:
+    """A server over a copy of a listening socket: close yours, then call `serve_forever()`."""
+    host, port = listener.getsockname()[:2]
+    return make_server(
+        host,
+        port,
+        application,
+        threaded=True,
+        request_handler=LoggingHandler if is_logging else SilentHandler,
+        fd=listener.fileno(),
+    )
