@@ -38,12 +38,12 @@ class ApiKeySchema(WindowSchema):
     secrets = frozenset({"apiToken"})
     example = {"type": "BASIC", "name": "Nightly import"}
 
-    id = Text(dump_only=True)
-    apiToken = Text(dump_only=True)
+    id = Text(dump_only=True, allow_none=False)
+    apiToken = Text(dump_only=True, allow_none=False)
     type = Choice(*roles.KEY_TYPES, required=True)
     name = Text()
-    createdDate = Moment(dump_only=True)
-    user = fields.Nested(PublicProfileSchema, dump_only=True)
+    createdDate = Moment(dump_only=True, allow_none=False)
+    user = fields.Nested(PublicProfileSchema, dump_only=True, allow_none=True)
 
 
 API_KEY = ApiKeySchema()

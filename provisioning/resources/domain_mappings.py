@@ -65,7 +65,13 @@ def list_domain_mappings() -> Response:
     return listed(records.query(DOMAIN_MAPPINGS, query), query, show_mapping)
 
 
-@domain_mappings.operation("POST", "/domain-mapping", body=DOMAIN_MAPPING, answer=DOMAIN_MAPPING)
+@domain_mappings.operation(
+    "POST",
+    "/domain-mapping",
+    body=DOMAIN_MAPPING,
+    answer=DOMAIN_MAPPING,
+    conflict="The domain is mapped already, by this tenant or another.",
+)
 def create_domain_mapping(body: Record) -> Response:
     """Map a domain to the tenant."""
     mapping = load_new(DOMAIN_MAPPING, body, now())

@@ -1,5 +1,7 @@
 """Service endpoints, under both of their names, and the catalogue's endpoint types."""
 
+from typing import Any, ClassVar
+
 from flask import Response
 from marshmallow import ValidationError, fields
 
@@ -37,6 +39,17 @@ class EndpointTypeSchema(RecordSchema):
 class EndpointTypeReference(fields.Nested):
     """On input a label, or an object of which only `label` counts; kept as the label."""
 
+    accepts: ClassVar[dict[str, Any]] = {
+        "oneOf": [
+            {"type": "string"},
+            {
+                "type": "object",
+                "properties": {"label": {"type": "string"}},
+                "required": ["label"],
+            },
+        ]
+    }
+
     def _deserialize(self, value: object, *_: object, **__: object) -> str:
         label = value.get("label") if isinstance(value, dict) else value
         if not isinstance(label, str):
@@ -48,7 +61,11 @@ class EndpointSchema(WindowSchema):
     """Where messages come in or go out; its secrets are shown to administrators only."""
 
     secrets = frozenset({"password", "provPassword", "apiKey"})
-    example = {"url": "amqps://mq.acme.example:5671", "endpointType": "MQ_INCOMING"}
+    example = {
+        "url": "amqps://mq.acme.example:5671",
+        "endpointType": "MQ_INCOMING",
+        "durable": True,
+    }
 
     id = fields.Integer(dump_only=True)
     url = Text(required=True, checks=[check_url])
@@ -65,8 +82,8 @@ class EndpointSchema(WindowSchema):
     active = Flag(load_default=True)
     durable = Flag(load_default=False)
     vhost = Text()
-    registeredByUserId = fields.Integer(dump_only=True)
-    registeredDate = Moment(dump_only=True)
+    registeredByUserId = fields.Integer(dump_only=True, allow_none=True)
+    registeredDate = Moment(dump_only=True, allow_none=False)
 
 
 ENDPOINT = EndpointSchema()

@@ -91,7 +91,14 @@ def serve_entries(resource: Resource, kind: Kind) -> None:
         """List the tenant's own."""
         return list_entries(list(reading().all(kind.table)))
 
-    @resource.operation("POST", own, name=f"create_tenant_{noun}", body=schema, answer=schema)
+    @resource.operation(
+        "POST",
+        own,
+        name=f"create_tenant_{noun}",
+        body=schema,
+        answer=schema,
+        conflict=f"The tenant or the catalogue has a {noun} with this label.",
+    )
     def create_own(body: Record) -> Response:
         """Add one of the tenant's own."""
         entry = load_new(schema, body, now())

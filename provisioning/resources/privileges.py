@@ -30,8 +30,8 @@ from provisioning.web.routing import ACTIVE, Resource
 class PublicProfileSchema(RecordSchema):
     """What every caller may know of an account that appears in a record."""
 
-    username = Username(dump_only=True)
-    email = Text(dump_only=True)
+    username = Username(dump_only=True, allow_none=False)
+    email = Text(dump_only=True, allow_none=False)
     firstName = Text(dump_only=True)
     lastName = Text(dump_only=True)
     avatar = Text(dump_only=True)
@@ -50,6 +50,9 @@ class PrivilegeSchema(WindowSchema):
 
 
 PRIVILEGE = PrivilegeSchema()
+LAST_ADMINISTRATOR = "It would leave the tenant without an active, open-ended ADMINISTRATOR."
+GRANTED = "The user holds that role over an overlapping window, or would report to themselves."
+CHANGED = f"The privilege has ended. {GRANTED} {LAST_ADMINISTRATOR}"
 
 privileges = Resource("privileges", __name__, "Roles of users in the tenant, over windows.")
 
@@ -144,7 +147,7 @@ def within_sight(records: Records) -> Record:
     }
 
 
-@privileges.operation("POST", "/privileges", body=PRIVILEGE, answer=PRIVILEGE)
+@privileges.operation("POST", "/privileges", body=PRIVILEGE, answer=PRIVILEGE, conflict=GRANTED)
 def create_privilege(body: Record) -> Response:
     """Grant a role to any AS user, which is how they join the tenant."""
     terms = load_new(PRIVILEGE, body, now())
@@ -162,13 +165,15 @@ def show_one_privilege(reference: str) -> Response:
     return answer(show_privilege(records, find(records, reference)))
 
 
-@privileges.operation("PUT", "/privileges/<reference>", body=PRIVILEGE, answer=PRIVILEGE)
+@privileges.operation(
+    "PUT", "/privileges/<reference>", body=PRIVILEGE, answer=PRIVILEGE, conflict=CHANGED
+)
 def replace_privilege(reference: str, body: Record) -> Response:
     """Change the role, the window or the reporting line."""
     return change(find, reference, body)
 
 
-@privileges.operation("DELETE", "/privileges/<reference>")
+@privileges.operation("DELETE", "/privileges/<reference>", conflict=LAST_ADMINISTRATOR)
 def remove_privilege(reference: str) -> Response:
     """Revoke a privilege, by its id, or all of a user's, by their username."""
     if not is_id(reference):
@@ -187,7 +192,9 @@ def show_privilege_of_user(username: str) -> Response:
     return answer(show_privilege(records, find_effective(records, username)))
 
 
-@privileges.operation("POST", "/users/<username>/privilege", body=PRIVILEGE, answer=PRIVILEGE)
+@privileges.operation(
+    "POST", "/users/<username>/privilege", body=PRIVILEGE, answer=PRIVILEGE, conflict=GRANTED
+)
 def create_privilege_of_user(username: str, body: Record) -> Response:
     """Grant a role to this AS user."""
     terms = new_terms(body, username)
@@ -196,13 +203,15 @@ def create_privilege_of_user(username: str, body: Record) -> Response:
         return grant(records, user, terms)
 
 
-@privileges.operation("PUT", "/users/<username>/privilege", body=PRIVILEGE, answer=PRIVILEGE)
+@privileges.operation(
+    "PUT", "/users/<username>/privilege", body=PRIVILEGE, answer=PRIVILEGE, conflict=CHANGED
+)
 def replace_privilege_of_user(username: str, body: Record) -> Response:
     """Change the user's effective privilege."""
     return change(find_effective, username, body)
 
 
-@privileges.operation("DELETE", "/users/<username>/privilege")
+@privileges.operation("DELETE", "/users/<username>/privilege", conflict=LAST_ADMINISTRATOR)
 def remove_privileges_of_user(username: str) -> Response:
     """Revoke all of the user's privileges in the tenant."""
     return revoke_all(username, effective)

@@ -59,13 +59,14 @@ class SubscriptionSchema(WindowSchema):
 
     example = {"activeFrom": "2026-01-01T00:00:00Z", "activeUntil": None}
 
-    service = fields.Nested(ServiceSchema, dump_only=True)
-    registeredBy = fields.Nested(PublicProfileSchema, dump_only=True)
-    registeredDate = Moment(dump_only=True)
+    service = fields.Nested(ServiceSchema, dump_only=True, allow_none=True)
+    registeredBy = fields.Nested(PublicProfileSchema, dump_only=True, allow_none=True)
+    registeredDate = Moment(dump_only=True, allow_none=False)
 
 
 SERVICE = ServiceSchema()
 SUBSCRIPTION = SubscriptionSchema()
+KEPT = "A MANDATORY service stays subscribed without an end."
 
 services = Resource("services", __name__, "The catalogue of services, and subscriptions to them.")
 
@@ -138,7 +139,12 @@ def list_subscriptions() -> Response:
 
 
 @services.operation(
-    "POST", "/services/<label>", body=SUBSCRIPTION, answer=SUBSCRIPTION, body_needed=False
+    "POST",
+    "/services/<label>",
+    body=SUBSCRIPTION,
+    answer=SUBSCRIPTION,
+    body_needed=False,
+    conflict=f"It is subscribed over an overlapping window, or archived. {KEPT}",
 )
 def create_subscription(label: str, body: Record) -> Response:
     """Subscribe to a service."""
@@ -156,7 +162,13 @@ def show_one_subscription(label: str) -> Response:
     return answer(show_subscription(records, current_subscription(records, label)))
 
 
-@services.operation("PUT", "/services/<label>", body=SUBSCRIPTION, answer=SUBSCRIPTION)
+@services.operation(
+    "PUT",
+    "/services/<label>",
+    body=SUBSCRIPTION,
+    answer=SUBSCRIPTION,
+    conflict=f"It is subscribed over an overlapping window. {KEPT}",
+)
 def replace_subscription(label: str, body: Record) -> Response:
     """Change the window of the subscription that GET shows."""
     changes = load_changes(SUBSCRIPTION, body)
@@ -168,7 +180,7 @@ def replace_subscription(label: str, body: Record) -> Response:
         return answer(show_subscription(records, subscription))
 
 
-@services.operation("DELETE", "/services/<label>")
+@services.operation("DELETE", "/services/<label>", conflict=KEPT)
 def remove_subscription(label: str) -> Response:
     """Unsubscribe: the window of the subscription that GET shows is closed."""
     with changing() as records:

@@ -54,9 +54,9 @@ class StatementSchema(RecordSchema):
 class StatementDetailsSchema(StatementSchema):
     """A statement with its service, and its configuration in this tenant."""
 
-    service = fields.Nested(ServiceSchema, dump_only=True)  # type: ignore[assignment] # a record
+    service = fields.Nested(ServiceSchema, dump_only=True, allow_none=True)  # type: ignore[assignment] # a record
     config = JsonObject(dump_only=True)
-    configChangedBy = fields.Nested(PublicProfileSchema, dump_only=True)
+    configChangedBy = fields.Nested(PublicProfileSchema, dump_only=True, allow_none=True)
     configChangedDate = Moment(dump_only=True)
 
 

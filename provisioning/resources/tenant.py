@@ -3,7 +3,7 @@
 from flask import Response
 from marshmallow import fields
 
-from provisioning.domain import people
+from provisioning.domain import people, roles
 from provisioning.domain.records import Records
 from provisioning.domain.tables import DOMAIN_MAPPINGS, TENANTS
 from provisioning.resources.domain_mappings import DomainMappingSchema, show_mapping
@@ -17,9 +17,11 @@ from provisioning.resources.services import SubscriptionSchema, active_subscript
 from provisioning.store import Record
 from provisioning.web.answers import answer, require_match
 from provisioning.web.context import changing, reading
-from provisioning.web.fields import Flag, Text
+from provisioning.web.fields import Choice, Flag, Text
 from provisioning.web.records import RecordSchema, load_changes, show
 from provisioning.web.routing import Resource
+
+CAPABILITIES = ("read", "write", "makeKeys")
 
 
 class TenantSchema(RecordSchema):
@@ -29,7 +31,7 @@ class TenantSchema(RecordSchema):
 
     id = fields.Integer(dump_only=True)
     name = Text(required=True)
-    label = Text(32, dump_only=True)
+    label = Text(32, dump_only=True, allow_none=False)
     active = Flag(dump_only=True)
     icon = Text()
     theme = Text()
@@ -44,18 +46,18 @@ class CompleteTenantSchema(TenantSchema):
 
 
 class TenantNameSchema(RecordSchema):
-    label = Text(32, dump_only=True)
-    name = Text(dump_only=True)
+    label = Text(32, dump_only=True, allow_none=False)
+    name = Text(dump_only=True, allow_none=False)
 
 
 class CallerSchema(RecordSchema):
     """Who asks: the key's type, its owner or null, and what they may do here."""
 
-    keyType = Text(dump_only=True)
-    user = fields.Nested(PublicProfileSchema, dump_only=True)
+    keyType = Choice(*roles.KEY_TYPES, dump_only=True, allow_none=False)
+    user = fields.Nested(PublicProfileSchema, dump_only=True, allow_none=True)
     tenant = fields.Nested(TenantNameSchema, dump_only=True)
-    role = Text(dump_only=True)
-    can = fields.List(Text(), dump_only=True)
+    role = Choice(*roles.ROLES, dump_only=True, allow_none=False)
+    can = fields.List(Choice(*CAPABILITIES, allow_none=False), dump_only=True)
 
 
 TENANT = TenantSchema()

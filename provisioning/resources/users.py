@@ -14,7 +14,11 @@ from provisioning.domain.records import Records
 from provisioning.domain.tables import PRIVILEGES, USERS
 from provisioning.domain.tenants import new_account
 from provisioning.resources.api_keys import keys_of
-from provisioning.resources.privileges import PublicProfileSchema, revoke_all
+from provisioning.resources.privileges import (
+    LAST_ADMINISTRATOR,
+    PublicProfileSchema,
+    revoke_all,
+)
 from provisioning.store import Record, is_active_at
 from provisioning.web.answers import answer, created, require_match
 from provisioning.web.context import changing, now, reading
@@ -27,7 +31,7 @@ from provisioning.web.fields import (
     check_email,
     check_time_zone,
 )
-from provisioning.web.paging import active_asked, list_query, listed
+from provisioning.web.paging import SEARCH, active_asked, list_query, listed
 from provisioning.web.records import (
     RecordSchema,
     WindowSchema,
@@ -41,6 +45,7 @@ from provisioning.web.records import (
 from provisioning.web.routing import ACTIVE, Resource
 
 SHORTEST_SEARCH = 3
+LONG_ENOUGH = {**SEARCH.schema, "minLength": SHORTEST_SEARCH, "pattern": r"\S[\s\S]+\S"}
 LONGEST_PASSWORD = 1_024
 LAST_YEAR = 9_999
 
@@ -58,9 +63,9 @@ class KeySummarySchema(WindowSchema):
 
     secrets = frozenset({"apiToken"})
 
-    id = Text(dump_only=True)
-    apiToken = Text(dump_only=True)
-    type = Choice(*roles.KEY_TYPES, dump_only=True)
+    id = Text(dump_only=True, allow_none=False)
+    apiToken = Text(dump_only=True, allow_none=False)
+    type = Choice(*roles.KEY_TYPES, dump_only=True, allow_none=False)
 
 
 class UserSchema(RecordSchema):
@@ -91,7 +96,9 @@ class UserSchema(RecordSchema):
     gender = Choice("M", "F", "U")
     birthYear = Whole(1, LAST_YEAR)
     hint = Text()
-    tenantUserPrivileges = fields.List(fields.Nested(PrivilegeTermsSchema), dump_only=True)
+    tenantUserPrivileges = fields.List(
+        fields.Nested(PrivilegeTermsSchema), dump_only=True, metadata={"at_creation": 1}
+    )
     activeApiKeys = fields.List(fields.Nested(KeySummarySchema), dump_only=True)
 
 
@@ -166,7 +173,13 @@ def list_users() -> Response:
     return listed(records.query(USERS, query), query, show_user)
 
 
-@users.operation("POST", "/users", body=USER, answer=USER)
+@users.operation(
+    "POST",
+    "/users",
+    body=USER,
+    answer=USER,
+    conflict="The account exists. Grant it a privilege in this tenant: POST /privileges.",
+)
 def create_user(body: Record) -> Response:
     """Create an AS user and its first privilege in the tenant."""
     account = load_new(USER, body, now())
@@ -215,7 +228,7 @@ def replace_user(username: str, body: Record) -> Response:
         return answer(show_user(records, account))
 
 
-@users.operation("DELETE", "/users/<username>")
+@users.operation("DELETE", "/users/<username>", conflict=LAST_ADMINISTRATOR)
 def remove_user(username: str) -> Response:
     """Revoke all of the user's privileges in the tenant; the account stays."""
     return revoke_all(
@@ -223,7 +236,14 @@ def remove_user(username: str) -> Response:
     )
 
 
-@users.operation("GET", "/as-users", answer=PUBLIC_PROFILE, many=True, allows=roles.OVERSEERS)
+@users.operation(
+    "GET",
+    "/as-users",
+    answer=PUBLIC_PROFILE,
+    many=True,
+    allows=roles.OVERSEERS,
+    parameters=[replace(SEARCH, schema=LONG_ENOUGH, required=True)],
+)
 def list_as_users() -> Response:
     """Search the accounts of all tenants by at least three characters."""
     query = list_query(PUBLIC_PROFILE, by_key=True)

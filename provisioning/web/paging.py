@@ -13,10 +13,16 @@ from provisioning.store import Order, Page, Query, Record, fold
 from provisioning.web.answers import plain
 from provisioning.web.context import reading, server
 from provisioning.web.records import RecordSchema, orderable
+from provisioning.web.routing import Parameter
 
 DEFAULT_SIZE = 20
 LONGEST_SEARCH = 1_000
 """Characters of `q`; more would only cost time, as each word is sought in each record."""
+SEARCH = Parameter(
+    "q",
+    "Words that must all occur, ignoring case and accents.",
+    {"type": "string", "maxLength": LONGEST_SEARCH},
+)
 HIGHEST_PAGE = 10**18
 """Pages beyond are as empty as this one; it keeps hostile numbers small."""
 

@@ -25,6 +25,7 @@ class Parameter:
     name: str
     meaning: str
     schema: dict[str, Any] = field(default_factory=lambda: {"type": "string"})
+    required: bool = False
 
 
 ACTIVE = Parameter(
@@ -32,7 +33,6 @@ ACTIVE = Parameter(
     "`true`: those whose window is active now, `false`: the others, `all`: both.",
     {"type": "string", "enum": ["true", "false", "all"]},
 )
-SEARCH = Parameter("q", "Words that must all occur, ignoring case and accents.")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Operation:
 
     `body` and `answer` are schemas of records (`answer=None`: 204, nothing); `many` makes the
     answer a list. `allows` are the roles that can ever do this; `licences` raise Forbidden
-    for tenants that may not use it. `body_needed=False`: the body may be absent.
+    for tenants that may not use it. `body_needed=False`: the body may be absent. `conflict`
+    says when the answer is 409; without it that never happens.
     """
 
     verb: str
@@ -56,6 +57,7 @@ class Operation:
     licences: tuple[Callable[[Records], None], ...] = ()
     parameters: Sequence[Parameter] = ()
     body_needed: bool = True
+    conflict: str | None = None
 
     @property
     def status(self) -> int:
