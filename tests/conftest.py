@@ -2,6 +2,8 @@ import pytest
 
 from provisioning.testing.sandbox import Client, Sandbox
 
+pytest_plugins = ["tests.routes"]
+
 
 @pytest.fixture
 def sandbox() -> Sandbox:

@@ -1,0 +1,133 @@
+"""A small load tool for loopback: requests made once, sent again and again, answers counted."""
+
+import contextlib
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+START_SECONDS = 60
+
+
+class Connection:
+    """One kept-alive connection, which asks and reads whole answers."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._reader = self._socket.makefile("rb")
+
+    def ask(self, request: bytes) -> tuple[int, bytes]:
+        """The status and the body of an answer."""
+        self._socket.sendall(request)
+        status = int(self._reader.readline().split()[1])
+        length = 0
+        while (line := self._reader.readline()) not in {b"\r\n", b""}:
+            name, _, value = line.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+        return status, self._reader.read(length)
+
+    def close(self) -> None:
+        self._reader.close()
+        self._socket.close()
+
+
+def once(port: int, request: bytes) -> tuple[int, bytes]:
+    connection = Connection(port)
+    try:
+        return connection.ask(request)
+    finally:
+        connection.close()
+
+
+def message(method: str, path: str, key: str = "", body: bytes = b"") -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
+    if key:
+        lines.append(f"Authorization: Bearer {key}")
+    if body:
+        lines.append("Content-Type: application/json")
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def latency(port: int, request: bytes, times: int) -> float:
+    """Median seconds of one request after the other."""
+    connection = Connection(port)
+    measured = []
+    for _ in range(times):
+        start = time.perf_counter()
+        status, body = connection.ask(request)
+        measured.append(time.perf_counter() - start)
+        if status >= 400:
+            raise RuntimeError(f"{status}: {body[:300]!r}")
+    connection.close()
+    return statistics.median(measured)
+
+
+def throughput(port: int, request: bytes, seconds: float, connections: int) -> float:
+    """Answers a second over several connections."""
+    counts = [0] * connections
+    end = time.perf_counter() + seconds
+
+    def ask(number: int) -> None:
+        connection = Connection(port)
+        while time.perf_counter() < end:
+            connection.ask(request)
+            counts[number] += 1
+        connection.close()
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(counts) / seconds
+
+
+def side_by_side(rounds: int, *measures: Callable[[], float]) -> list[float]:
+    """Medians of measures that took turns, so that a machine's drift meets all of them."""
+    taken = [[measure() for measure in measures] for _ in range(rounds)]
+    return [statistics.median(column) for column in zip(*taken, strict=True)]
+
+
+@contextlib.contextmanager
+def gunicorn(application: str, **environment: str) -> Iterator[tuple[int, int, float]]:
+    """A server as it is deployed: its port, its worker's process id, seconds until it answered."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "gunicorn", application, "--bind", f"127.0.0.1:{port}"]
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        [*command, "--access-logfile", "/dev/null", "--log-level", "warning"],
+        cwd=ROOT,
+        env=os.environ | environment,
+    )
+    try:
+        seconds = _answered(port, start)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        yield port, int(children[0]), seconds
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _answered(port: int, start: float) -> float:
+    while time.perf_counter() - start < START_SECONDS:
+        with contextlib.suppress(OSError, IndexError):
+            once(port, message("GET", "/health/live"))
+            return time.perf_counter() - start
+        time.sleep(0.01)
+    raise RuntimeError("the server did not start")
+
+
+def resident_megabytes(process: int) -> float:
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    return 0.0

@@ -1,0 +1,55 @@
+"""The house stands as CONTRIBUTING draws it."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "provisioning"
+LAYERS = ("store", "domain", "web", "resources", "factory")
+"""From the ground up; a layer imports from those before it. What is not listed stands on top."""
+BESIDE = {"settings": "domain", "stored": "resources", "seed": "resources"}
+"""Single modules, and the highest layer that they may import from."""
+ALLOWED_IN_WEB = {"settings"}
+KEPT_OUT = {
+    "store": {"flask", "marshmallow", "werkzeug"},
+    "domain": {"flask", "marshmallow", "werkzeug"},
+}
+
+MODULES = sorted(
+    path for layer in LAYERS for path in [*PACKAGE.glob(f"{layer}/*.py"), PACKAGE / f"{layer}.py"]
+)
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def layer_of(path: Path) -> str:
+    place = path.relative_to(PACKAGE).parts[0]
+    return place.removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", [each for each in MODULES if each.exists()], ids=str)
+def test_imports_go_one_way(path):
+    """factory -> resources -> web -> domain -> store."""
+    layer = layer_of(path)
+    lower = set(LAYERS[: LAYERS.index(layer) + 1])
+    lower |= {name for name, highest in BESIDE.items() if highest in lower and layer != "domain"}
+    if layer == "web":
+        lower |= ALLOWED_IN_WEB
+    for name in imports(path):
+        package, _, rest = name.partition(".")
+        if package == "provisioning" and layer != "factory":
+            assert rest.partition(".")[0] in lower, f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", [each for each in MODULES if each.exists()], ids=str)
+def test_the_store_and_the_domain_know_no_http(path):
+    kept_out = KEPT_OUT.get(layer_of(path), set())
+    assert not kept_out & {name.partition(".")[0] for name in imports(path)}
