@@ -14,7 +14,23 @@
 Imports go one way: factory, then resources, web, domain, store.
 """
 
-from provisioning.factory import create_app
-from provisioning.settings import Settings
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from provisioning.factory import create_app
+    from provisioning.settings import Settings
 
 __all__ = ["Settings", "create_app"]
+
+
+def __getattr__(name: str) -> Any:
+    # pytest imports our plugin in every run: that must not import the whole server.
+    if name == "create_app":
+        from provisioning.factory import create_app  # noqa: PLC0415
+
+        return create_app
+    if name == "Settings":
+        from provisioning.settings import Settings  # noqa: PLC0415
+
+        return Settings
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
