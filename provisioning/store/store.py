@@ -16,6 +16,7 @@ from provisioning.store.tables import LARGEST_ID, Table, Transaction, View, empt
 Check = Callable[[View, str, str], str | None]
 Migration = Callable[[Tables], Tables]
 META = "_meta"
+GONE = "The data file is gone. Put it back, or restart to begin an empty store."
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class Store:
             state, signature = self._state, self._signature()
             if signature != state.signature:
                 try:
-                    self._state = self._load(signature)
+                    self._state = self._load(signature, self._storage.read())
                 except StoreDamaged as fault:
                     self._state = State(state.view, signature, state.instance, fault.again())
             return self._state
@@ -146,9 +147,7 @@ class Store:
     def _signature(self) -> Signature:
         signature = self._storage.signature()
         if signature is None:
-            raise StoreUnavailable(
-                "The data file is gone. Put it back, or restart to begin an empty store."
-            )
+            raise StoreUnavailable(GONE)
         return signature
 
     def _commit(self, view: View, base: State) -> None:
@@ -159,39 +158,34 @@ class Store:
 
     def _begin(self) -> None:
         """Open what is there: begin, migrate or just load it."""
-        if self._outdated():
+        signature, tables = self._storage.signature(), self._storage.read()
+        if self._is_outdated(tables):
             with self._storage.lock():
                 # Another process may have been faster.
-                if self._outdated():
-                    self._renew()
-        state = self._catch_up()
-        if state.fault is not None:
-            raise state.fault.again()
+                signature, tables = self._storage.signature(), self._storage.read()
+                if self._is_outdated(tables):
+                    self._renew(signature, tables)
+                    return
+        self._state = self._load(signature, tables)
 
-    def _outdated(self) -> bool:
-        tables = self._storage.read()
+    def _is_outdated(self, tables: Tables | None) -> bool:
         return tables is None or _meta(tables)["schema"] < self._schema
 
-    def _renew(self) -> None:
+    def _renew(self, signature: Signature | None, tables: Tables | None) -> None:
         """Write an empty store, or the migrated one, keeping a copy of what was."""
-        signature, tables = self._storage.signature(), self._storage.read()
-        instance, ids = str(uuid.uuid4()), {}
-        if tables is None:
-            tables = {}
-        else:
+        meta: dict[str, Any] = {"instance": str(uuid.uuid4()), "ids": {}}
+        if tables is not None:
             meta = _meta(tables)
-            instance, ids = meta["instance"], meta["ids"]
             self._storage.keep_copy(f"v{meta['schema']}")
             tables = {name: table for name, table in tables.items() if name != META}
             for migration in self._migrations[meta["schema"] - 1 :]:
                 tables = migration(tables)
-        view = self._view(tables, ids)
-        self._commit(view, State(view, signature, instance))
+        view = self._view(tables or {}, meta["ids"])
+        self._commit(view, State(view, signature, meta["instance"]))
 
-    def _load(self, signature: Signature) -> State:
-        tables = self._storage.read()
+    def _load(self, signature: Signature | None, tables: Tables | None) -> State:
         if tables is None:
-            raise StoreUnavailable("The data file is gone.")
+            raise StoreUnavailable(GONE)
         meta = _meta(tables)
         if meta["schema"] != self._schema:
             raise StoreDamaged(
