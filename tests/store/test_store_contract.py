@@ -430,6 +430,21 @@ def test_a_store_that_can_be_used_passes_its_probe_and_is_not_changed(store: Sto
     assert store._storage.signature() == before
 
 
+def test_what_was_put_in_place_during_a_transaction_stays_and_the_transaction_is_dropped(
+    store: Store,
+) -> None:
+    fill(store, {"name": "ann"})
+    with pytest.raises(StoreUnavailable, match="Try again"), store.transaction() as transaction:
+        transaction.put("people", "ann", {"name": "mine", "team": "red"})
+        tables = store._storage.read()
+        assert tables is not None
+        theirs = {"ann": {"name": "theirs", "team": "red"}}
+        store._storage.write({**tables, "people": theirs})
+    with store.read() as view:
+        assert names(view.all("people")) == ["theirs"]
+    fill(store, {"name": "bob"})
+
+
 def test_tables_of_another_kind_are_refused(open_store: Opener) -> None:
     store = open_store()
     fill(store)

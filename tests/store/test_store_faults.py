@@ -180,12 +180,13 @@ def test_leftovers_that_can_not_be_removed_stop_writes_until_they_can(
     assert number(store) == reopened(path) == 1
 
 
+@pytest.mark.parametrize("cause", [errno.EIO, errno.ENOENT, errno.EACCES])
 @pytest.mark.parametrize("call", ["stat", "read"])
 def test_reads_go_on_when_the_file_can_not_be_read(
-    store: Store, disk: FailingDisk, path: Path, call: str
+    store: Store, disk: FailingDisk, path: Path, call: str, cause: int
 ) -> None:
     put(Store(DurableStorage(path), TABLES), 1)
-    disk.failing = {call: errno.EIO}
+    disk.failing = {call: cause}
     assert number(store) == 0
     with pytest.raises(StoreUnavailable):
         put(store, 2)

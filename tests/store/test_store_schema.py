@@ -1,5 +1,7 @@
 """Files of other schema versions: older ones are migrated once, newer ones refused."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
@@ -71,6 +73,23 @@ def test_a_file_is_migrated_once(path: Path, old: bytes) -> None:
     before = path.read_bytes()
     newest(path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_of_two_that_open_at_once_the_second_finds_the_work_done(path: Path, begun: bool) -> None:
+    if begun:
+        Store(DurableStorage(path), THINGS)
+
+    class Overtaken(DurableStorage):
+        @contextmanager
+        def lock(self) -> Iterator[None]:
+            with newest(path).transaction() as transaction:
+                transaction.put("items", "a", {})
+            with super().lock():
+                yield
+
+    with Store(Overtaken(path), ITEMS, migrations=[with_kind, renamed]).read() as view:
+        assert view.get("items", "a") == {}
 
 
 def test_a_newer_file_is_refused_and_left_alone(path: Path, old: bytes) -> None:
