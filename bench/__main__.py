@@ -1,5 +1,6 @@
 """All benchmarks, one after the other."""
 
-from bench import server
+from bench import server, store
 
 server.main()
+store.main()
