@@ -214,7 +214,7 @@ def instant_since(text: str, now: Instant) -> Instant:
 
 def _key_of(table: str, record: Record) -> str:
     try:
-        return STORED[table].key(record)
+        return str(STORED[table].key(record))
     except (KeyError, TypeError, AttributeError):
         return ""
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from flask import current_app, g, request
 
@@ -23,6 +23,8 @@ class Server:
     store: Store
     clock: Clock
     catalogue: Catalogue
+    control: Any = None
+    """What the control API keeps of this server, once it is asked for."""
 
 
 SERVER = "provisioning.server"

@@ -29,14 +29,15 @@ def check() -> ResponseReturnValue | None:
     if request.routing_exception is not None:
         raise request.routing_exception
     if request.method == "OPTIONS":
-        return _options()
+        return options()
     operation = operation_of(current_app, request.endpoint)
     if operation is not None:
         remember(operation, view())
     return None
 
 
-def _options() -> Response:
+def options() -> Response:
+    """204 with the verbs of this path."""
     adapter = request_ctx.url_adapter
     methods = sorted(adapter.allowed_methods()) if adapter is not None else []
     return Response(status=204, headers={"Allow": ", ".join(methods)})

@@ -1,0 +1,163 @@
+"""Faults: what shall go wrong with which requests, how likely and how often."""
+
+import itertools
+import random
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import ValidationError, fields
+
+from provisioning.control.paths import matches
+from provisioning.domain.errors import Invalid
+from provisioning.store import Record
+from provisioning.web.fields import Choice, Flag, Text, Whole
+from provisioning.web.records import RecordSchema, load_new, show
+
+VERBS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+LONGEST_DELAY = 60_000
+DAY = 86_400
+
+
+class Delay(fields.Raw):
+    """Milliseconds, or `[lowest, highest]` of them."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        ends = value if isinstance(value, list) else [value, value]
+        if len(ends) != 2 or not all(_is_number(end, LONGEST_DELAY) for end in ends):  # noqa: PLR2004
+            raise ValidationError(f"Must be 0 to {LONGEST_DELAY} ms, or [lowest, highest] of them.")
+        if ends[0] > ends[1]:
+            raise ValidationError("Must begin with the lowest.")
+        return value
+
+
+class Probability(fields.Float):
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if not _is_number(value, 1):
+            raise ValidationError("Must be a number from 0 to 1.")
+        return value
+
+
+def _is_number(value: object, highest: float) -> bool:
+    return isinstance(value, (int, float)) and value is not True and 0 <= value <= highest
+
+
+class FaultSchema(RecordSchema):
+    """Which requests (`path` takes `*` and `**`), and what becomes of them.
+
+    `delay` is in ms, fixed or a range; `close` ends the connection without an answer. `struck`
+    counts; after `times` the fault strikes no more.
+    """
+
+    example = {"path": "/users/*", "method": "PUT", "status": 503, "retryAfter": 2, "times": 1}
+
+    id = fields.Integer(dump_only=True)
+    method = Choice(*VERBS)
+    path = Text(1_000, required=True)
+    tenant = Text(32)
+    delay = Delay(allow_none=True)
+    status = Whole(400, 599)
+    retryAfter = Whole(0, DAY)
+    close = Flag(load_default=False)
+    probability = Probability(load_default=1)
+    times = Whole(1, 10**9)
+    struck = fields.Integer(dump_only=True)
+
+
+FAULT = FaultSchema()
+
+
+@dataclass
+class Fault:
+    """One fault; only `Faults` counts `struck` up."""
+
+    id: int
+    terms: Record
+    struck: int = 0
+
+    @property
+    def shown(self) -> Record:
+        return show(FAULT, self.terms, id=self.id, struck=self.struck)
+
+    def concerns(self, method: str, path: str, tenant: str) -> bool:
+        terms = self.terms
+        return (
+            terms["method"] in (None, method)
+            and terms["tenant"] in (None, tenant)
+            and (terms["times"] is None or self.struck < terms["times"])
+            and matches(terms["path"], path)
+        )
+
+    def seconds(self) -> float:
+        """How long to wait this time."""
+        delay = self.terms["delay"]
+        low, high = delay if isinstance(delay, list) else (delay or 0, delay or 0)
+        return float(_CHANCE.uniform(low, high)) / 1000
+
+
+class Faults:
+    """The faults of one server, in the order in which they were added. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ids = itertools.count(1)
+        self._faults: dict[int, Fault] = {}
+
+    def add(self, path: str, **terms: Any) -> Record:
+        """A new fault, with the members of FaultSchema; Invalid names what is wrong with them."""
+        return self.add_terms({"path": path, **terms})
+
+    def add_terms(self, body: Mapping[str, Any]) -> Record:
+        terms = load_new(FAULT, dict(body), "")
+        _check(terms)
+        with self._lock:
+            fault = Fault(next(self._ids), terms)
+            self._faults[fault.id] = fault
+        return fault.shown
+
+    def all(self) -> list[Record]:
+        with self._lock:
+            return [fault.shown for fault in self._faults.values()]
+
+    def find(self, fault_id: int) -> Record | None:
+        fault = self._faults.get(fault_id)
+        return None if fault is None else fault.shown
+
+    def remove(self, fault_id: int) -> bool:
+        """Whether there was such a fault."""
+        with self._lock:
+            return self._faults.pop(fault_id, None) is not None
+
+    def clear(self) -> None:
+        with self._lock:
+            self._faults.clear()
+
+    def strike(self, method: str, path: str, tenant: str) -> Fault | None:
+        """The first fault that concerns a request and whose chance has come, counted."""
+        if not self._faults:
+            return None
+        with self._lock:
+            for fault in self._faults.values():
+                likely = fault.terms["probability"]
+                if fault.concerns(method, path, tenant) and _CHANCE.random() < likely:
+                    fault.struck += 1
+                    return fault
+        return None
+
+
+_CHANCE = random.SystemRandom()
+
+
+def _check(terms: Record) -> None:
+    errors: dict[str, list[str]] = {}
+    if not terms["path"].startswith("/"):
+        errors["path"] = ["Must begin with a slash."]
+    if terms["delay"] is None and terms["status"] is None and not terms["close"]:
+        errors["status"] = ["Give at least one of delay, status and close."]
+    if terms["status"] is not None and terms["close"]:
+        errors["close"] = ["A closed connection has no status: give one of the two."]
+    if terms["retryAfter"] is not None and terms["status"] is None:
+        errors["retryAfter"] = ["Needs a status."]
+    if errors:
+        raise Invalid(errors)

@@ -1,0 +1,97 @@
+"""What the control API keeps of one server."""
+
+import threading
+from dataclasses import dataclass
+
+from provisioning import seed
+from provisioning.control import tenants
+from provisioning.control.faults import Faults
+from provisioning.control.request_log import RequestLog
+from provisioning.domain.activity import Instant
+from provisioning.domain.tables import TABLES
+from provisioning.store import MemoryStorage, Record, Store, Transaction, View
+from provisioning.web.context import Server
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All records at one moment, under a name. A view never changes, so it costs nothing."""
+
+    name: str
+    created: Instant
+    view: View
+
+
+class Control:
+    """A server's beginning, snapshots, requests and faults. Threads may share it."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.requests = RequestLog(server.settings.request_log)
+        self.faults = Faults()
+        self.snapshots: dict[str, Snapshot] = {}
+        self._began = server.clock.now()
+        self._beginning: View | None = None
+        if not server.settings.is_demo:
+            with server.store.read() as view:
+                self._beginning = view
+
+    @property
+    def beginning(self) -> View:
+        """What `reset` leads back to: what was there when the server began to answer, in demo
+        mode the demo data, or the seed that was loaded last in place of all."""
+        if self._beginning is None:
+            store = Store(MemoryStorage(), TABLES)
+            entries = seed.prepare_seed(seed.demo_seed(), self._began)
+            with store.transaction() as transaction:
+                seed.load_seed(transaction, entries, self.server.catalogue, self._began)
+            with store.read() as view:
+                self._beginning = view
+        return self._beginning
+
+    def reset(self) -> None:
+        """Records, clock, faults and request log as they began; snapshots stay."""
+        with self.server.store.transaction() as transaction:
+            transaction.restore(self.beginning)
+        self.server.clock.reset()
+        self.faults.clear()
+        self.requests.clear()
+
+    def reset_tenant(self, label: str) -> None:
+        """One tenant's records as they began; see `tenants.bring_back`."""
+        with self.server.store.transaction() as transaction:
+            tenants.bring_back(transaction, self.beginning, label)
+
+    def load(self, given: Record, replace: bool) -> None:
+        """Put a seed in place of all that is there, or over it. BadFile: nothing has changed."""
+        now = self.server.clock.now()
+        entries = seed.prepare_seed(given, now)
+        with self.server.store.transaction() as transaction:
+            seed.load_seed(transaction, entries, self.server.catalogue, now, replace)
+            loaded = Transaction(transaction).close()
+        if replace:
+            self._beginning = loaded
+
+    def save(self, name: str) -> Snapshot:
+        """Keep all records under a name, in place of what that named before."""
+        with self.server.store.read() as view:
+            self.snapshots[name] = Snapshot(name, self.server.clock.now(), view)
+        return self.snapshots[name]
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot's records; clock, faults and request log stay as they are."""
+        with self.server.store.transaction() as transaction:
+            transaction.restore(snapshot.view)
+
+
+def control_of(server: Server) -> Control:
+    """The control over a server, which begins when it is first asked for."""
+    if server.control is None:
+        with _BEGINNING:
+            if server.control is None:
+                server.control = Control(server)
+    control: Control = server.control
+    return control
+
+
+_BEGINNING = threading.Lock()
