@@ -233,6 +233,14 @@ class Transaction(View):
             raise KeyError(key)
         self._writable(table, key).remove(key)
 
+    def group(self, table: str, group: str, value: Hashable) -> Collection[Record]:
+        """The records of a group as they are now: changes don't disturb a walk through them."""
+        return tuple(super().group(table, group, value))
+
+    def all(self, table: str) -> Collection[Record]:
+        """All records of a table as they are now: changes don't disturb a walk through them."""
+        return tuple(super().all(table))
+
     def next_id(self, table: str) -> int:
         """An integer greater than every id that the table ever had, kept with the data."""
         self._change()
@@ -308,11 +316,14 @@ def load(
         raise StoreDamaged("it refers to nothing", table=table, record=key, member=member)
     view = View(contents, dict(ids), known._texts)
     for table, keys in touched.items():
-        for key in keys:
-            if (record := view.get(table, key)) is not None:
-                _count(view._ids, table, key, record)
-                if check is not None and (problem := check(view, table, key)) is not None:
-                    raise StoreDamaged(problem, table=table, record=key)
+        for key in sorted(keys & contents[table].records.keys()):
+            if check is not None and (problem := check(view, table, key)) is not None:
+                raise StoreDamaged(problem, table=table, record=key)
+    for table, each in contents.items():
+        # Where the counting was set back by hand, every record tells how far it had come.
+        set_back = ids.get(table, 0) < known._ids.get(table, 0)
+        for key in each.records if set_back else touched.get(table, ()):
+            _count(view._ids, table, key, each.records.get(key, {}))
     return view
 
 

@@ -145,6 +145,18 @@ def test_an_exception_undoes_every_change(store: Store) -> None:
         assert transaction.next_id("people") == 1
 
 
+def test_records_can_be_changed_while_walking_through_them(store: Store) -> None:
+    fill(store, {"name": "ann"}, {"name": "bob"}, {"name": "cid"})
+    with store.transaction() as transaction:
+        transaction.put("people", "dora", {"name": "dora", "team": "blue"})
+        for record in transaction.group("people", "team", "red"):
+            transaction.remove("people", record["name"])
+        for record in transaction.all("people"):
+            transaction.put("people", record["name"] + "2", {**record, "team": "red"})
+    with store.read() as view:
+        assert list(view.tables()["people"]) == ["dora", "dora2"]
+
+
 def test_a_view_stays_as_it_was(store: Store) -> None:
     fill(store, {"name": "ann", "email": "ann@x"}, {"name": "bob"})
     with store.read() as view:

@@ -116,6 +116,16 @@ def test_ids_stay_above_those_that_an_edit_brings(store: Store, path: Path) -> N
         assert transaction.next_id("people") == 71
 
 
+def test_ids_that_an_edit_sets_back_stay_above_those_in_use(store: Store, path: Path) -> None:
+    with store.transaction() as transaction:
+        for _ in range(9):
+            number = transaction.next_id("people")
+        transaction.put("people", "cid", {"id": number, "name": "cid", "team": "red"})
+    edit(path, '"people": 9', '"people": 2')
+    with store.transaction() as transaction:
+        assert transaction.next_id("people") == 10
+
+
 @pytest.mark.parametrize(
     ("old", "new", "place", "problem"),
     [
