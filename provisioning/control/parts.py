@@ -30,7 +30,7 @@ class Control:
         self.requests = RequestLog(server.settings.request_log)
         self.faults = Faults()
         self.snapshots: dict[str, Snapshot] = {}
-        self._began = server.clock.now()
+        self._began, self._was_frozen = server.clock.now(), server.clock.is_frozen
         self._beginning: View | None = None
         if not server.settings.is_demo:
             with server.store.read() as view:
@@ -53,7 +53,11 @@ class Control:
         """Records, clock, faults and request log as they began; snapshots stay."""
         with self.server.store.transaction() as transaction:
             transaction.restore(self.beginning)
-        self.server.clock.reset()
+        clock = self.server.clock
+        clock.reset()
+        if self._was_frozen:
+            clock.freeze()
+            clock.set(self._began)
         self.faults.clear()
         self.requests.clear()
 

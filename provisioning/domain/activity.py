@@ -64,7 +64,7 @@ class Clock:
     def __init__(self, frozen_at: Instant | None = None) -> None:
         self._changing = threading.Lock()
         self._offset = timedelta()
-        self._began = self._frozen = frozen_at
+        self._frozen = frozen_at
 
     @property
     def is_frozen(self) -> bool:
@@ -103,9 +103,9 @@ class Clock:
                 self._frozen = None
 
     def reset(self) -> None:
-        """Show the machine's time again, or stand again where the clock was made to stand."""
+        """Show the machine's time again."""
         with self._changing:
-            self._offset, self._frozen = timedelta(), self._began
+            self._offset, self._frozen = timedelta(), None
 
 
 @dataclass(frozen=True)
