@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from email.message import Message
 from http.client import HTTPConnection
 from typing import Any, Generic, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 PATIENCE = 30.0
 """Seconds that a request may take."""
@@ -71,11 +71,12 @@ class Client(Verbs[Answer]):
         method: str,
         path: str,
         *,
+        query: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
         data: bytes | None = None,
         **body: Any,
     ) -> Answer:
-        """Send a request: `json=` is encoded, `data=` is sent as it is.
+        """Send a request: `query` and `json` are encoded, `data` is sent as it is.
 
         Answers of any status are returned. OSError or HTTPException where none came.
         """
@@ -89,6 +90,8 @@ class Client(Verbs[Answer]):
             raise TypeError(f"a request has no {', '.join(body)}")
         base = urlsplit(self.url)
         target = path[1:] if path.startswith("//") else base.path + path
+        if query:
+            target += f"?{urlencode(query)}"
         connection = HTTPConnection(base.netloc, timeout=PATIENCE)
         try:
             connection.request(method, quote(target, safe=AS_IT_IS), data, sent)

@@ -39,6 +39,7 @@ class Handler(WSGIRequestHandler):
                 return
             environ["wsgi.input"] = LimitedStream(cast(BinaryIO, self.rfile), int(length))
             environ["wsgi.input_terminated"] = True
+        stream = environ["wsgi.input"]
         content = self.server.app(environ, self._start)
         try:
             body = b"".join(content)
@@ -46,11 +47,12 @@ class Handler(WSGIRequestHandler):
             cast(Callable[[], None], getattr(content, "close", lambda: None))()
         if not self._has_length and self._code not in BODILESS:
             self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close" if self.close_connection else "keep-alive")
         self.end_headers()
         self.wfile.write(body)
         # What the application left unread would be taken for the next request.
         try:
-            while environ["wsgi.input"].read(PIECE):
+            while stream.read(PIECE):
                 pass
         except (OSError, ClientDisconnected):
             self.close_connection = True

@@ -1,13 +1,15 @@
 """A server of a test's own: on a real socket, in memory, with a clock of its own."""
 
 import itertools
+import json
 from types import TracebackType
 from typing import Any, Self
 
-from provisioning import seed as seeds
+from provisioning.control import control_of
 from provisioning.domain import roles
 from provisioning.domain.activity import Clock
 from provisioning.factory import memory_store, serve
+from provisioning.seed import load_seed, prepare_seed
 from provisioning.settings import Settings
 from provisioning.testing.client import Client
 from provisioning.testing.listener import Listener
@@ -15,32 +17,50 @@ from provisioning.testing.provisioner import Provisioner, built_in_catalogue, ro
 from provisioning.web.context import Server
 from provisioning.web.routing import BASE_PATH
 
+LONG_AGO = "2000-01-01T00:00:00Z"
+"""Since when the administrator is one, so that a test may set the clock back."""
+LONGEST_REPORT = 50
+LONGEST_BODY = 300
+FAILED = 400
+
 
 class ProvisioningServer(Provisioner):
     """A server that answers at `url` from `start` until `stop`, or inside a `with` block.
 
-    It begins with the tenant `acme`, the administrator alice@acme.test and a key of hers, then
-    what is in `seed`, a JSON-like object in the form of a seed. `settings` are fields of Settings.
-    Its clock runs with the machine's until a test sets or freezes it.
+    It begins with the tenant `acme`, the administrator alice@acme.test and a key of hers; then
+    comes what is in `seed`, an object of lists of records. `settings` are fields of Settings.
+    `clock` runs with the machine's time until a test sets or freezes it; `requests` is the log
+    of what was asked, `faults` what shall go wrong. Threads may share it.
     """
 
     tenant = "acme"
     url: str
-    """What a client is configured with; `root_url` is the same without the base path."""
+    """What a client is configured with: up to and with /api/v1/provisioning."""
+    root_url: str
+    """The same without a path."""
+    token: str
+    """A key of the administrator."""
+    administrator: Client
+    """An HTTP client with that key."""
 
     def __init__(self, seed: Any = None, **settings: Any) -> None:
         chosen = Settings(**{"control": "on", **settings})
-        super().__init__(Server(chosen, memory_store(), Clock(), built_in_catalogue()))
+        clock = Clock()
+        clock.set(LONG_AGO)
+        super().__init__(Server(chosen, memory_store(), clock, built_in_catalogue()))
         self.add_tenant(self.tenant)
         self.add_user("alice@acme.test", roles.ADMINISTRATOR)
         self.token = self.add_key("alice@acme.test")
+        clock.reset()
         if seed is not None:
-            self.load(seed)
-        with self.store.read() as view:
-            self._beginning = view
+            entries = prepare_seed(seed, clock.now())
+            with self.store.transaction() as transaction:
+                load_seed(transaction, entries, self.catalogue, clock.now(), replace=False)
+        self._control = control_of(self.parts)
+        self.requests, self.faults = self._control.requests, self._control.faults
 
     def start(self) -> Self:
-        """Listen on a free port; requests are accepted when this returns."""
+        """Listen on a free port; clients may connect once this returns."""
         self._listener = Listener(serve(routes(self.parts.settings), self.parts))
         host, port = self._listener.server_address
         self.root_url = f"http://{host}:{port}"
@@ -68,18 +88,38 @@ class ProvisioningServer(Provisioner):
         return Client(self.url, token)
 
     def load(self, seed: Any, replace: bool = False) -> None:
-        """Put a seed over what is there, or in place of it (the key `token` is then gone, too).
+        """Put a seed over what is there, or in place of all of it, `token` and `tenant` too.
 
-        All of it or, with a BadFile that names each fault and its place, nothing.
+        A BadFile names each fault and its place; nothing has changed then. After a replacement
+        `reset` leads back to the seed.
         """
-        now = self.clock.now()
-        entries = seeds.prepare_seed(seed, now)
-        with self.store.transaction() as transaction:
-            seeds.load_seed(transaction, entries, self.catalogue, now, replace)
+        self._control.load(seed, replace)
 
     def reset(self) -> None:
-        """Back to how the server began: its records, ids and keys, and the machine's time."""
-        with self.store.transaction() as transaction:
-            transaction.restore(self._beginning)
-        self.clock.reset()
+        """Back to how the server began: records, ids and keys, the machine's time, no faults, an
+        empty request log."""
+        self._control.reset()
         self._numbers = itertools.count(1)
+
+    def report(self, since: int = 0) -> str:
+        """The last requests after the one with this number, without secrets, for people."""
+        entries = [entry for entry in self.requests if entry["id"] > since]
+        lines = [line for entry in entries[-LONGEST_REPORT:] for line in _shown(entry)]
+        if len(entries) > LONGEST_REPORT:
+            lines.insert(0, f"({len(entries) - LONGEST_REPORT} earlier ones)")
+        return "\n".join(lines)
+
+
+def _shown(entry: Any) -> list[str]:
+    target = f"{entry['path']}?{entry['query']}" if entry["query"] else entry["path"]
+    status = entry["status"]
+    fault = f"  by fault {entry['fault']}" if entry["fault"] else ""
+    lines = [
+        f"{entry['method']} {target}  {status or 'closed'}{fault}  {entry['user'] or ''}".rstrip()
+    ]
+    bodies = {">": entry["requestBody"], "<": entry["responseBody"]}
+    for mark, body in bodies.items():
+        if body is not None and (mark == ">" or status >= FAILED):
+            text = json.dumps(body, ensure_ascii=False)
+            lines.append(f"  {mark} {text[:LONGEST_BODY]}{'...' * (len(text) > LONGEST_BODY)}")
+    return lines

@@ -1,0 +1,75 @@
+"""The fixtures `provisioning` and `provisioning_server`; a failed test shows what it asked them.
+
+Every pytest run of an environment in which this project is installed imports this module. So it
+imports nothing of the server until a test wants one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from provisioning.testing.server import ProvisioningServer
+
+RUNNING: pytest.StashKey[dict[str, ProvisioningServer]] = pytest.StashKey()
+"""On a node: the server that it set up, by the fixture's name."""
+SEEN: pytest.StashKey[int] = pytest.StashKey()
+"""On a test: the last request to the session's server before it."""
+TITLE = "requests to {}"
+
+
+@pytest.fixture(scope="session")
+def provisioning_seed() -> Any:
+    """What the servers of all tests hold from the beginning: override it with a seed."""
+    return None
+
+
+@pytest.fixture
+def provisioning(
+    request: pytest.FixtureRequest, provisioning_seed: Any
+) -> Iterator[ProvisioningServer]:
+    """A Provisioning API server of the test's own, on a free port, in memory."""
+    yield from _serve(request, provisioning_seed)
+
+
+@pytest.fixture(scope="session")
+def provisioning_server(
+    request: pytest.FixtureRequest, provisioning_seed: Any
+) -> Iterator[ProvisioningServer]:
+    """One Provisioning API server for the session (of each xdist worker); has `reset()`."""
+    yield from _serve(request, provisioning_seed)
+
+
+def _serve(request: pytest.FixtureRequest, seed: Any) -> Iterator[ProvisioningServer]:
+    from provisioning.testing.server import ProvisioningServer  # noqa: PLC0415
+
+    running = request.node.stash.setdefault(RUNNING, {})
+    with ProvisioningServer(seed) as server:
+        running[str(request.fixturename)] = server
+        yield server
+    del running[str(request.fixturename)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for server in item.session.stash.get(RUNNING, {}).values():
+        item.stash[SEEN] = server.requests.last_id
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        seen = item.stash.get(SEEN, 0)
+        for name, server in item.session.stash.get(RUNNING, {}).items():
+            if lines := server.report(since=seen):
+                report.sections.append((TITLE.format(name), lines))
+        for name, server in item.stash.get(RUNNING, {}).items():
+            if lines := server.report():
+                report.sections.append((TITLE.format(name), lines))
+    return report
