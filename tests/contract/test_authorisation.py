@@ -26,7 +26,16 @@ import pytest
 
 from provisioning.testing.sandbox import Sandbox
 
-from .asking import KEY_TYPES, ROLES, ROUTES, ask, optional_services, segment, subscribe
+from .asking import (
+    KEY_TYPES,
+    ROLES,
+    ROUTES,
+    ask,
+    optional_services,
+    segment,
+    subscribe,
+    without_instance,
+)
 
 TABLE = """
 # verb   path                              whose          U    T    M    A    D
@@ -471,6 +480,33 @@ def test_a_tenant_only_basic_key_counts_as_an_administrators(verb, path, whose, 
     tenant_only = scene.sandbox.client(scene.sandbox.add_key(None, tenant="acme", type="BASIC"))
     answer = scene.ask(verb, path, whose, client=tenant_only)
     assert answer.status_code == statuses["ADMINISTRATOR"]
+
+
+def refused_alike():
+    """Rows of one route that must not tell a record that is hidden from one that never was."""
+    hidden = {"other", "stranger", "foreign", "missing"}
+    routes = {}
+    for verb, path, whose, statuses in ROWS:
+        who, _, by_name = whose.partition("-")
+        if who in hidden:
+            routes.setdefault((verb, path, by_name), []).append((whose, statuses))
+    for route, cases in routes.items():
+        if len(cases) > 1:
+            yield pytest.param(*route[:2], cases, id="-".join(route))
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("verb, path, cases", list(refused_alike()))
+def test_what_is_hidden_is_refused_byte_for_byte_as_what_never_was(verb, path, cases, role):
+    scene = standing_scene(role, "BASIC")
+    bodies = {}
+    for whose, statuses in cases:
+        status = statuses[role]
+        if status == 404 or (status == 403 and role != "INTERNAL_AUDITING"):
+            answer = scene.ask(verb, path, whose)
+            assert answer.status_code == status
+            bodies[without_instance(answer)] = whose
+    assert len(bodies) <= 1, bodies
 
 
 @pytest.mark.parametrize("key_type", ["QUERY_ONLY", "INGESTION_ONLY"])

@@ -1,5 +1,7 @@
 """Who asks and for which tenant: keys, where they stand, hosts, and authentication switched off."""
 
+from ipaddress import ip_network
+
 import pytest
 
 from provisioning.testing.sandbox import Sandbox
@@ -559,6 +561,34 @@ def test_with_authentication_off_a_forwarded_request_is_refused(header):
     assert "key" in answer.json["detail"]
 
 
+@pytest.mark.parametrize("address, status", [("10.1.2.3", 200), ("11.0.0.1", 403), ("::1", 200)])
+def test_with_authentication_off_clients_may_be_allowed_besides_loopback(address, status):
+    networks = (ip_network("10.0.0.0/8"),)
+    sandbox = Sandbox(auth="off", tenant="acme", allowed_clients=networks)
+    assert who_is_at(sandbox, client=address).status_code == status
+
+
+@pytest.mark.parametrize(
+    "request_, status",
+    [
+        ({}, 200),
+        ({"host": "acme.localhost"}, 200),
+        ({"client": "::1"}, 200),
+        ({"client": "10.0.0.1"}, 403),
+        ({"headers": {"X-Forwarded-For": "127.0.0.1"}}, 403),
+        ({"headers": {"Forwarded": "for=127.0.0.1"}}, 403),
+        ({"host": "evil.example.org"}, 403),
+    ],
+)
+def test_demo_mode_answers_the_same_clients_and_still_asks_for_a_key(request_, status):
+    sandbox = Sandbox(demo="on")
+    headers = {"X-API-Key": token_of(sandbox), **request_.pop("headers", {})}
+    assert who_is_at(sandbox, headers=headers, **request_).status_code == status
+    del headers["X-API-Key"]
+    without = who_is_at(sandbox, headers=headers, **request_).status_code
+    assert without == (401 if status == 200 else status)
+
+
 def test_with_authentication_off_a_change_has_no_author():
     sandbox = Sandbox(auth="off", tenant="acme")
     body = {"url": "amqp://mq.example.org", "endpointType": "MQ_INCOMING"}
@@ -586,3 +616,85 @@ def test_the_limit_of_a_body_is_a_setting(extra, status):
     body = b'{"colour": "' + b"x" * (64 - 14 + extra) + b'"}'
     answer = acme.put("/info", data=body, content_type="application/json")
     assert answer.status_code == status
+
+
+# Browsers
+
+
+APP = "https://app.example.org"
+
+
+def test_a_listed_origin_may_read_the_answer_and_its_headers():
+    sandbox = Sandbox(cors_origins=(APP,))
+    headers = {"X-API-Key": token_of(sandbox), "Origin": APP}
+    for path, status in (("/users", 200), ("/nothing", 404), ("/users/nobody", 404)):
+        answer = ask(sandbox, "GET", path, headers=headers)
+        assert answer.status_code == status
+        assert answer.headers["Access-Control-Allow-Origin"] == APP
+        exposed = {
+            name.strip() for name in answer.headers["Access-Control-Expose-Headers"].split(",")
+        }
+        assert {"X-Total-Count", "Link", "ETag", "Location", "X-Request-ID"} <= exposed
+
+
+def test_a_listed_origin_may_read_why_its_key_is_refused():
+    answer = ask(Sandbox(cors_origins=(APP,)), "GET", "/users", headers={"Origin": APP})
+    assert answer.status_code == 401
+    assert answer.headers["Access-Control-Allow-Origin"] == APP
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example.org",
+        "http://app.example.org",
+        f"{APP}.evil.org",
+        f"{APP}:8443",
+        "null",
+    ],
+)
+def test_another_origin_gets_no_cors_headers(origin):
+    sandbox = Sandbox(cors_origins=(APP,))
+    headers = {"X-API-Key": token_of(sandbox), "Origin": origin}
+    answer = ask(sandbox, "GET", "/users", headers=headers)
+    assert answer.status_code == 200
+    assert not [name for name, _ in answer.headers if name.startswith("Access-Control")]
+
+
+@pytest.mark.parametrize("verb", ["GET", "POST", "PUT", "DELETE"])
+def test_a_preflight_needs_no_key(verb):
+    asked = "authorization, content-type, if-match, x-api-key"
+    headers = {
+        "Origin": APP,
+        "Access-Control-Request-Method": verb,
+        "Access-Control-Request-Headers": asked,
+    }
+    answer = ask(Sandbox(cors_origins=(APP,)), "OPTIONS", "/users/alice@acme.test", headers=headers)
+    assert answer.status_code in {200, 204}
+    assert answer.headers["Access-Control-Allow-Origin"] == APP
+    assert verb in answer.headers["Access-Control-Allow-Methods"]
+    allowed = answer.headers["Access-Control-Allow-Headers"].lower()
+    assert all(name in allowed for name in asked.split(", "))
+
+
+@pytest.mark.parametrize(
+    "origin, listed",
+    [
+        ("http://localhost:5173", True),
+        ("http://127.0.0.1:3000", True),
+        ("http://localhost", True),
+        ("http://localhost.evil.org:3000", False),
+        ("http://evil.org", False),
+    ],
+)
+def test_in_demo_mode_any_port_of_this_machine_is_a_listed_origin(origin, listed):
+    answer = who_is_at(Sandbox(demo="on"), headers={"Origin": origin})
+    assert (answer.headers.get("Access-Control-Allow-Origin") == origin) is listed
+
+
+def test_answers_carry_a_request_id_that_a_caller_may_choose(sandbox):
+    headers = {"X-API-Key": token_of(sandbox)}
+    made = [ask(sandbox, "GET", "/whoami", headers=headers) for _ in range(2)]
+    assert made[0].headers["X-Request-ID"] != made[1].headers["X-Request-ID"]
+    chosen = ask(sandbox, "GET", "/nothing", headers={"X-Request-ID": "trace-7"})
+    assert chosen.headers["X-Request-ID"] == "trace-7"

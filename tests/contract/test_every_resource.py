@@ -4,6 +4,7 @@ A resource is described by facts about its record; `Shelf` is one resource of on
 sandbox, used by an administrator.
 """
 
+import json
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -36,7 +37,20 @@ from .asking import (
 TEXT = ("beta", "Alpha", None, "Gamma")
 NO_TEXT: tuple[Any, ...] = (7, True, ["x"], {}, "x" * 251)
 NO_REQUIRED_TEXT: tuple[Any, ...] = (*NO_TEXT, "", "   ")
-NO_SLUG: tuple[Any, ...] = (7, "", "Upper", "a b", "a--b", "-a", "a-", "a/b", "ä", "x" * 51)
+NO_SLUG: tuple[Any, ...] = (
+    7,
+    "",
+    "a\n",
+    "a-_b",
+    "Upper",
+    "a b",
+    "a--b",
+    "-a",
+    "a-",
+    "a/b",
+    "ä",
+    "x" * 51,
+)
 NO_INTEGER: tuple[Any, ...] = ("7", 7.0, 7.5, True, [7])
 NO_BOOLEAN: tuple[Any, ...] = (0, 1, "true", "yes", [])
 NO_OBJECT: tuple[Any, ...] = (7, "x", [], True)
@@ -50,6 +64,15 @@ NO_INSTANT: tuple[Any, ...] = (
     "2026-02-01T25:00:00Z",
     "2026-02-01T00:00:00",
     "2026-02-01T00:00",
+    "2026-02-01T24:00:00Z",
+    "2026-02-01T00:00:00+0200",
+    "2026-02-01T00:00:00+02",
+    "2026-02-01T00:00:00+24:00",
+    "2026-02-01T00:00:00,5Z",
+    "2026-02-01T00:00:00Z\n",
+    " 2026-02-01T00:00:00Z",
+    "20260201T000000Z",
+    "\uff12026-02-01T00:00:00Z",
     "0001-01-01T00:00:00+14:00",
     "9999-12-31T23:59:59-14:00",
 )
@@ -541,6 +564,32 @@ def test_a_wrong_value_is_refused_by_name_in_a_change(shelf, member, value):
     assert shelf.client.get(path).data == before
 
 
+@those_with(
+    lambda r: [
+        (member, value)
+        for member in r.wrong
+        for value in ([], [[]], {}, {"x": []}, [None])
+        if not (isinstance(value, dict) and member in ("settings", "config"))
+    ],
+    "member, value",
+)
+def test_a_list_or_an_object_in_place_of_a_plain_value_is_refused(shelf, member, value):
+    body = shelf.body() | {member: value}
+    assert member in errors(shelf.client.post(shelf.post_path(), json=body))
+
+
+@those_with(
+    lambda r: [(m, r.wrong[m][-1]) for m in r.optional if "x" * 50 in str(r.wrong.get(m, ""))],
+    "member, too_long",
+)
+@pytest.mark.parametrize("character", ["x", "\U0001f600", "\u00e9"], ids=ascii)
+def test_text_may_be_as_long_as_its_limit(shelf, member, too_long, character):
+    longest = character * (len(too_long) - 1)
+    assert shelf.post(**{member: longest}).json[member] == longest
+    refused = shelf.client.put(shelf.create(1), json={member: longest + character})
+    assert member in errors(refused)
+
+
 @every
 def test_an_unknown_member_is_named(shelf):
     created = shelf.client.post(shelf.post_path(), json=shelf.body() | {"colour": "red"})
@@ -967,6 +1016,37 @@ def test_a_strange_q_finds_nothing_and_breaks_nothing(shelf, q):
         assert answer.json == []
 
 
+@pytest.mark.parametrize(
+    "resource, member",
+    [
+        pytest.param(resource, member, id=f"{resource.name}-{member}")
+        for resource, members in (
+            (DOMAIN_MAPPINGS, "icon theme"),
+            (DASHBOARDS, "menuLabel subtitle biLine preview path icon template"),
+            (STATEMENTS, "query"),
+            (ENDPOINTS, "userName provUserName messageHandler exchange binding vhost"),
+        )
+        for member in members.split()
+    ],
+)
+def test_q_seeks_in_no_other_member(shelf, member):
+    shelf.create(**{member: "elsewhere"})
+    assert shelf.list("q=elsewhere").json == []
+
+
+@pytest.mark.parametrize("query", ["q=alice", "q=alice%40acme.test"])
+def test_q_seeks_a_privilege_by_its_user_not_by_whom_they_report_to(sandbox, administrator, query):
+    reports = {"role": "USER", "tenant": "acme", "reports_to": "alice@acme.test"}
+    sandbox.add_user("bob@acme.test", **reports)
+    found = administrator.get(f"/privileges?{query}").json
+    assert [privilege["user"]["username"] for privilege in found] == ["alice@acme.test"]
+
+
+def test_q_seeks_a_subscription_by_its_service_not_by_who_registered_it(administrator):
+    administrator.post(f"/services/{optional_services(administrator)[0]}")
+    assert administrator.get("/services?q=alice").json == []
+
+
 def test_q_finds_subscriptions_by_their_service(sandbox, administrator):
     label, other = optional_services(administrator)[:2]
     for each in (label, other):
@@ -1017,6 +1097,41 @@ def test_a_current_if_match_lets_the_change_through(shelf, verb, status, form):
     request = {"json": {}} if verb == "PUT" else {}
     answer = ask_as(shelf, verb, path, headers={"If-Match": form.format(etag)}, **request)
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/users/alice@acme.test/privilege",
+        "/privileges/alice@acme.test",
+        "/available-services/core",
+        "/services/core",
+        "/dashboards/live-activity",
+        "/statements/delayed-shipments",
+        "/statements/delayed-shipments/details",
+        "/statements/delayed-shipments/config",
+        "/info",
+        "/details",
+    ],
+)
+def test_every_single_record_has_a_strong_etag(enterprise, path):
+    etag = enterprise.get(path).headers["ETag"]
+    assert etag.startswith('"')
+    assert enterprise.get(path, headers={"If-None-Match": etag}).status_code == 304
+    assert enterprise.head(path, headers={"If-None-Match": etag}).status_code == 304
+
+
+@pytest.mark.parametrize(
+    "path", ["/users/bob@acme.test/privilege", "/privileges/bob@acme.test", "/users/bob@acme.test"]
+)
+@pytest.mark.parametrize("verb", ["PUT", "DELETE"])
+def test_if_match_guards_what_is_addressed_by_a_users_name(sandbox, administrator, path, verb):
+    sandbox.add_user("bob@acme.test", role="USER", tenant="acme")
+    request = {"json": {}} if verb == "PUT" else {}
+    stale = administrator.request(verb, path, headers={"If-Match": '"stale"'}, **request)
+    assert stale.status_code == 412
+    current = {"If-Match": administrator.get(path).headers["ETag"]}
+    assert administrator.request(verb, path, headers=current, **request).status_code in {200, 204}
 
 
 @those(lambda r: r.optional)
@@ -1074,6 +1189,7 @@ def test_a_trailing_slash_answers_as_the_path_without_it(shelf):
         ("2026-02-01T00:00:00.1234567891+00:00", "2026-02-01T00:00:00Z"),
         ("2026-02-01T00:00Z", "2026-02-01T00:00:00Z"),
         ("2026-02-01T02:00+02:00", "2026-02-01T00:00:00Z"),
+        ("2026-02-01t00:00:00z", "2026-02-01T00:00:00Z"),
         ("2028-02-29T00:00:00Z", "2028-02-29T00:00:00Z"),
     ],
 )
@@ -1276,6 +1392,59 @@ def test_a_malformed_body_is_400_on_every_route_that_takes_one(enterprise, verb,
     assert answer.json["detail"]
 
 
+@pytest.mark.parametrize(
+    "verb, path", [route for route in WITH_BODY if route != ("POST", "/services/{label}")]
+)
+def test_no_body_where_one_is_needed_is_400(enterprise, verb, path):
+    assert send(enterprise, verb, path).status_code == 400
+
+
+ODD_SEGMENTS = (
+    "%00",
+    "a%00b",
+    "%FF",
+    "%ED%A0%80",
+    "%C3%28",
+    ".",
+    "..",
+    "%2E%2E",
+    "%2F",
+    "a%2Fb",
+    "a%0D%0Ab",
+    "%E2%80%8B",
+    "%EF%BC%91",
+    "%F0%9F%98%80",
+    "%25",
+    ";",
+    "xn--",
+    "_meta",
+    "x" * 3000,
+    "1" * 5000,
+)
+ODD_BODIES = {
+    "POST /users/{username}/privilege": {"role": "USER"},
+    "POST /users/{username}/api-keys": {"type": "BASIC"},
+}
+WITH_NAME = [
+    (route["verb"], route["path"])
+    for route in ROUTES
+    if "{" in route["path"]
+    and (route["verb"], route["path"]) != ("POST", "/users/{username}/privilege")
+]
+
+
+@pytest.mark.parametrize("verb, path", WITH_NAME)
+def test_a_name_that_no_record_can_have_is_404(enterprise, verb, path):
+    body = ODD_BODIES.get(f"{verb} {path}", {})
+    request = {"json": body} if verb in {"POST", "PUT"} else {}
+    before, _, after = path.partition("{")
+    for odd in ODD_SEGMENTS:
+        rest = after.partition("}")[2].replace("{key}", odd)
+        answer = enterprise.request(verb, before + odd + rest, **request)
+        assert answer.status_code == 404, odd
+        assert answer.mimetype == "application/problem+json"
+
+
 @pytest.mark.parametrize("verb, path", WITH_BODY)
 @pytest.mark.parametrize(
     "content_type",
@@ -1356,6 +1525,36 @@ def test_an_integer_that_no_member_can_hold_is_422_of_whatever_length(administra
     body = b'{"birthYear": ' + b"9" * digits + b"}"
     answer = administrator.put("/users/alice@acme.test", data=body, content_type="application/json")
     assert "birthYear" in errors(answer)
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["0", "-1", "9007199254740993", "1.0", "1.5", "-0.0", "1e308", "5e-324", "true", "null"],
+)
+def test_numbers_inside_an_object_stay_what_they_are(administrator, number):
+    body = dashboard(0, "") | {"settings": {"x": "NUMBER"}}
+    made = administrator.post(
+        "/tenant-dashboards",
+        data=json.dumps(body).replace('"NUMBER"', number),
+        content_type="application/json",
+    )
+    assert made.status_code == 201
+    kept = administrator.get(location(made)).json["settings"]["x"]
+    assert (kept, type(kept)) == (json.loads(number), type(json.loads(number)))
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 19, "-1" + "0" * 30, "1" + "0" * 400])
+def test_an_integer_inside_an_object_is_kept_exactly_or_refused(administrator, number):
+    body = dashboard(0, "") | {"settings": {"x": ["NUMBER"]}}
+    made = administrator.post(
+        "/tenant-dashboards",
+        data=json.dumps(body).replace('"NUMBER"', number),
+        content_type="application/json",
+    )
+    if made.status_code == 422:
+        assert "settings" in errors(made)
+    else:
+        assert administrator.get(location(made)).json["settings"]["x"] == [int(number)]
 
 
 def test_a_problem_tells_type_title_status_detail_and_the_path_without_its_query(administrator):
