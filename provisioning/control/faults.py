@@ -40,7 +40,8 @@ class Probability(fields.Float):
 
 
 def _is_number(value: object, highest: float) -> bool:
-    return isinstance(value, (int, float)) and value is not True and 0 <= value <= highest
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and 0 <= value <= highest  # type: ignore[operator]
 
 
 class FaultSchema(RecordSchema):
@@ -74,6 +75,8 @@ class Fault:
 
     id: int
     terms: Record
+    cleared: threading.Event
+    """Set once all faults are cleared."""
     struck: int = 0
 
     @property
@@ -89,11 +92,11 @@ class Fault:
             and matches(terms["path"], path)
         )
 
-    def seconds(self) -> float:
-        """How long to wait this time."""
+    def wait(self) -> None:
+        """Delay a request, at most until all faults are cleared: a reset waits for nobody."""
         delay = self.terms["delay"]
         low, high = delay if isinstance(delay, list) else (delay or 0, delay or 0)
-        return float(_CHANCE.uniform(low, high)) / 1000
+        self.cleared.wait(_CHANCE.uniform(low, high) / 1000)
 
 
 class Faults:
@@ -103,6 +106,7 @@ class Faults:
         self._lock = threading.Lock()
         self._ids = itertools.count(1)
         self._faults: dict[int, Fault] = {}
+        self._cleared = threading.Event()
 
     def add(self, path: str, **terms: Any) -> Record:
         """A new fault, with the members of FaultSchema; Invalid names what is wrong with them."""
@@ -112,7 +116,7 @@ class Faults:
         terms = load_new(FAULT, dict(body), "")
         _check(terms)
         with self._lock:
-            fault = Fault(next(self._ids), terms)
+            fault = Fault(next(self._ids), terms, self._cleared)
             self._faults[fault.id] = fault
         return fault.shown
 
@@ -132,6 +136,8 @@ class Faults:
     def clear(self) -> None:
         with self._lock:
             self._faults.clear()
+            self._cleared.set()
+            self._cleared = threading.Event()
 
     def strike(self, method: str, path: str, tenant: str) -> Fault | None:
         """The first fault that concerns a request and whose chance has come, counted."""

@@ -89,7 +89,7 @@ def strike() -> Response | None:
     if fault is None:
         return None
     g.fault = fault.id
-    time.sleep(fault.seconds())
+    fault.wait()
     status, is_closing = fault.terms["status"], fault.terms["close"]
     if status is None and not is_closing:
         return None

@@ -83,11 +83,13 @@ class Listener:
         self.server_address: tuple[str, int] = self._socket.getsockname()
         self._closing = False
         self._connections: dict[socket.socket, threading.Thread] = {}
-        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread = threading.Thread(target=self._accept, name="provisioning", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Stop listening, cut open connections off and wait for their threads to end."""
+        if self._closing:
+            return
         self._closing = True
         # accept() returns only for a connection, on every system.
         with suppress(OSError):
@@ -110,7 +112,12 @@ class Listener:
             if self._closing:
                 connection.close()
                 return
-            thread = threading.Thread(target=self._serve, args=(connection, address), daemon=True)
+            thread = threading.Thread(
+                target=self._serve,
+                args=(connection, address),
+                name="provisioning connection",
+                daemon=True,
+            )
             self._connections[connection] = thread
             thread.start()
 

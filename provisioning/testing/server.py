@@ -70,6 +70,7 @@ class ProvisioningServer(Provisioner):
 
     def stop(self) -> None:
         """Close the socket and every connection; no thread is left when this returns."""
+        self.faults.clear()  # who waits for a delay is let go
         self._listener.close()
 
     def __enter__(self) -> Self:

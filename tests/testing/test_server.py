@@ -1,14 +1,17 @@
 """ProvisioningServer: what it begins with, what is added, and what a reset brings back."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from http.client import RemoteDisconnected
 
 import pytest
 
 from provisioning.domain.errors import Conflict, Invalid
 from provisioning.seed import BadFile
 from provisioning.testing import ProvisioningServer
+from provisioning.testing.client import Client
 
 
 @pytest.fixture
@@ -263,3 +266,63 @@ def test_the_client_sends_given_bytes_as_they_are(server):
 def test_the_client_refuses_what_it_does_not_know(server):
     with pytest.raises(TypeError, match="jsn"):
         server.administrator.put("/info", jsn={})
+
+
+@pytest.mark.parametrize("end", ["stop", "reset"])
+def test_a_delayed_request_delays_nobody_else(end):
+    """Its client has often gone away already: that is what the test was about."""
+    with ProvisioningServer() as server, ThreadPoolExecutor(1) as pool:
+        server.faults.add("/users", delay=60_000)
+        delayed = pool.submit(server.administrator.get, "/users")
+        while not server.faults.all()[0]["struck"]:
+            time.sleep(0.001)
+        began = time.perf_counter()
+        getattr(server, end)()
+        delayed.exception()  # comes or not: either way it has ended
+        assert time.perf_counter() - began < 5
+
+
+def test_a_connection_is_closed_by_a_fault(server):
+    server.faults.add("/users", close=True, times=1)
+    with pytest.raises(RemoteDisconnected):
+        server.administrator.get("/users")
+    assert server.administrator.get("/users").status_code == 200
+    assert [entry["status"] for entry in server.requests.find(path="/users")] == [None, 200]
+
+
+def test_requests_are_found_by_what_they_were(server):
+    bob = server.add_user(role=None)
+    server.administrator.post("/privileges", json={"username": bob, "role": "USER"})
+    server.administrator.get("/nowhere")
+    found = server.requests.find(method="POST", path="/privileges", body={"username": bob})
+    assert [entry["status"] for entry in found] == [201]
+    assert server.requests.count(matched=False) == 1
+    server.requests.clear()
+    assert server.requests.count() == 0
+
+
+def test_the_control_api_is_there_for_other_languages(server):
+    root = Client(server.root_url)
+    assert root.get("/_control/requests/count").json() == {"count": 0}
+    root.put("/_control/clock", json={"now": "2030-01-01T00:00:00Z", "frozen": True})
+    assert server.clock.now() == "2030-01-01T00:00:00Z"
+    root.post("/_control/reset")
+    assert server.clock.now() < "2030"
+
+
+def test_a_server_may_be_stopped_twice_and_started_again():
+    server = ProvisioningServer()
+    server.start()
+    server.stop()
+    server.stop()
+    with server:
+        assert server.administrator.get("/whoami").status_code == 200
+
+
+def test_a_long_report_shows_the_last_requests(server):
+    for number in range(60):
+        server.administrator.get(f"/users?page={number}")
+    lines = server.report().splitlines()
+    assert lines[0] == "(10 earlier ones)"
+    assert len(lines) == 51
+    assert "page=59" in lines[-1]
