@@ -1,6 +1,7 @@
 """All benchmarks, one after the other."""
 
-from bench import server, store
+from bench import fixture, server, store
 
 server.main()
 store.main()
+fixture.main()
