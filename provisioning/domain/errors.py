@@ -1,6 +1,12 @@
 """What can go wrong, each with the status that the contract's section 6 gives it."""
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
+
+MOST_SHOWN = 50
+"""Members and messages of each; more help nobody, and a body can have 100,000 that are wrong."""
+LONGEST_NAME, LONGEST_MESSAGE = 100, 1_000
+"""Characters of what may repeat a name that was sent; our own are shorter."""
 
 
 class DomainError(Exception):
@@ -54,9 +60,21 @@ class Invalid(DomainError):
     status, title = 422, "Validation failed"
 
     def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
-        super().__init__(f"Correct these and send the request again: {', '.join(errors)}.")
-        self.errors = errors
+        shown = dict(islice(errors.items(), MOST_SHOWN))
+        names = ", ".join(_cut(name, LONGEST_NAME) for name in shown)
+        more = f" and {len(errors) - len(shown)} more" if len(errors) > len(shown) else ""
+        super().__init__(f"Correct these and send the request again: {names}{more}.")
+        self.errors = {
+            _cut(name, LONGEST_NAME): [
+                _cut(message, LONGEST_MESSAGE) for message in messages[:MOST_SHOWN]
+            ]
+            for name, messages in shown.items()
+        }
 
     @classmethod
     def member(cls, name: str, *messages: str) -> "Invalid":
         return cls({name: list(messages)})
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}..."

@@ -41,11 +41,26 @@ def no_body() -> BadRequest:
 
 def read_limited(request: Request, limit: int) -> bytes:
     received = bytearray()
-    while chunk := request.stream.read(min(CHUNK, limit + 1 - len(received))):
+    while chunk := _read(request, min(CHUNK, limit + 1 - len(received))):
         received += chunk
         if len(received) > limit:
             raise too_large(limit)
+    # What came of a body that was cut short may be JSON all the same.
+    if len(received) < (request.content_length or 0):
+        raise _cut_short()
     return bytes(received)
+
+
+def _read(request: Request, size: int) -> bytes:
+    try:
+        return request.stream.read(size)
+    except Exception as error:
+        # Each server has errors of its own for a client that breaks off or sends broken chunks.
+        raise _cut_short() from error
+
+
+def _cut_short() -> BadRequest:
+    return BadRequest("The body ended early, or its chunks are broken. Send all of it again.")
 
 
 def too_large(limit: int) -> TooLarge:

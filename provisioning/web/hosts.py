@@ -1,5 +1,6 @@
 """Which hosts and clients are answered, and which tenant a host names (section 3)."""
 
+import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from flask import Request
@@ -13,6 +14,7 @@ from provisioning.store import View
 LOCAL_HOSTS = ("localhost", "*.localhost", "127.0.0.1", "[::1]")
 FORWARDING_HEADERS = ("Forwarded", "Via", "X-Real-Ip")
 FORWARDING_PREFIX = "X-Forwarded-"
+HOST = re.compile(r"([a-z0-9._-]*|\[[0-9a-f:.]+\])(:[0-9]{0,5})?", re.ASCII | re.IGNORECASE)
 
 
 def host_of(request: Request) -> str:
@@ -45,6 +47,7 @@ def matches(host: str, allowed: tuple[str, ...]) -> bool:
 
 def require_allowed_host(request: Request, settings: Settings, view: View, now: Instant) -> None:
     """Guard against DNS rebinding; an active domain mapping is always allowed."""
+    require_host(request)
     allowed = settings.allowed_hosts or (LOCAL_HOSTS if settings.is_local else ())
     host = host_of(request)
     if not allowed or matches(host, allowed) or mapped_tenant(view, host, now) is not None:
@@ -55,6 +58,15 @@ def require_allowed_host(request: Request, settings: Settings, view: View, now: 
             f"{HOW_TO_OPEN} PROVISIONING_ALLOWED_HOSTS names further hosts."
         )
     raise BadRequest("This host is not served here. Check the URL, or PROVISIONING_ALLOWED_HOSTS.")
+
+
+def require_host(request: Request) -> None:
+    """A host decides on the tenant, so it is one or the request is none (RFC 9112, 3.2)."""
+    given = request.environ.get("HTTP_HOST")
+    if given is None and request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
+        return
+    if given is None or not HOST.fullmatch(given.strip()):
+        raise BadRequest("The Host header is missing, or it isn't a host and perhaps a port.")
 
 
 HOW_TO_OPEN = (

@@ -36,10 +36,10 @@ class Targets:
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         target = raw_target(environ)
-        if target.lower().startswith(("http://", "https://")):
+        if "://" in target and not target.startswith("/"):
             environ["HTTP_HOST"] = urlsplit(target).netloc.rpartition("@")[2]
         path = environ.get("PATH_INFO", "")
-        if len(path) > 1 and path.endswith("/"):
+        if len(path) > 1 and path.endswith("/") and not path.endswith("//"):
             environ["PATH_INFO"] = path = path[:-1]
         if ENCODED_SLASH.search(raw_path(environ)):
             environ["PATH_INFO"] = self._with_opaque_slashes(raw_path(environ))

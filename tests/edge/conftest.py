@@ -1,0 +1,56 @@
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from .serving import Server, prepared, served
+
+BASE = "/api/v1/provisioning"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--rounds", type=int, default=5, help="How often the races and crashes are repeated."
+    )
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A running server with the tenants acme and globex, and keys of an administrator of each."""
+
+    server: Server
+    acme: str
+    globex: str
+
+    @property
+    def port(self) -> int:
+        return self.server.port
+
+    @property
+    def key(self) -> str:
+        """A header line that identifies the administrator of acme."""
+        return f"Authorization: Bearer {self.acme}"
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+    """One server for all tests that leave no more behind than a changed tenant's name."""
+    data = tmp_path_factory.mktemp("edge") / "db.json"
+    tokens = {}
+    with prepared(data) as provisioner:
+        for tenant in ("acme", "globex"):
+            provisioner.add_tenant(tenant)
+            provisioner.add_user(f"alice@{tenant}.test", "ADMINISTRATOR", tenant)
+            tokens[tenant] = provisioner.add_key(f"alice@{tenant}.test", tenant)
+    with served(data) as server:
+        yield Edge(server, **tokens)
+
+
+@pytest.fixture
+def edge(running: Edge) -> Iterator[Edge]:
+    """The same; whatever a test has done to it, it answers the next request, and did not err."""
+    before = len(running.server.log)
+    yield running
+    answer = running.server.client(running.acme).get("/whoami")
+    assert (answer.status_code, answer.json()["tenant"]["label"]) == (200, "acme")
+    assert "Traceback" not in running.server.log[before:]
