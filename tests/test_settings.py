@@ -1,0 +1,139 @@
+"""Settings come from the environment, and one that can't be used stops the start."""
+
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from provisioning.settings import BadSetting, Settings, described
+
+
+def test_an_empty_environment_gives_the_defaults_that_are_described():
+    settings = Settings.from_env({})
+    assert settings == Settings()
+    assert (settings.data, settings.auth, settings.demo) == (
+        Path("data/db.json"),
+        "required",
+        "off",
+    )
+    assert (
+        "PROVISIONING_DATA",
+        "data/db.json",
+        "The JSON file that holds all data.",
+    ) in described()
+
+
+def test_variables_of_other_programs_are_ignored():
+    assert Settings.from_env({"PATH": "/bin", "XPROVISIONING_DEMO": "on"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "field", "value"),
+    [
+        ("DATA", "/srv/db.json", "data", Path("/srv/db.json")),
+        ("AUTH", "off", "auth", "off"),
+        ("DEMO", "on", "demo", "on"),
+        ("TENANT", " acme ", "tenant", "acme"),
+        ("TENANT", "", "tenant", None),
+        ("BASE_DOMAIN", "Example.COM.", "base_domain", "example.com"),
+        ("BASE_DOMAIN", "überblick.example", "base_domain", "xn--berblick-55a.example"),
+        ("ALLOWED_HOSTS", "a.example, *.B.example", "allowed_hosts", ("a.example", "*.b.example")),
+        ("ALLOWED_HOSTS", "[::1]", "allowed_hosts", ("[::1]",)),
+        (
+            "ALLOWED_CLIENTS",
+            "10.0.0.0/8,::1/128",
+            "allowed_clients",
+            (ip_network("10.0.0.0/8"), ip_network("::1/128")),
+        ),
+        ("CORS_ORIGINS", "", "cors_origins", ()),
+        ("CORS_ORIGINS", "https://app.example", "cors_origins", ("https://app.example",)),
+        ("MAX_BODY", "1", "max_body", 1),
+        ("MAX_BODY", "1073741824", "max_body", 2**30),
+        ("MAX_PAGE_SIZE", "300", "max_page_size", 300),
+        ("CATALOGUE", "mine.json", "catalogue", Path("mine.json")),
+        ("CONTROL", "on", "control", "on"),
+        ("CONTROL_TOKEN", "t0ken", "control_token", "t0ken"),
+        ("REQUEST_LOG", "100000", "request_log", 100_000),
+    ],
+)
+def test_a_variable_sets_its_field(variable, text, field, value):
+    settings = Settings.from_env({f"PROVISIONING_{variable}": text})
+    assert getattr(settings, field) == value
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("DATA", " "),
+        ("AUTH", "Off"),
+        ("AUTH", ""),
+        ("DEMO", "true"),
+        ("BASE_DOMAIN", "*"),
+        ("BASE_DOMAIN", "under_score.example"),
+        ("ALLOWED_HOSTS", "https://a.example"),
+        ("ALLOWED_HOSTS", "a.*.example"),
+        ("ALLOWED_CLIENTS", "10.0.0.1/8"),
+        ("ALLOWED_CLIENTS", "localhost"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://app.example/"),
+        ("MAX_BODY", "0"),
+        ("MAX_BODY", "1073741825"),
+        ("MAX_BODY", "1e6"),
+        ("MAX_BODY", "9" * 5_000),
+        ("MAX_PAGE_SIZE", "0"),
+        ("MAX_PAGE_SIZE", "301"),
+        ("MAX_PAGE_SIZE", "²"),
+        ("CATALOGUE", ""),
+        ("CONTROL", "yes"),
+        ("REQUEST_LOG", "0"),
+        ("REQUEST_LOG", "100001"),
+        ("DEMOO", "on"),
+        ("demo", "on"),
+        ("", "on"),
+    ],
+)
+def test_a_variable_that_is_unknown_or_cannot_be_used_is_named(variable, text):
+    with pytest.raises(BadSetting, match=rf"^PROVISIONING_{variable}: "):
+        Settings.from_env({f"PROVISIONING_{variable}": text})
+
+
+def test_every_bad_variable_is_named_at_once():
+    bad = {"PROVISIONING_AUTH": "no", "PROVISIONING_MAX_BODY": "many", "PROVISIONING_PORT": "80"}
+    with pytest.raises(BadSetting) as caught:
+        Settings.from_env(bad)
+    named = {line.partition(":")[0] for line in str(caught.value).splitlines()}
+    assert named == set(bad)
+
+
+def test_an_unknown_variable_is_answered_with_those_that_there_are():
+    with pytest.raises(BadSetting, match="PROVISIONING_DATA, PROVISIONING_AUTH, "):
+        Settings.from_env({"PROVISIONING_DATABASE": "x"})
+
+
+@pytest.mark.parametrize(
+    ("demo", "data", "path"),
+    [
+        ("off", "data/db.json", "data/db.json"),
+        ("on", "data/db.json", "data/db.demo.json"),
+        ("on", "/srv/all", "/srv/all.demo"),
+    ],
+)
+def test_demo_data_has_a_file_of_its_own(demo, data, path):
+    settings = Settings.from_env({"PROVISIONING_DEMO": demo, "PROVISIONING_DATA": data})
+    assert settings.store_path == Path(path)
+
+
+@pytest.mark.parametrize(
+    ("facts", "is_local", "has_control"),
+    [
+        ({}, False, False),
+        ({"auth": "off"}, True, False),
+        ({"demo": "on"}, True, True),
+        ({"control": "on"}, False, True),
+    ],
+)
+def test_what_is_not_for_others_is_local_and_demo_mode_has_the_control_api(
+    facts, is_local, has_control
+):
+    settings = Settings(**facts)
+    assert (settings.is_local, settings.has_control) == (is_local, has_control)
