@@ -3,8 +3,10 @@
 Every command works as `provisioning COMMAND` and, `serve` apart, as `flask --app app COMMAND`.
 """
 
+import errno
 import json
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -32,6 +34,8 @@ from provisioning.web.routing import BASE_PATH
 
 CANNOT_START = 4
 """gunicorn stops at this exit code of a worker; after others it would start it again and again."""
+LONG_AGO = "2000-01-01T00:00:00Z"
+"""Since when a store in memory has its administrator, so that tests may set the clock back."""
 PARENT_POLL = 0.2
 """Seconds between two looks at whether the parent is still there."""
 
@@ -209,21 +213,21 @@ def serve(
     try:
         listener = listen(host, port)
     except OSError as error:
-        reason = error.strerror or error
-        raise click.ClickException(
-            f"Can't listen on port {port} of {host}: {reason}. Choose another: --port NUMBER "
-            "(make run PORT=NUMBER)."
-        ) from error
+        if error.errno == errno.EADDRINUSE:
+            advice = f"port {port} is taken. Choose another: --port NUMBER (make run PORT=NUMBER)"
+        else:
+            advice = f"{host}, port {port}: {error.strerror}"
+        raise click.ClickException(f"Can't listen: {advice}.") from error
     with listener:
         server = _open(settings, memory_store() if memory else None)
         if memory or ready_file is not None:
-            _begin_if_empty(server)
+            _begin_if_empty(server, memory)
         application = create_app(settings, server)
         url = url_of(listener)
         running = local_server(listener, application, is_logging=ready_file is None)
     found = _first_key(server)
     if ready_file is None:
-        _greet(server, url, found)
+        _greet(server, url, found, memory)
     else:
         _report_ready(ready_file, {"url": url, **found, "pid": os.getpid()})
     running.serve_forever()
@@ -272,11 +276,14 @@ def _environment(demo: bool, data: Path | None, memory: bool) -> Mapping[str, st
     return environment
 
 
-def _begin_if_empty(server: Server) -> None:
+def _begin_if_empty(server: Server, is_memory: bool) -> None:
     with server.store.read() as view:
-        is_empty = not view.all(TENANTS)
-    if is_empty:
-        onboarding.begin_tenant(server, "acme", "Acme", "admin@acme.test")
+        if view.all(TENANTS):
+            return
+    if is_memory:
+        server.clock.set(LONG_AGO)
+    onboarding.begin_tenant(server, "acme", "Acme", "admin@acme.test")
+    server.clock.reset()
 
 
 def _first_key(server: Server) -> Record:
@@ -285,19 +292,25 @@ def _first_key(server: Server) -> Record:
     return found or {"tenant": None, "username": None, "apiToken": None}
 
 
-def _greet(server: Server, url: str, found: Record) -> None:
+def _greet(server: Server, url: str, found: Record, is_memory: bool) -> None:
     settings = server.settings
-    kind = "the demo data" if settings.is_demo else "your own data"
-    click.echo(f"The Provisioning API with {kind}, on {url}{BASE_PATH}")
+    place = "memory" if is_memory else settings.store_path
+    click.echo(f"The Provisioning API on {url}{BASE_PATH}")
     click.echo(f"  Try it out:  {url}/docs")
+    click.echo(f"  Data:        {place}{', demo data at first' if settings.is_demo else ''}")
     if settings.is_open:
-        click.echo("  API key:     none is needed")
-        click.echo(f"  First step:  {_curl(url, None)}")
+        click.echo(f"  API key:     none is needed\n  First step:  {_curl(url, None)}")
     elif found["apiToken"] is None:
-        click.echo("  API key:     none yet. In another terminal: provisioning init --help")
+        file = shlex.quote(str(settings.data))
+        demo = " PROVISIONING_DEMO=on" if settings.is_demo else ""
+        click.echo("  API key:     none of an administrator. In another terminal:")
+        click.echo(
+            f"               PROVISIONING_DATA={file}{demo} provisioning init "
+            "--tenant acme --name Acme --admin alice@acme.test"
+        )
     else:
         click.echo(f"  API key:     {found['apiToken']}")
-        click.echo(f"  It acts for: {found['username'] or 'nobody'}, tenant {found['tenant']}")
+        click.echo(f"               of {found['username'] or 'the tenant'}, {found['tenant']}")
         click.echo(f"  First step:  {_curl(url, found['apiToken'])}")
     click.echo("  To end:      Ctrl-C")
 

@@ -11,22 +11,17 @@ import time
 from typing import Any
 from wsgiref.types import WSGIApplication
 
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.serving import BaseWSGIServer, make_server
 
+from provisioning.testing.listener import BACKLOG, Handler
 from provisioning.web.redaction import redacted_target
 
-BACKLOG = 128
 
-
-class SilentHandler(WSGIRequestHandler):
+class SilentHandler(Handler):
     """Serves without a word: nobody may be reading what the process writes."""
 
-    protocol_version = "HTTP/1.1"
     timeout = 60
     """Seconds that an idle or stuck client may keep its thread."""
-
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
-        """Drop it."""
 
 
 class LoggingHandler(SilentHandler):
@@ -36,8 +31,9 @@ class LoggingHandler(SilentHandler):
         request = self.requestline.rpartition(" HTTP/")[0] or self.requestline
         self.log("info", "%s %s", request, str(int(code)) if isinstance(code, int) else code)
 
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
-        text = (message % args).translate(self._control_char_table)
+    def log(self, *words: Any) -> None:
+        _, message, *values = words
+        text = (message % tuple(values)).translate(self._control_char_table)
         line = re.sub(r"\S+", lambda word: redacted_target(word[0]), text)
         sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
 
