@@ -105,17 +105,14 @@ class Contents:
         for name, function in self.fact.groups.items():
             value = function(record)
             if value is not None and value != staying.get(name):
-                members = self._own_group(name, value)
-                del members[key]
-                if not members:
-                    del self.groups[name][value]
+                del self._own_group(name, value)[key]
 
     def _own_group(self, name: str, value: Hashable) -> dict[str, Record]:
         groups = self.groups[name]
         if (name, value) not in self._own_groups:
             self._own_groups.add((name, value))
             groups[value] = dict(groups.get(value, {}))
-        return groups.setdefault(value, {})
+        return groups[value]
 
     def _damaged(self, problem: str, key: str) -> StoreDamaged:
         return StoreDamaged(problem, table=self.fact.name, record=key)

@@ -291,6 +291,7 @@ def test_an_earlier_state_can_be_restored_with_its_ids(store: Store, open_store:
         transaction.put("teams", "green", {"name": "Green"})
     with store.transaction() as transaction:
         transaction.put("teams", "white", {"name": "White"})
+        transaction.put("people", "cid", {"name": "cid", "team": "white"})
         transaction.restore(earlier)
         transaction.put("people", "bob", {"name": "bob", "team": "red"})
     for each in (store, open_store()):

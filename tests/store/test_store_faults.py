@@ -7,7 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -64,6 +67,7 @@ class FailingDisk(Disk):
 
     def read(self, path: Path) -> bytes:
         self._call("read")
+        time.sleep(0.01)
         return super().read(path)
 
     def replace(self, source: Path, target: Path) -> None:
@@ -150,6 +154,49 @@ def test_a_failed_fsync_of_the_folder_leaves_it_open_which_state_stays(
     assert number(store) == reopened(path) == 2
 
 
+def test_a_change_by_another_process_is_loaded_once_and_seen_by_all_who_ask(
+    store: Store, disk: FailingDisk, path: Path
+) -> None:
+    put(Store(DurableStorage(path), TABLES), 1)
+    disk.calls.clear()
+    together = threading.Barrier(4)
+
+    def read(_: int) -> int:
+        together.wait()
+        return number(store)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(read, range(4))) == [1, 1, 1, 1]
+    assert disk.calls.count("read") == 1
+
+
+def test_no_reader_sees_a_change_before_it_is_durable(store: Store, disk: FailingDisk) -> None:
+    seen: list[int] = []
+    reader = threading.Thread(target=lambda: seen.append(number(store)))
+
+    def sync_folder(descriptor: int) -> None:
+        if descriptor in disk._folders:
+            reader.start()
+            reader.join(0.2)
+            assert seen in ([], [0])
+
+    disk.fsync = sync_folder  # type: ignore[method-assign]
+    put(store, 1)
+    reader.join()
+    assert seen in ([0], [1])
+    assert number(store) == 1
+
+
+def test_the_time_of_the_file_grows_when_the_clock_is_set_back(store: Store, path: Path) -> None:
+    future = time.time_ns() + 10**15
+    os.utime(path, ns=(future, future))
+    times = [path.stat().st_mtime_ns]
+    for each in range(1, 4):
+        put(store, each)
+        times.append(path.stat().st_mtime_ns)
+    assert times == sorted(set(times))
+
+
 def test_repeating_a_change_whose_folder_was_not_synced_is_not_acknowledged_without_a_sync(
     store: Store, disk: FailingDisk
 ) -> None:
@@ -210,6 +257,16 @@ def test_a_store_that_can_not_be_begun_says_so_and_leaves_nothing_half_done(
     disk.failing = {}
     put(Store(DurableStorage(path, disk=disk), TABLES), 1)
     assert reopened(path) == 1
+
+
+def test_a_store_in_a_read_only_folder_can_be_opened_and_read(store: Store, path: Path) -> None:
+    disk = FailingDisk()
+    disk.failing = dict.fromkeys(["open", "replace", "unlink"], errno.EROFS)
+    other = Store(DurableStorage(path, disk=disk), TABLES)
+    assert number(other) == 0
+    with pytest.raises(StoreUnavailable, match="Read-only"):
+        put(other, 1)
+    assert number(other) == 0
 
 
 @pytest.mark.parametrize("call", ["open", "write", "utime", "fsync"])
