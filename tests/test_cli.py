@@ -1,0 +1,371 @@
+"""The command line: first tenants and keys, a look at the data, and how a start fails."""
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from provisioning.cli import CANNOT_START, application, main
+from provisioning.factory import create_app
+from provisioning.settings import Settings, described
+from provisioning.testing.sandbox import Client
+
+ROOT = Path(__file__).parent.parent
+INIT = ("init", "--tenant", "acme", "--name", "Acme", "--admin", "alice@acme.test")
+
+
+class Desk:
+    """The command line over a data file of a test's own, and a server over the same file."""
+
+    def __init__(self, folder):
+        self.data = folder / "data" / "db.json"
+        self.environment = {"PROVISIONING_DATA": str(self.data)}
+
+    def run(self, *words):
+        """A command's result, whatever it is: exit_code, stdout, stderr."""
+        return CliRunner().invoke(main, words, env=self.environment, catch_exceptions=False)
+
+    def __call__(self, *words):
+        """What a command that succeeds prints; JSON where it was asked for."""
+        result = self.run(*words)
+        assert (result.exit_code, result.stderr) == (0, "")
+        return json.loads(result.stdout) if "--json" in words else result.stdout
+
+    def client(self, token):
+        return Client(create_app(Settings(data=self.data)), token)
+
+
+@pytest.fixture
+def desk(tmp_path):
+    return Desk(tmp_path)
+
+
+def test_init_makes_a_tenant_whose_administrator_has_a_key_that_works(desk):
+    made = desk(*INIT, "--json")
+    caller = desk.client(made["apiToken"]).get("/whoami").json
+    assert caller["tenant"] == {"label": "acme", "name": "Acme"}
+    assert (caller["role"], caller["keyType"]) == ("ADMINISTRATOR", "BASIC")
+    assert caller["user"]["username"] == caller["user"]["email"] == "alice@acme.test"
+
+
+def test_init_answers_one_json_object_and_nothing_else(desk):
+    result = desk.run(*INIT, "--json")
+    made = json.loads(result.stdout)
+    assert list(made) == ["tenant", "username", "apiToken"]
+    assert (made["tenant"], made["username"]) == ("acme", "alice@acme.test")
+    assert result.stderr == ""
+
+
+def test_init_shows_people_the_key_and_a_curl_line_with_it(desk):
+    printed = desk(*INIT)
+    token = re.search(r"^  ([\w-]{43})$", printed, re.MULTILINE)[1]
+    assert f'curl -H "Authorization: Bearer {token}" http://127.0.0.1:8000/api/v1/' in printed
+    assert desk.client(token).get("/whoami").status_code == 200
+
+
+def test_the_administrator_of_init_is_the_last_one_and_stays(desk):
+    made = desk(*INIT, "--json")
+    answer = desk.client(made["apiToken"]).delete("/users/alice@acme.test")
+    assert answer.status_code == 409
+
+
+def test_a_tenant_of_init_has_the_mandatory_services(desk):
+    made = desk(*INIT, "--json")
+    services = desk.client(made["apiToken"]).get("/services").json
+    assert {entry["service"]["type"] for entry in services} == {"MANDATORY"}
+
+
+def test_init_for_a_tenant_that_exists_is_an_error_and_changes_nothing(desk):
+    desk(*INIT)
+    before = desk.data.read_bytes()
+    result = desk.run("init", "--tenant", "acme", "--name", "Other", "--admin", "eve@acme.test")
+    assert result.exit_code == 1
+    assert (result.stdout, result.stderr) == ("", "Error: There is a tenant 'acme' already.\n")
+    assert desk.data.read_bytes() == before
+
+
+def test_init_again_adds_another_tenant_and_leaves_the_first(desk):
+    first = desk(*INIT, "--json")
+    second = desk("init", "--tenant", "globex", "--name", "G", "--admin", "g@globex.test", "--json")
+    for made in (first, second):
+        caller = desk.client(made["apiToken"]).get("/whoami").json
+        assert caller["tenant"]["label"] == made["tenant"]
+
+
+def test_an_account_that_exists_becomes_administrator_and_keeps_profile_and_home(desk):
+    alice = desk.client(desk(*INIT, "--json")["apiToken"])
+    alice.put("/users/alice@acme.test", json={"firstName": "Alice", "email": "a@mail.test"})
+    command = ("init", "--tenant", "globex", "--name", "Globex", "--json")
+    made = desk(*command, "--admin", "ALICE@acme.test", "--email", "other@mail.test")
+    assert made["username"] == "alice@acme.test"
+    there = desk.client(made["apiToken"])
+    user = there.get("/users/alice@acme.test").json
+    assert (user["firstName"], user["email"]) == ("Alice", "a@mail.test")
+    # Only through its home may an account be changed.
+    assert there.put("/users/alice@acme.test", json={"hint": "x"}).status_code == 403
+    assert alice.put("/users/alice@acme.test", json={"hint": "x"}).status_code == 200
+
+
+def test_an_administrator_without_an_email_in_the_username_needs_one(desk):
+    command = ("init", "--tenant", "acme", "--name", "Acme", "--admin", "root")
+    refused = desk.run(*command)
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith("Error: email: Is needed")
+    made = desk(*command, "--email", "root@acme.test", "--json")
+    user = desk.client(made["apiToken"]).get("/users/root").json
+    assert (user["username"], user["email"]) == ("root", "root@acme.test")
+    # An account that exists has one.
+    desk("init", "--tenant", "globex", "--name", "Globex", "--admin", "root")
+
+
+@pytest.mark.parametrize(
+    ("changes", "member"),
+    [
+        ({"--tenant": "Acme"}, "label"),
+        ({"--tenant": "a" * 33}, "label"),
+        ({"--tenant": "../acme"}, "label"),
+        ({"--tenant": ""}, "label"),
+        ({"--name": " "}, "name"),
+        ({"--name": "a" * 251}, "name"),
+        ({"--name": "a\udcff"}, "name"),
+        ({"--admin": "a/b@acme.test"}, "username"),
+        ({"--admin": "7"}, "username"),
+        ({"--admin": "a" * 255}, "username"),
+        ({"--admin": "@"}, "email"),
+        ({"--admin": "a@b@c"}, "email"),
+        ({"--email": "nowhere"}, "email"),
+        ({"--email": ""}, "email"),
+    ],
+)
+def test_init_refuses_what_the_api_refuses_names_it_and_makes_nothing(desk, changes, member):
+    given = {"--tenant": "acme", "--name": "Acme", "--admin": "alice@acme.test"} | changes
+    result = desk.run("init", *(word for pair in given.items() for word in pair))
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {member}: ")
+    assert desk("tenant", "list", "--json") == []
+
+
+@pytest.mark.parametrize("missing", ["--tenant", "--name", "--admin"])
+def test_init_without_an_option_that_it_needs_names_it(desk, missing):
+    at = INIT.index(missing)
+    result = desk.run(*INIT[:at], *INIT[at + 2 :])
+    assert result.exit_code == 2
+    assert missing in result.stderr
+
+
+def test_a_running_server_knows_what_the_command_line_made(desk):
+    server = create_app(Settings(data=desk.data))
+    made = desk(*INIT, "--json")
+    assert Client(server, made["apiToken"]).get("/whoami").status_code == 200
+    lost = desk("key", "new", "--tenant", "acme", "--user", "alice@acme.test", "--json")
+    assert Client(server, lost["apiToken"]).get("/whoami").status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["BASIC", "QUERY_ONLY", "INGESTION_ONLY"])
+def test_key_new_makes_a_further_key_of_any_type(desk, kind):
+    first = desk(*INIT, "--json")
+    command = ("key", "new", "--tenant", "acme", "--user", "Alice@acme.test")
+    made = desk(*command, "--type", kind, "--name", "Laptop", "--json")
+    assert made["username"] == "alice@acme.test"
+    keys = desk.client(first["apiToken"]).get("/users/alice@acme.test/api-keys").json
+    assert [(key["type"], key["name"]) for key in keys] == [("BASIC", None), (kind, "Laptop")]
+    assert keys[1]["apiToken"] == made["apiToken"]
+
+
+def test_key_new_without_a_user_makes_a_key_of_the_tenant_alone(desk):
+    desk(*INIT)
+    made = desk("key", "new", "--tenant", "acme", "--json")
+    assert made["username"] is None
+    caller = desk.client(made["apiToken"]).get("/whoami").json
+    assert (caller["user"], caller["role"]) == (None, "ADMINISTRATOR")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--tenant", "nope"), "Error: There is no tenant 'nope'.\n"),
+        (
+            ("--tenant", "acme", "--user", "nobody"),
+            "Error: 'nobody' has no privilege in the tenant 'acme'.\n",
+        ),
+        (
+            ("--tenant", "acme", "--user", "gina@globex.test"),
+            "Error: 'gina@globex.test' has no privilege in the tenant 'acme'.\n",
+        ),
+        (("--tenant", "acme", "--name", "a" * 251), "Error: name: Longer than"),
+    ],
+)
+def test_key_new_says_why_it_makes_none(desk, words, message):
+    desk(*INIT)
+    desk("init", "--tenant", "globex", "--name", "Globex", "--admin", "gina@globex.test")
+    before = desk.data.read_bytes()
+    result = desk.run("key", "new", *words)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(message)
+    assert desk.data.read_bytes() == before
+
+
+def test_tenant_list_is_in_order_of_labels(desk):
+    for label in ("globex", "acme"):
+        desk("init", "--tenant", label, "--name", label.title(), "--admin", "a@b.test")
+    assert desk("tenant", "list", "--json") == [
+        {"label": "acme", "name": "Acme", "active": True},
+        {"label": "globex", "name": "Globex", "active": True},
+    ]
+    assert [line.split() for line in desk("tenant", "list").splitlines()] == [
+        ["acme", "Acme"],
+        ["globex", "Globex"],
+    ]
+
+
+def test_tenant_list_marks_an_inactive_tenant(desk):
+    desk(*INIT)
+    content = desk.data.read_text()
+    desk.data.write_text(content.replace('"active": true', '"active": false'))
+    assert desk("tenant", "list").split() == ["acme", "Acme", "(inactive)"]
+
+
+def test_check_says_that_a_file_is_sound_and_what_it_holds(desk):
+    desk(*INIT)
+    assert desk("check") == f"{desk.data}: sound, 1 tenants, 1 users.\n"
+
+
+@pytest.mark.parametrize(
+    ("find", "put", "place"),
+    [
+        ('"name": "Acme"', '"name": 7', "table tenants, record acme"),
+        ('"tenants": {', '"tenants": {,', "(line "),
+        ('"schema": 1', '"schema": 2', "schema version 2"),
+    ],
+)
+def test_check_names_the_place_of_a_fault(desk, find, put, place):
+    desk(*INIT)
+    content = desk.data.read_text()
+    assert find in content
+    desk.data.write_text(content.replace(find, put))
+    result = desk.run("check")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {desk.data}: ")
+    assert place in result.stderr
+
+
+@pytest.mark.parametrize("words", [("check",), ("backup", "copy.json")])
+def test_looking_at_a_file_that_is_not_there_does_not_make_it(desk, words):
+    result = desk.run(*words)
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: {desk.data}: there is no such file.\n"
+    assert not desk.data.exists()
+
+
+def test_a_backup_opens_as_a_store_of_the_same_data_that_is_its_owners_alone(desk, tmp_path):
+    token = desk(*INIT, "--json")["apiToken"]
+    copy = tmp_path / "copy.json"
+    desk("backup", str(copy))
+    assert copy.read_bytes() == desk.data.read_bytes()
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert Client(create_app(Settings(data=copy)), token).get("/whoami").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"), [("copy.json", "File exists"), ("no/copy.json", "No such file")]
+)
+def test_a_backup_overwrites_nothing_and_says_what_is_wrong(desk, tmp_path, place, reason):
+    desk(*INIT)
+    (tmp_path / "copy.json").write_text("mine")
+    result = desk.run("backup", str(tmp_path / place))
+    assert result.exit_code == 1
+    assert f"{place}: {reason}" in result.stderr
+    assert (tmp_path / "copy.json").read_text() == "mine"
+
+
+@pytest.mark.parametrize("words", [("--help",), ("settings",)])
+def test_help_shows_every_setting_with_its_default_and_meaning(desk, words):
+    shown = " ".join(desk(*words).split())
+    for variable, default, meaning in described():
+        value = f"{variable}={default}" if default else f"{variable} (not set)"
+        assert f"{value} {meaning.replace('`', '')}" in shown
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "names"),
+    [
+        ("PROVISIONING_DEMOO", "on", "PROVISIONING_DEMOO"),
+        ("PROVISIONING_AUTH", "maybe", "PROVISIONING_AUTH"),
+        ("PROVISIONING_CATALOGUE", "missing.json", "missing.json"),
+        ("PROVISIONING_CATALOGUE", "catalogue.json", "services[0]"),
+        ("PROVISIONING_DATA", "damaged.json", "damaged.json"),
+    ],
+)
+class TestABadStart:
+    """What can't be used is named, without a traceback, and nothing is made of it."""
+
+    @pytest.fixture(autouse=True)
+    def folder(self, tmp_path, monkeypatch, variable, text):
+        (tmp_path / "damaged.json").write_text("{")
+        (tmp_path / "catalogue.json").write_text('{"services": [{"label": "UPPER"}]}')
+        monkeypatch.setenv("PROVISIONING_DATA", "db.json")
+        monkeypatch.setenv(variable, text)
+        monkeypatch.chdir(tmp_path)
+        yield
+        assert not (tmp_path / "db.json").exists()
+        assert (tmp_path / "damaged.json").read_text() == "{"
+
+    def test_ends_gunicorn_and_flask_with_a_message(self, names, capsys):
+        with pytest.raises(SystemExit) as end:
+            application()
+        assert end.value.code == CANNOT_START
+        message = capsys.readouterr().err
+        assert message.startswith("Error: ")
+        assert names in message
+
+    @pytest.mark.parametrize("words", [("tenant", "list"), ("serve", "--port", "0")])
+    def test_ends_a_command_with_a_message(self, names, words):
+        result = CliRunner().invoke(main, words, catch_exceptions=False)
+        assert result.exit_code == 1
+        assert result.stderr.startswith("Error: ")
+        assert names in result.stderr
+
+
+def run(*command, **environment):
+    """A finished process that was started in the project's folder."""
+    known = {name: text for name, text in os.environ.items() if "PROVISIONING_" not in name}
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=known | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_flask_and_the_script_run_the_same_commands_over_the_same_data(tmp_path):
+    environment = {"PROVISIONING_DATA": str(tmp_path / "db.json")}
+    flask = (sys.executable, "-m", "flask", "--app", "app")
+    made = json.loads(run(*flask, *INIT, "--json", **environment).stdout)
+    assert list(made) == ["tenant", "username", "apiToken"]
+    assert run(*flask, *INIT, **environment).returncode == 1
+    listed = run(sys.executable, "-m", "provisioning", "tenant", "list", "--json", **environment)
+    assert [tenant["label"] for tenant in json.loads(listed.stdout)] == ["acme"]
+    helped = run(*flask, "--help", **environment).stdout
+    assert {"init", "key", "tenant", "check", "backup", "settings"} <= set(helped.split())
+
+
+@pytest.mark.slow
+def test_gunicorn_ends_at_once_when_a_setting_cannot_be_used(tmp_path):
+    ended = run(
+        *(sys.executable, "-m", "gunicorn", "app:app", "--bind", "127.0.0.1:0"),
+        PROVISIONING_DATA=str(tmp_path / "db.json"),
+        PROVISIONING_MAX_BODY="lots",
+    )
+    assert ended.returncode == CANNOT_START
+    assert ended.stderr.count("Error: PROVISIONING_MAX_BODY: must be a whole number") == 1
+    assert "Traceback" not in ended.stderr
