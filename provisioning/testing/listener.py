@@ -91,7 +91,9 @@ class Listener:
         if self._closing:
             return
         self._closing = True
-        # accept() returns only for a connection, on every system.
+        # What wakes accept() up: the first on Linux, the second on macOS.
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         with suppress(OSError):
             socket.create_connection(self.server_address, 1).close()
         self._thread.join()
@@ -109,6 +111,10 @@ class Listener:
                 connection, address = self._socket.accept()
             except ConnectionError:  # gone before its turn came
                 continue
+            except OSError:
+                if self._closing:
+                    return
+                raise
             if self._closing:
                 connection.close()
                 return

@@ -10,6 +10,7 @@ from http.client import HTTPConnection
 import pytest
 
 from provisioning.testing import ProvisioningServer
+from provisioning.testing.listener import Listener
 
 
 @pytest.fixture
@@ -174,3 +175,27 @@ def test_a_stopped_server_refuses_connections():
         port = int(server.root_url.rpartition(":")[2])
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), 1)
+
+
+def test_an_application_may_leave_the_length_to_the_server():
+    closed = []
+
+    class Pieces:
+        def __iter__(self):
+            yield from (b"one, ", b"two")
+
+        def close(self):
+            closed.append(True)
+
+    def application(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return Pieces()
+
+    listener = Listener(application)
+    connection = HTTPConnection(*listener.server_address, timeout=5)
+    for _ in range(2):
+        connection.request("GET", "/")
+        assert connection.getresponse().read() == b"one, two"
+    connection.close()
+    listener.close()
+    assert closed == [True, True]

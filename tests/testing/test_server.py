@@ -1,5 +1,6 @@
 """ProvisioningServer: what it begins with, what is added, and what a reset brings back."""
 
+import importlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -252,6 +253,18 @@ def test_the_client_takes_any_text_in_a_query(server, name):
     assert [user["firstName"] for user in found] == [name]
 
 
+@pytest.mark.parametrize("verb", ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS"])
+def test_the_client_has_every_verb(server, verb):
+    assert getattr(server.administrator, verb.lower())("/whoami").status_code in (200, 204, 405)
+    assert [entry["method"] for entry in server.requests] == [verb]
+
+
+def test_the_client_shows_an_answer_as_text_bytes_and_json(server):
+    answer = server.administrator.get("/info")
+    assert answer.content == answer.text.encode()
+    assert answer.json()["label"] == "acme"
+
+
 def test_the_client_reaches_paths_outside_the_api(server):
     assert server.client().get("//health/live").status_code == 200
 
@@ -326,3 +339,10 @@ def test_a_long_report_shows_the_last_requests(server):
     assert lines[0] == "(10 earlier ones)"
     assert len(lines) == 51
     assert "page=59" in lines[-1]
+
+
+@pytest.mark.parametrize("package", ["provisioning", "provisioning.testing"])
+def test_a_package_has_what_it_names_and_nothing_else(package):
+    module = importlib.import_module(package)
+    assert all(hasattr(module, name) for name in module.__all__)
+    assert not hasattr(module, "anything_else")
