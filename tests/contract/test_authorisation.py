@@ -509,6 +509,15 @@ def test_what_is_hidden_is_refused_byte_for_byte_as_what_never_was(verb, path, c
     assert len(bodies) <= 1, bodies
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_head_is_answered_as_get_on_every_route(role):
+    scene = standing_scene(role, "BASIC")
+    for verb, path, whose, statuses in ROWS:
+        if verb == "GET":
+            answer = scene.ask("HEAD", path, whose)
+            assert (answer.status_code, answer.data) == (statuses[role], b""), (path, whose)
+
+
 @pytest.mark.parametrize("key_type", ["QUERY_ONLY", "INGESTION_ONLY"])
 def test_head_is_a_read_for_every_kind_of_key(sandbox, key_type):
     client = sandbox.client(sandbox.add_key(None, tenant="acme", type=key_type))

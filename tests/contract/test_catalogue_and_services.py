@@ -101,6 +101,7 @@ def test_a_mandatory_subscription_cannot_be_removed_ended_or_put_off(administrat
     assert administrator.get(path).data == before.data
     assert administrator.put(path, json=before.json).data == before.data
     assert administrator.post(path).status_code == 409
+    assert administrator.put(path, json={"activeFrom": EARLIER}).json["activeFrom"] == EARLIER
 
 
 # Subscribing

@@ -888,6 +888,13 @@ def test_a_cycle_by_a_new_grant_is_a_conflict(sandbox, administrator):
     assert administrator.post("/users/b@acme.test/privilege", json=body).status_code == 409
 
 
+def test_a_privilege_that_has_ended_when_it_is_recorded_closes_no_cycle(sandbox, administrator):
+    line(sandbox, "a@acme.test", "b@acme.test")
+    past = {"activeFrom": EARLIER, "activeUntil": NOW, "reportsTo": "a@acme.test"}
+    body = {"username": "b@acme.test", "role": "MANAGEMENT", **past}
+    assert administrator.post("/privileges", json=body).status_code == 201
+
+
 def test_two_lines_that_meet_are_no_cycle(sandbox, administrator):
     line(sandbox, "a@acme.test", "b@acme.test", "c@acme.test")
     body = {"username": "a@acme.test", "role": "USER", "reportsTo": "c@acme.test"}
