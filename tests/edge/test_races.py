@@ -1,0 +1,269 @@
+"""Requests at the same moment, to two workers of four threads, and to two servers on one folder:
+exactly one wins. `--rounds` repeats each race."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from provisioning.testing.client import Answer, Client
+
+from .serving import Server, prepared, served
+
+CLIENTS = 8
+JULY, AUGUST = "2027-07-01T00:00:00Z", "2027-08-01T00:00:00Z"
+
+
+@dataclass(frozen=True)
+class Track:
+    """Where the races take place: clients that reach all workers, and the data file."""
+
+    server: Server
+    data: Path
+    clients: list[Client]
+
+    @property
+    def client(self) -> Client:
+        return self.clients[0]
+
+
+def provision(data: Path) -> str:
+    with prepared(data) as provisioner:
+        provisioner.add_tenant("acme")
+        provisioner.add_user("alice@acme.test", "ADMINISTRATOR")
+        return provisioner.add_key(None)
+
+
+@pytest.fixture(scope="module")
+def track(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Track]:
+    data = tmp_path_factory.mktemp("races") / "db.json"
+    token = provision(data)
+    with served(data, "--workers", "2", "--threads", "4") as server:
+        yield Track(server, data, [server.client(token)] * CLIENTS)
+
+
+@pytest.fixture
+def rounds(pytestconfig: pytest.Config) -> range:
+    return range(pytestconfig.getoption("rounds"))
+
+
+def race(*runs: Callable[[], Answer]) -> list[Answer]:
+    """What each got, all of them started at once."""
+    barrier = threading.Barrier(len(runs))
+    answers: list[Answer] = []
+
+    def run(ask: Callable[[], Answer]) -> None:
+        barrier.wait()
+        answers.append(ask())
+
+    threads = [threading.Thread(target=run, args=(each,)) for each in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def statuses(answers: list[Answer]) -> Counter[int]:
+    return Counter(answer.status_code for answer in answers)
+
+
+def add_user(client: Client, username: str, role: str = "USER") -> None:
+    body = {
+        "username": username,
+        "email": username,
+        "password": "x",
+        "tenantUserPrivileges": [{"role": role}],
+    }
+    assert client.post("/users", json=body).status_code == 201
+
+
+@pytest.mark.slow
+def test_of_many_who_create_one_username_one_succeeds(track, rounds):
+    spellings = [
+        "race{}@acme.test",
+        "RACE{}@acme.test",
+        "Race{}@ACME.test",
+        "\uff52ace{}@acme.test",
+    ]
+    for number in rounds:
+        bodies = [
+            {"username": spelling.format(number), "email": "a@b", "password": "x"}
+            for spelling in spellings * 2
+        ]
+        asked = [
+            partial(client.post, "/users", json=body)
+            for client, body in zip(track.clients, bodies, strict=True)
+        ]
+        assert statuses(race(*asked)) == {201: 1, 409: CLIENTS - 1}
+        assert len(track.client.get(f"/users?q=race{number}@").json()) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("label", ["domain-mapping", "endpoints", "tenant-dashboards"])
+def test_of_many_who_create_one_natural_key_one_succeeds_and_ids_are_used_once(
+    track, rounds, label
+):
+    for number in rounds:
+        body = {
+            "domain-mapping": {"domain": f"r{number}.example.org"},
+            "endpoints": {"url": "amqp://a", "endpointType": "MQ_INCOMING"},
+            "tenant-dashboards": {
+                "title": "R",
+                "menuLabel": "R",
+                "label": f"r{number}",
+                "type": "CUSTOM",
+                "status": "BETA",
+                "listOrder": 1,
+            },
+        }[label]
+        answers = race(*(partial(client.post, f"/{label}", json=body) for client in track.clients))
+        if label == "endpoints":
+            assert statuses(answers) == {201: CLIENTS}
+            assert len({answer.json()["id"] for answer in answers}) == CLIENTS
+        else:
+            assert statuses(answers) == {201: 1, 409: CLIENTS - 1}
+
+
+@pytest.mark.slow
+def test_of_grants_whose_windows_overlap_one_succeeds(track, rounds):
+    for number in rounds:
+        username = f"granted{number}@acme.test"
+        add_user(track.client, username)
+        body = {
+            "username": username,
+            "role": "MANAGEMENT",
+            "activeFrom": JULY,
+            "activeUntil": AUGUST,
+        }
+        answers = race(
+            *(partial(client.post, "/privileges", json=body) for client in track.clients)
+        )
+        assert statuses(answers) == {201: 1, 409: CLIENTS - 1}
+
+
+@pytest.mark.slow
+def test_of_subscriptions_at_once_one_succeeds(track, rounds):
+    for _ in rounds:
+        answers = race(*(partial(client.post, "/services/enterprise") for client in track.clients))
+        assert statuses(answers) == {201: 1, 409: CLIENTS - 1}
+        assert track.client.delete("/services/enterprise").status_code == 204
+
+
+@pytest.mark.slow
+def test_of_changes_to_one_state_one_succeeds_and_none_is_overwritten_unseen(track, rounds):
+    for number in rounds:
+        etag = track.client.get("/info").headers["ETag"]
+        themes = [f"theme {number} {client}" for client in range(CLIENTS)]
+        answers = race(
+            *(
+                partial(
+                    track.client.put, "/info", json={"theme": theme}, headers={"If-Match": etag}
+                )
+                for theme in themes
+            )
+        )
+        assert statuses(answers) == {200: 1, 412: CLIENTS - 1}
+        (winner,) = (answer for answer in answers if answer.status_code == 200)
+        assert track.client.get("/info").json()["theme"] == winner.json()["theme"]
+
+
+@pytest.mark.slow
+def test_who_counts_with_if_match_loses_no_step(track):
+    """Eight clients add one each until they succeed: the sum is eight."""
+    username = "counter@acme.test"
+    add_user(track.client, username)
+    track.client.put(f"/users/{username}", json={"birthYear": 1000})
+
+    def count() -> Answer:
+        while True:
+            seen = track.client.get(f"/users/{username}")
+            body = {"birthYear": seen.json()["birthYear"] + 1}
+            headers = {"If-Match": seen.headers["ETag"]}
+            answer = track.client.put(f"/users/{username}", json=body, headers=headers)
+            if answer.status_code != 412:
+                return answer
+
+    assert statuses(race(*[count] * CLIENTS)) == {200: CLIENTS}
+    assert track.client.get(f"/users/{username}").json()["birthYear"] == 1000 + CLIENTS
+
+
+# The last administrators
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["revoke", "demote", "delete the user"])
+def test_of_the_last_two_administrators_who_remove_each_other_one_remains(tmp_path, way, rounds):
+    data = tmp_path / "db.json"
+    couples = []
+    with prepared(data) as provisioner:
+        for number in rounds:
+            tenant = provisioner.add_tenant(f"tenant{number}")
+            couple = []
+            for name in ("alice", "bob"):
+                user = provisioner.add_user(f"{name}@{tenant}.test", None, tenant)
+                privilege = provisioner.grant(user, "ADMINISTRATOR", tenant)
+                couple.append((user, privilege, provisioner.add_key(user, tenant)))
+            couples.append(couple)
+    with served(data, "--workers", "2", "--threads", "4") as server:
+        for (alice, her_privilege, her_key), (bob, his_privilege, his_key) in couples:
+            answers = race(
+                partial(remove, server.client(her_key), way, bob, his_privilege),
+                partial(remove, server.client(his_key), way, alice, her_privilege),
+            )
+            codes = sorted(answer.status_code for answer in answers)
+            # Who came second is no administrator any more: without a role, or with a lower one.
+            assert codes[0] in {200, 204}
+            assert codes[1] in {401, 403}
+            left = [
+                key for key in (her_key, his_key) if role_of(server.client(key)) == "ADMINISTRATOR"
+            ]
+            assert len(left) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["revoke", "demote", "end", "delete the user"])
+def test_of_all_administrators_who_step_down_at_once_one_can_not(tmp_path, way, rounds):
+    data = tmp_path / "db.json"
+    with prepared(data) as provisioner:
+        tenants = []
+        for number in rounds:
+            tenant = provisioner.add_tenant(f"tenant{number}")
+            users = [provisioner.add_user(f"{n}@{tenant}.test", None, tenant) for n in range(4)]
+            grants = [provisioner.grant(user, "ADMINISTRATOR", tenant) for user in users]
+            key = provisioner.add_key(None, tenant)
+            tenants.append((key, list(zip(users, grants, strict=True))))
+    with served(data, "--workers", "2", "--threads", "4") as server:
+        for key, administrators in tenants:
+            answers = race(
+                *(
+                    partial(remove, server.client(key), way, user, grant)
+                    for user, grant in administrators
+                )
+            )
+            done = 200 if way in {"demote", "end"} else 204
+            assert statuses(answers) == {done: len(administrators) - 1, 409: 1}
+            active = server.client(key).get("/privileges?active=true").json()
+            assert [(each["role"], each["activeUntil"]) for each in active].count(
+                ("ADMINISTRATOR", None)
+            ) == 1
+
+
+def role_of(client: Client) -> str | None:
+    answer = client.get("/whoami")
+    return answer.json()["role"] if answer.status_code == 200 else None
+
+
+def remove(client: Client, way: str, user: str, privilege: int) -> Answer:
+    """One administrator takes the role from another."""
+    if way == "revoke":
+        return client.delete(f"/privileges/{privilege}")
+    if way == "demote":
+        return client.put(f"/privileges/{privilege}", json={"role": "USER"})
+    if way == "end":
+        return client.put(f"/privileges/{privilege}", json={"activeUntil": "2999-01-01T00:00:00Z"})
+    return client.delete(f"/users/{user}")
