@@ -84,6 +84,11 @@ class Entry:
     listed: Listed
     record: Record
 
+    def place_of(self, member: str) -> str:
+        """Where a stored member stands in the seed."""
+        given = {stored: name for name, stored in self.listed.names.items()}
+        return f"{self.place}.{given.get(member, member)}"
+
 
 def read_json(path: Any) -> Any:
     """What a JSON file holds; BadFile with line and column if it holds none."""
@@ -94,6 +99,8 @@ def read_json(path: Any) -> Any:
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise BadFile([f"{path.name}: {error.msg} at {place}."]) from error
+    except RecursionError as error:
+        raise BadFile([f"{path.name}: is nested too deeply."]) from error
 
 
 def demo_seed() -> Any:
@@ -117,6 +124,7 @@ def load_seed(
                 transaction.remove(table, key)
     errors: list[str] = []
     put: list[tuple[Entry, Record]] = []
+    seen: set[tuple[str, str]] = set()
     for entry in entries:
         record, table = entry.record, entry.listed.table
         if entry.listed.numbered and record["id"] is None:
@@ -124,15 +132,19 @@ def load_seed(
             number: Any = entry.listed.numbered.format(transaction.next_id(table))
             number = int(number) if number.isdigit() else number
             record = record | {"id": known["id"] if known else number}
-        found = faults(table, _key_of(table, record), record)
+        key = _key_of(table, record)
+        found = faults(table, key, record)
         errors += [
-            f"{entry.place}.{member}: {message}"
+            f"{entry.place_of(member)}: {message}"
             for member, messages in found.items()
             for message in messages
         ]
-        if not found:
+        if not found and (table, key) in seen:
+            errors.append(f"{entry.place}: '{key}' stands in this seed twice.")
+        elif not found:
+            seen.add((table, key))
             try:
-                transaction.put(table, _key_of(table, record), record)
+                transaction.put(table, key, record)
             except ValueError as error:
                 errors.append(f"{entry.place}: {error}")
             put.append((entry, record))
@@ -150,7 +162,7 @@ def prepare_seed(seed: Any, now: Instant) -> list[Entry]:
     errors = [f"{name}: there is no such list." for name in seed if name not in SEED]
     entries: list[Entry] = []
     for name, listed in SEED.items():
-        given = seed.get(name) or []
+        given = [] if seed.get(name) is None else seed[name]
         if not isinstance(given, list):
             errors.append(f"{name}: must be a list.")
             continue
@@ -222,7 +234,7 @@ def _key_of(table: str, record: Record) -> str:
 def _dangling(transaction: Transaction, entry: Entry, record: Record) -> list[str]:
     facts = next(fact for fact in tables.TABLES if fact.name == entry.listed.table)
     return [
-        f"{entry.place}.{member}: '{record[member]}' is not in {target}."
+        f"{entry.place_of(member)}: '{record[member]}' is not in {target}."
         for member, target in facts.references.items()
         if record.get(member) is not None and transaction.get(target, record[member]) is None
     ]
@@ -255,7 +267,7 @@ def load_catalogue(path: Path | None = None) -> Catalogue:
         return read
 
     def has_service(entry: Record) -> list[str]:
-        known = entry.get("service") in services
+        known = [label for label in services if label == entry.get("service")]
         return [] if known else ["service: must be the label of a service in this file."]
 
     services = entries("services", SERVICE)
