@@ -49,7 +49,16 @@ class PrivilegeSchema(WindowSchema):
     user = fields.Nested(PublicProfileSchema, dump_only=True)
 
 
+class PrivilegeOfUserSchema(PrivilegeSchema):
+    """A privilege of the user whom the path names; `username` may be left out."""
+
+    example = {"role": "USER", "activeFrom": "2026-01-01T00:00:00Z"}
+
+    username = Username(load_only=True, allow_none=False)
+
+
 PRIVILEGE = PrivilegeSchema()
+PRIVILEGE_OF_USER = PrivilegeOfUserSchema()
 LAST_ADMINISTRATOR = "It would leave the tenant without an active, open-ended ADMINISTRATOR."
 GRANTED = "The user holds that role over an overlapping window, or would report to themselves."
 CHANGED = f"The privilege has ended. {GRANTED} {LAST_ADMINISTRATOR}"
@@ -87,14 +96,14 @@ def is_id(reference: str) -> bool:
 
 def new_terms(body: Record, username: str) -> Record:
     """A grant to the user whom the path names; a username in the body must be theirs."""
-    terms = load_new(PRIVILEGE, {"username": username} | body, now())
+    terms = load_new(PRIVILEGE_OF_USER, body, now())
     require_same_user(terms, username)
     return terms
 
 
 def require_same_user(terms: Record, username: str) -> None:
-    given = terms.pop("username", username)
-    if username_key(given) != username_key(username):
+    given = terms.pop("username", None)
+    if given is not None and username_key(given) != username_key(username):
         raise Invalid.member("username", "Must be the user whose privilege this is.")
 
 
@@ -193,7 +202,11 @@ def show_privilege_of_user(username: str) -> Response:
 
 
 @privileges.operation(
-    "POST", "/users/<username>/privilege", body=PRIVILEGE, answer=PRIVILEGE, conflict=GRANTED
+    "POST",
+    "/users/<username>/privilege",
+    body=PRIVILEGE_OF_USER,
+    answer=PRIVILEGE,
+    conflict=GRANTED,
 )
 def create_privilege_of_user(username: str, body: Record) -> Response:
     """Grant a role to this AS user."""

@@ -68,6 +68,7 @@ NO_INSTANT: tuple[Any, ...] = (
     "2026-02-01T00:00:00+0200",
     "2026-02-01T00:00:00+02",
     "2026-02-01T00:00:00+24:00",
+    "2026-02-01T00:00:00+02:60",
     "2026-02-01T00:00:00,5Z",
     "2026-02-01T00:00:00Z\n",
     " 2026-02-01T00:00:00Z",
@@ -1507,12 +1508,7 @@ ODD_BODIES = {
     "POST /users/{username}/privilege": {"role": "USER"},
     "POST /users/{username}/api-keys": {"type": "BASIC"},
 }
-WITH_NAME = [
-    (route["verb"], route["path"])
-    for route in ROUTES
-    if "{" in route["path"]
-    and (route["verb"], route["path"]) != ("POST", "/users/{username}/privilege")
-]
+WITH_NAME = [(route["verb"], route["path"]) for route in ROUTES if "{" in route["path"]]
 
 
 @pytest.mark.parametrize("verb, path", WITH_NAME)
