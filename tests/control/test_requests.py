@@ -1,0 +1,315 @@
+"""The request log: what was asked and answered, without any secret."""
+
+import json
+from io import BytesIO
+
+import pytest
+
+from provisioning.testing.sandbox import Sandbox
+from tests.control.conftest import Controls
+
+BASE = "/api/v1/provisioning"
+
+
+@pytest.fixture
+def asked(sandbox):
+    """Requests of several kinds, oldest first; answers the client that sent them."""
+    client = sandbox.administrator
+    bob = {"username": "bob@acme.test", "email": "bob@acme.test", "password": "x"}
+    client.post("/users", json={**bob, "firstName": "Bob"})
+    client.put("/users/bob@acme.test/privilege", json={"role": "MANAGEMENT"})
+    client.post("/users/bob%40acme.test/api-keys", json={"type": "QUERY_ONLY"})
+    client.get("/privileges?size=1")
+    client.get("/nothing")
+    client.delete("/info")
+    sandbox.client().get("/info")
+    sandbox.client("unknown-token").get("/info")
+    sandbox.client(sandbox.add_key(tenant="globex")).get("/whoami")
+    return client
+
+
+def logged(control, query=""):
+    return [
+        (entry["method"], entry["path"].removeprefix(BASE), entry["status"])
+        for entry in control("GET", f"/requests{query}")
+    ]
+
+
+def test_the_requests_are_listed_with_their_answers_newest_last(asked, control):
+    assert logged(control) == [
+        ("POST", "/users", 201),
+        ("PUT", "/users/bob@acme.test/privilege", 200),
+        ("POST", "/users/bob@acme.test/api-keys", 201),
+        ("GET", "/privileges", 200),
+        ("GET", "/nothing", 404),
+        ("DELETE", "/info", 405),
+        ("GET", "/info", 401),
+        ("GET", "/info", 401),
+        ("GET", "/whoami", 200),
+    ]
+
+
+def test_an_entry_tells_who_asked_when_and_what_was_answered(sandbox, control):
+    answer = sandbox.administrator.put(
+        "/info?dry=yes", json={"theme": "dark"}, headers={"X-Request-ID": "r-1", "User-Agent": "me"}
+    )
+    (entry,) = control("GET", "/requests")
+    assert entry.pop("duration") > 0
+    assert entry.pop("headers").items() >= {"User-Agent": "me", "X-Request-Id": "r-1"}.items()
+    assert entry == {
+        "id": 1,
+        "at": "2026-01-15T12:00:00Z",
+        "method": "PUT",
+        "path": f"{BASE}/info",
+        "query": "dry=yes",
+        "status": 200,
+        "tenant": "acme",
+        "key": "key-1",
+        "user": "alice@acme.test",
+        "matched": "/info",
+        "fault": None,
+        "requestId": "r-1",
+        "requestBody": {"theme": "dark"},
+        "responseBody": answer.json,
+    }
+
+
+def test_a_refused_request_tells_whose_key_it_was(sandbox, control):
+    token = sandbox.add_key(active_until="2026-01-15T11:00:00Z", active_from="2026-01-01T00:00:00Z")
+    sandbox.client(token).get("/info")
+    (entry,) = control("GET", "/requests")
+    assert (entry["status"], entry["tenant"], entry["key"]) == (401, "acme", "key-2")
+
+
+def test_the_instant_is_the_server_clock_s(sandbox, control):
+    control("PUT", "/clock", {"now": "2040-01-01T00:00:00Z"})
+    sandbox.administrator.get("/info")
+    assert control("GET", "/requests")[0]["at"] == "2040-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    "query, found",
+    [
+        ("?method=POST", [0, 2]),
+        ("?path=/users", [0]),
+        ("?path=/users/", [0]),
+        ("?path=/users/*", []),
+        ("?path=/users/*/privilege", [1]),
+        ("?path=/users/**", [1, 2]),
+        ("?path=/users**", [0, 1, 2]),
+        (f"?path={BASE}/users/*/api-keys", [2]),
+        ("?path=/**", list(range(9))),
+        ("?path=/user.", []),
+        ("?status=404", [4]),
+        ("?status=4xx", [4, 5, 6, 7]),
+        ("?status=4XX", [4, 5, 6, 7]),
+        ("?status=5xx", []),
+        ("?tenant=globex", [8]),
+        ("?tenant=acme", [0, 1, 2, 3, 4, 5]),
+        ("?key=key-1", [0, 1, 2, 3, 4, 5]),
+        ("?user=alice@acme.test&method=PUT", [1]),
+        ("?matched=false", [4, 5]),
+        ("?matched=true&status=4xx", [6, 7]),
+        ("?body.role=MANAGEMENT", [1]),
+        ("?body.role=USER", []),
+        ("?body.firstName=Bob&body.email=bob@acme.test", [0]),
+        ("?body.firstName=Bob&body.email=eve@acme.test", []),
+        ("?limit=2", [7, 8]),
+        ("?limit=100", list(range(9))),
+        ("?status=4xx&limit=1", [7]),
+    ],
+)
+def test_filters_narrow_the_list_and_the_count(asked, control, query, found):
+    everything = control("GET", "/requests")
+    assert control("GET", f"/requests{query}") == [everything[index] for index in found]
+    assert control("GET", f"/requests/count{query}") == {"count": len(found)}
+
+
+def test_nested_members_and_those_that_are_no_text_are_found(sandbox, control):
+    body = {"title": "x", "settings": {"columns": 3, "dense": True}}
+    sandbox.administrator.post("/tenant-dashboards", json=body)
+    for query in ("settings.columns=3", "settings.dense=true", "title=x"):
+        assert control("GET", f"/requests/count?body.{query}")["count"] == 1
+    for query in ("settings.columns=4", "settings.dense=1", "settings.columns.x=3", "columns=3"):
+        assert control("GET", f"/requests/count?body.{query}")["count"] == 0
+
+
+@pytest.mark.parametrize(
+    "query, name",
+    [
+        ("?verb=GET", "verb"),
+        ("?statuss=404", "statuss"),
+        ("?status=40", "status"),
+        ("?status=xx4", "status"),
+        ("?matched=no", "matched"),
+        ("?limit=0", "limit"),
+        ("?limit=-1", "limit"),
+        ("?limit=x", "limit"),
+        ("?body=x", "body"),
+    ],
+)
+def test_a_filter_that_means_nothing_is_422_and_not_ignored(control, query, name):
+    """Else a test with a typing error would pass."""
+    refused = control.ask("GET", f"/requests/count{query}")
+    assert refused.status_code == 422
+    assert list(refused.json["errors"]) == [name]
+
+
+def test_clearing_forgets_them_all_and_ids_go_on(asked, control):
+    control("DELETE", "/requests")
+    assert control("GET", "/requests") == []
+    asked.get("/info")
+    assert [entry["id"] for entry in control("GET", "/requests")] == [10]
+
+
+def test_only_the_last_ones_are_kept():
+    sandbox = Sandbox(control="on", request_log=3)
+    for number in range(5):
+        sandbox.administrator.get(f"/users/nobody{number}")
+    paths = [path for _, path, _ in logged(Controls(sandbox.client()))]
+    assert paths == ["/users/nobody2", "/users/nobody3", "/users/nobody4"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["//_control/clock", "//docs", "//docs/", "//openapi.json", "//health/live", "//_control/x"],
+)
+def test_what_is_no_part_of_the_api_is_not_logged(sandbox, control, path):
+    sandbox.administrator.get(path)
+    assert control("GET", "/requests") == []
+
+
+@pytest.mark.parametrize("path", ["//", "//api/v2/provisioning/info", "//healthy", "//openapi.jso"])
+def test_a_client_that_takes_a_wrong_path_is_found(sandbox, control, path):
+    sandbox.administrator.get(path)
+    assert len(control("GET", "/requests")) == 1
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])
+def test_an_answer_without_a_body_is_logged_without_one(sandbox, control, method):
+    answer = sandbox.administrator.request(method, "/info")
+    (entry,) = control("GET", "/requests")
+    assert (entry["status"], entry["responseBody"]) == (answer.status_code, None)
+    assert answer.data == b""
+
+
+@pytest.mark.parametrize(
+    "data, shown",
+    [
+        (b"", None),
+        (b"{broken", "(7 bytes that are no JSON)"),
+        (b'{"firstName": "\xff"}', "(18 bytes that are no JSON)"),
+        (b"[" * 3_000 + b"]" * 3_000, "(6000 bytes that are no JSON)"),
+        (b'{"a":' * 400 + b"1" + b"}" * 400, "(2401 bytes that are no JSON)"),
+        (b'{"hint": "%s"}' % (b"x" * 20_000), "(20012 bytes, too many to be kept)"),
+    ],
+)
+def test_a_body_that_is_no_json_or_too_long_is_not_kept(sandbox, control, data, shown):
+    sandbox.administrator.put("/users/alice@acme.test", data=data, content_type="application/json")
+    (entry,) = control("GET", "/requests")
+    assert entry["requestBody"] == shown
+
+
+def test_a_body_that_the_server_refused_to_read_is_not_logged(sandbox, control):
+    sandbox.client().post("/users", json={"username": "bob@acme.test"})
+    assert control("GET", "/requests")[0]["requestBody"] is None
+
+
+def test_a_chunked_body_is_logged_as_the_server_read_it(sandbox, control):
+    sandbox.administrator.put(
+        "/info",
+        input_stream=BytesIO(b'{"theme": "dark"}'),
+        content_type="application/json",
+        headers={"Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    (entry,) = control("GET", "/requests")
+    assert (entry["status"], entry["requestBody"]) == (200, {"theme": "dark"})
+
+
+class TestSecrets:
+    """Planted wherever a client may send one, and sought in the whole log."""
+
+    SECRET = "hunter2-is-no-good-password"
+
+    def log(self, control):
+        return control.ask("GET", "/requests").text
+
+    @pytest.mark.parametrize("member", ["password", "provPassword", "apiKey"])
+    @pytest.mark.parametrize("path", ["/endpoints", "/users", "/nowhere/at/all"])
+    def test_members_that_hold_secrets_are_masked_in_bodies(self, sandbox, control, member, path):
+        sandbox.administrator.post(
+            path, json={member: self.SECRET, "list": [{member: self.SECRET}]}
+        )
+        assert self.SECRET not in self.log(control)
+
+    @pytest.mark.parametrize("member", ["apiToken", "ApiToken", "api_token", "API-KEY", "Password"])
+    def test_a_misspelled_secret_is_one_too(self, sandbox, control, member):
+        sandbox.administrator.post("/api-keys", json={"type": "BASIC", member: self.SECRET})
+        assert self.SECRET not in self.log(control)
+        assert control("GET", "/requests")[0]["requestBody"][member] == "********"
+
+    def test_a_secret_that_is_sent_twice_is_masked_twice(self, sandbox, control):
+        data = json.dumps({"password": self.SECRET})[:-1] + f', "password": "{self.SECRET}2"}}'
+        sandbox.administrator.post("/users", data=data, content_type="application/json")
+        assert self.SECRET not in self.log(control)
+
+    def test_secrets_in_answers_are_masked(self, sandbox, control):
+        made = sandbox.administrator.post("/api-keys", json={"type": "BASIC"}).json
+        sandbox.administrator.post(
+            "/endpoints",
+            json={"url": "amqp://x.example", "endpointType": "MQ_INCOMING", "apiKey": self.SECRET},
+        )
+        for path in ("/api-keys", "/endpoints", "/details", "/users/alice@acme.test"):
+            assert sandbox.administrator.get(path).status_code == 200
+        assert made["apiToken"] not in self.log(control)
+        assert self.SECRET not in self.log(control)
+        assert sandbox.administrator.token not in self.log(control)
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Authorization": "Bearer {}"},
+            {"authorization": "Basic {}"},
+            {"X-API-Key": "{}"},
+            {"Api-Key": "{}"},
+            {"Cookie": "session={}"},
+            {"Proxy-Authorization": "{}"},
+            {"X-Auth-Token": "{}"},
+            {"Referer": "http://localhost/x?apikey={}"},
+        ],
+    )
+    def test_headers_with_secrets_are_left_out(self, sandbox, control, headers):
+        sent = {name: text.format(self.SECRET) for name, text in headers.items()}
+        sandbox.client().get("/info", headers=sent)
+        assert self.SECRET not in self.log(control)
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/info?apikey={}",
+            "/info?%61pikey={}",
+            "/info?x=1&api_key={}&y=2",
+            "/api-keys/{}",
+            "/users/alice@acme.test/api-keys/{}",
+            "/api%2Dkeys/{}",
+            "/api-keys/{}/",
+        ],
+    )
+    def test_paths_and_queries_are_masked(self, sandbox, control, path):
+        sandbox.administrator.get(path.format(self.SECRET))
+        assert self.SECRET not in self.log(control)
+        assert len(control("GET", "/requests")) == 1
+
+    def test_the_key_of_the_request_is_masked_wherever_it_stands(self, sandbox, control):
+        token = sandbox.administrator.token
+        sandbox.administrator.put(
+            f"/users/{token}?note={token}", json={"hint": token}, headers={"X-Note": token}
+        )
+        sandbox.administrator.put("/users/alice@acme.test", json={"hint": f"({token})"})
+        assert token not in self.log(control)
+
+    def test_the_stored_hash_of_a_password_is_not_shown(self, sandbox, control):
+        sandbox.administrator.put("/users/alice@acme.test", json={"password": self.SECRET})
+        (user,) = control("GET", "/state")["users"]
+        assert user["passwordHash"] not in self.log(control)
