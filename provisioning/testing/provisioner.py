@@ -22,7 +22,8 @@ from provisioning.web.records import load_changes
 
 routes = functools.cache(make_routes)
 """Routes cost 30 ms to make and know no store, so servers of the same settings share them."""
-built_in_catalogue = functools.cache(load_catalogue)
+known_catalogue = functools.cache(load_catalogue)
+"""The catalogue in a file, or without one the built-in one; read once."""
 
 
 class Provisioner:

@@ -13,7 +13,7 @@ from provisioning.factory import memory_store, serve
 from provisioning.settings import Settings
 from provisioning.store import Store
 from provisioning.testing.client import Verbs
-from provisioning.testing.provisioner import Provisioner, built_in_catalogue, routes
+from provisioning.testing.provisioner import Provisioner, known_catalogue, routes
 from provisioning.web.context import Server
 from provisioning.web.routing import BASE_PATH
 
@@ -55,7 +55,7 @@ class Sandbox(Provisioner):
                 settings,
                 store or memory_store(),
                 clock or Clock(frozen_at=NOW),
-                catalogue or built_in_catalogue(),
+                catalogue or known_catalogue(),
             )
         )
         self.app = serve(routes(settings), self.parts)

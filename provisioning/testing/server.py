@@ -13,7 +13,7 @@ from provisioning.seed import load_seed, prepare_seed
 from provisioning.settings import Settings
 from provisioning.testing.client import Client
 from provisioning.testing.listener import Listener
-from provisioning.testing.provisioner import Provisioner, built_in_catalogue, routes
+from provisioning.testing.provisioner import Provisioner, known_catalogue, routes
 from provisioning.web.context import Server
 from provisioning.web.routing import BASE_PATH
 
@@ -47,7 +47,7 @@ class ProvisioningServer(Provisioner):
         chosen = Settings(**{"control": "on", **settings})
         clock = Clock()
         clock.set(LONG_AGO)
-        super().__init__(Server(chosen, memory_store(), clock, built_in_catalogue()))
+        super().__init__(Server(chosen, memory_store(), clock, known_catalogue(chosen.catalogue)))
         self.add_tenant(self.tenant)
         self.add_user("alice@acme.test", roles.ADMINISTRATOR)
         self.token = self.add_key("alice@acme.test")

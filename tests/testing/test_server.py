@@ -50,6 +50,13 @@ def test_settings_are_arguments():
         assert server.administrator.get("/users?size=2").status_code == 422
 
 
+def test_a_catalogue_is_a_setting_like_others(tmp_path):
+    catalogue = tmp_path / "catalogue.json"
+    catalogue.write_text('{"services": []}')
+    with ProvisioningServer(catalogue=catalogue) as server:
+        assert server.administrator.get("/available-services").json() == []
+
+
 def test_servers_share_nothing():
     with ProvisioningServer() as one, ProvisioningServer() as other:
         one.add_user("bob@acme.test")
