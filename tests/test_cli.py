@@ -1,5 +1,6 @@
 """The command line: first tenants and keys, a look at the data, and how a start fails."""
 
+import errno
 import json
 import os
 import re
@@ -282,6 +283,19 @@ def test_a_backup_overwrites_nothing_and_says_what_is_wrong(desk, tmp_path, plac
     assert result.exit_code == 1
     assert f"{place}: {reason}" in result.stderr
     assert (tmp_path / "copy.json").read_text() == "mine"
+
+
+def test_a_backup_that_does_not_reach_the_disk_leaves_no_half_a_file(desk, tmp_path, monkeypatch):
+    desk(*INIT)
+
+    def fail(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", fail)
+    result = desk.run("backup", str(tmp_path / "copy.json"))
+    assert result.exit_code == 1
+    assert "No space left on device" in result.stderr
+    assert not (tmp_path / "copy.json").exists()
 
 
 @pytest.mark.parametrize("words", [("--help",), ("settings",)])

@@ -71,7 +71,7 @@ def serve(tmp_path):
     yield start
     for each in started:
         with each.process as process:
-            process.kill()
+            process.terminate()
 
 
 def client(ready):
