@@ -51,8 +51,9 @@ class Control:
 
     def reset(self) -> None:
         """Records, clock, faults and request log as they began; snapshots stay."""
+        beginning = self.beginning
         with self.server.store.transaction() as transaction:
-            transaction.restore(self.beginning)
+            transaction.restore(beginning)
         clock = self.server.clock
         clock.reset()
         if self._was_frozen:
@@ -63,8 +64,9 @@ class Control:
 
     def reset_tenant(self, label: str) -> None:
         """One tenant's records as they began; see `tenants.bring_back`."""
+        beginning = self.beginning
         with self.server.store.transaction() as transaction:
-            tenants.bring_back(transaction, self.beginning, label)
+            tenants.bring_back(transaction, beginning, label)
 
     def load(self, given: Record, replace: bool) -> None:
         """Put a seed in place of all that is there, or over it. BadFile: nothing has changed."""

@@ -1,5 +1,6 @@
 """The request log: the last requests and what was answered, without any secret."""
 
+import functools
 import json
 import re
 import threading
@@ -113,6 +114,8 @@ def shown_body(content: bytes, size: int) -> Any:
 
 def redacted(value: Any) -> Any:
     """JSON without the values of secret members, and without keys in the paths that it holds."""
+    if isinstance(value, str):
+        return redacted_target(value)
     if isinstance(value, dict):
         return {
             name: MASK if inner is not None and _is_secret(name) else redacted(inner)
@@ -120,9 +123,10 @@ def redacted(value: Any) -> Any:
         }
     if isinstance(value, list):
         return [redacted(inner) for inner in value]
-    return redacted_target(value) if isinstance(value, str) else value
+    return value
 
 
+@functools.lru_cache(512)
 def _is_secret(member: str) -> bool:
     return member.lower().replace("_", "").replace("-", "") in SECRET_MEMBERS
 
