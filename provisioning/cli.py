@@ -204,7 +204,9 @@ def serve(
     """
     if memory and data is not None:
         raise click.UsageError("--memory keeps no data file: leave out --data.")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: sys.exit(0))
     if exit_with_parent:
         threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     if ready_file is not None and _is_plain(ready_file):
