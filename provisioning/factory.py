@@ -6,7 +6,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from flask import Flask, redirect
 from werkzeug.wrappers import Response
 
-from provisioning import seed, stored
+from provisioning import control, seed, stored
 from provisioning.domain.activity import Clock
 from provisioning.domain.tables import TABLES, TENANTS
 from provisioning.resources.api_keys import api_keys
@@ -20,7 +20,7 @@ from provisioning.resources.tenant import tenant
 from provisioning.resources.users import users
 from provisioning.settings import Settings
 from provisioning.store import DurableStorage, MemoryStorage, Store
-from provisioning.web import cors, gate, health, problems
+from provisioning.web import cors, docs, gate, health, openapi, problems
 from provisioning.web.context import SERVER, Server
 from provisioning.web.targets import Targets
 
@@ -65,7 +65,10 @@ def make_routes(settings: Settings) -> Flask:
     health.init_app(app)
     for resource in RESOURCES:
         app.register_blueprint(resource)
+    openapi.init_app(app, RESOURCES, settings)
+    docs.init_app(app)
     app.add_url_rule("/", "root", lead_to_docs)
+    control.init_app(app, settings)
     app.wsgi_app = Targets(app.wsgi_app)  # type: ignore[method-assign]
     return app
 

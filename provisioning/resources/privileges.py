@@ -40,7 +40,11 @@ class PublicProfileSchema(RecordSchema):
 class PrivilegeSchema(WindowSchema):
     """User x tenant x role x window. `username` is for granting, and must match later."""
 
-    example = {"username": "bob@acme.test", "role": "USER", "activeFrom": "2026-01-01T00:00:00Z"}
+    example = {
+        "username": "bob@acme.test",
+        "role": "TEAM_LEADER",
+        "activeFrom": "2026-01-01T00:00:00Z",
+    }
 
     id = fields.Integer(dump_only=True)
     username = Username(required=True, load_only=True)
@@ -52,7 +56,7 @@ class PrivilegeSchema(WindowSchema):
 class PrivilegeOfUserSchema(PrivilegeSchema):
     """A privilege of the user whom the path names; `username` may be left out."""
 
-    example = {"role": "USER", "activeFrom": "2026-01-01T00:00:00Z"}
+    example = {"role": "MANAGEMENT", "activeFrom": "2026-01-01T00:00:00Z"}
 
     username = Username(load_only=True, allow_none=False)
 

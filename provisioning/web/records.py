@@ -63,8 +63,15 @@ def show(schema: RecordSchema, record: Record, **computed: Any) -> Record:
     """A record as its schema lists it, every member present; `computed` members win."""
     return {
         name: computed[name] if name in computed else record.get(name)
-        for name in schema.dump_fields
+        for name in shown_members(schema)
     }
+
+
+@functools.cache
+def shown_members(schema: RecordSchema) -> tuple[str, ...]:
+    """A record begins with what it is; the window, which schemas inherit, comes last."""
+    own = [name for name in schema.dump_fields if name not in WindowSchema._declared_fields]
+    return (*own, *(name for name in schema.dump_fields if name not in own))
 
 
 def masked(schema: RecordSchema, shown: Record) -> Record:
@@ -78,7 +85,7 @@ def load_new(schema: RecordSchema, body: Record, now: Instant) -> Record:
     given = {
         name: value
         for name, value in _writable(schema, body).items()
-        if value is not None or not _has_default(schema, name)
+        if value is not None or not has_default(schema, name)
     }
     values = _load(schema, given, partial=False)
     record = dict.fromkeys(schema.load_fields) | values
@@ -130,7 +137,7 @@ def require_window(record: Record) -> None:
         raise Invalid.member("activeUntil", "Must be later than activeFrom, or null for no end.")
 
 
-def _has_default(schema: RecordSchema, name: str) -> bool:
+def has_default(schema: RecordSchema, name: str) -> bool:
     field = schema.load_fields.get(name)
     return field is not None and (name == "activeFrom" or field.load_default is not missing)
 

@@ -1,0 +1,356 @@
+"""/openapi.json is valid, complete, and true: what it promises is what the server does."""
+
+import functools
+import json
+import re
+from typing import Any
+
+import jsonschema
+import pytest
+from openapi_spec_validator import validate
+
+from provisioning.factory import open_store
+from provisioning.settings import Settings
+from provisioning.testing.sandbox import Sandbox
+from provisioning.web.routing import BASE_PATH
+from tests.routes import contract_routes, generic
+
+BOB = "bob@acme.test"
+ALICE = "/users/alice@acme.test"
+ENTERPRISE = "/services/enterprise"
+
+
+@functools.cache
+def document() -> Any:
+    return Sandbox().client().get("//openapi.json").json
+
+
+def operations() -> dict[str, Any]:
+    """Every operation as the contract writes it, `GET /users/{username}`, below the base path."""
+    return {
+        f"{verb.upper()} {path.removeprefix(BASE_PATH)}": operation
+        for path, item in document()["paths"].items()
+        for verb, operation in item.items()
+    }
+
+
+OPERATIONS = operations()
+CREATIONS = [name for name in OPERATIONS if "links" in OPERATIONS[name]["responses"].get("201", {})]
+BODIES = [name for name in OPERATIONS if "requestBody" in OPERATIONS[name]]
+
+
+def example_of(operation: Any) -> Any:
+    return operation["requestBody"]["content"]["application/json"]["example"]
+
+
+def resolved(part: Any) -> Any:
+    while "$ref" in part:
+        part = functools.reduce(lambda at, name: at[name], part["$ref"][2:].split("/"), document())
+    return part
+
+
+def check_answer(operation: Any, response: Any) -> None:
+    """The answer is one that the document promises: status, headers, type and content."""
+    promised = resolved(operation["responses"][str(response.status_code)])
+    for name, header in promised["headers"].items():
+        value = response.headers[name]
+        typed = int(value) if resolved(header)["schema"]["type"] == "integer" else value
+        jsonschema.validate(typed, resolved(header)["schema"])
+    content = promised.get("content", {})
+    if not content:
+        assert response.data == b""
+        return
+    [(media_type, described)] = content.items()
+    assert response.content_type == media_type
+    schema = described["schema"] | {"components": document()["components"]}
+    jsonschema.validate(response.json, schema, cls=jsonschema.Draft202012Validator)
+
+
+@pytest.fixture
+def prepared(sandbox):
+    """Bob has an account but in no tenant a privilege; the tenant has the enterprise plan."""
+    sandbox.add_user(BOB, role=None)
+    assert sandbox.administrator.post(ENTERPRISE).status_code == 201
+    return sandbox
+
+
+def test_the_document_is_valid_openapi_3_1():
+    assert document()["openapi"] == "3.1.0"
+    validate(document())
+
+
+def test_it_has_every_route_of_the_contract_and_no_other_below_the_base_path():
+    listed = {generic(*name.split(" ", 1)) for name in OPERATIONS if " /health/" not in name}
+    assert listed == set(contract_routes())
+
+
+def test_it_has_the_health_checks_which_need_no_key():
+    for name in ("GET /health/live", "GET /health/ready"):
+        assert OPERATIONS[name]["security"] == []
+
+
+def test_every_operation_has_an_id_of_its_own_a_summary_and_a_described_tag():
+    ids = [operation["operationId"] for operation in OPERATIONS.values()]
+    assert len(set(ids)) == len(ids)
+    described = {tag["name"] for tag in document()["tags"] if tag["description"]}
+    for operation in OPERATIONS.values():
+        assert operation["summary"].endswith(".")
+        assert set(operation["tags"]) <= described
+
+
+def test_a_route_with_an_older_name_is_listed_under_both():
+    assert OPERATIONS["GET /endpoints"]["operationId"] == "list_endpoints"
+    assert (
+        OPERATIONS["GET /service-endpoints"]["operationId"] == "list_endpoints_at_service_endpoints"
+    )
+
+
+def test_every_parameter_says_what_it_means():
+    for operation in OPERATIONS.values():
+        for parameter in map(resolved, operation.get("parameters", [])):
+            assert parameter["description"].endswith(".")
+
+
+def test_any_of_three_places_for_the_key_will_do():
+    schemes = document()["components"]["securitySchemes"]
+    places = {(each.get("in"), each.get("name") or each["scheme"]) for each in schemes.values()}
+    assert places == {(None, "bearer"), ("header", "X-API-Key"), ("query", "apikey")}
+    assert document()["security"] == [{name: []} for name in schemes]
+
+
+def test_with_authentication_off_no_key_is_asked_for():
+    open_document = Sandbox(auth="off").client().get("//openapi.json").json
+    assert open_document["security"] == []
+    answers = open_document["paths"][f"{BASE_PATH}/whoami"]["get"]["responses"]
+    assert "401" not in answers
+    assert "404" in answers
+
+
+def test_the_page_size_is_the_one_that_the_server_is_set_to():
+    limited = Sandbox(max_page_size=15).client().get("//openapi.json").json
+    assert limited["components"]["parameters"]["size"]["schema"] == {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 15,
+        "default": 15,
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in OPERATIONS
+        if "X-Total-Count"
+        in resolved(OPERATIONS[name]["responses"].get("200", {})).get("headers", {})
+    ],
+)
+def test_a_list_takes_every_order_that_its_document_names(prepared, name):
+    parameters = {each["name"]: each for each in map(resolved, OPERATIONS[name]["parameters"])}
+    allowed = parameters["order"]["schema"]["items"]["enum"]
+    path = name.removeprefix("GET ").replace("{username}", "alice@acme.test")
+    response = prepared.administrator.get(f"{path}?q=alice&order={','.join(allowed)}")
+    assert response.status_code == 200
+    check_answer(OPERATIONS[name], response)
+    refused = prepared.administrator.get(f"{path}?q=alice&order=apiToken")
+    assert refused.status_code == 422
+    check_answer(OPERATIONS[name], refused)
+
+
+@pytest.mark.parametrize("name", CREATIONS)
+def test_an_example_creates_a_record_and_its_links_lead_to_it(prepared, name):
+    if name == "POST /users":
+        prepared = Sandbox()
+    client, operation = prepared.administrator, OPERATIONS[name]
+    path = name.removeprefix("POST ").replace("{username}", "alice@acme.test")
+    made = client.post(path, json=example_of(operation))
+    assert made.status_code == 201
+    check_answer(operation, made)
+
+    links = {
+        each["operationId"]: each["parameters"]
+        for each in operation["responses"]["201"]["links"].values()
+    }
+    linked = {
+        each: OPERATIONS[each] for each in OPERATIONS if OPERATIONS[each]["operationId"] in links
+    }
+    assert {each.split()[0] for each in linked} == {"GET", "PUT", "DELETE"}
+    for each, statuses in (("GET", 200), ("PUT", 200), ("DELETE", 204)):
+        [(target, described)] = [pair for pair in linked.items() if pair[0].startswith(each)]
+        [value] = [
+            made.json[expression.removeprefix("$response.body#/")]
+            for expression in links[described["operationId"]].values()
+            if expression.startswith("$response")
+        ]
+        below = target.split(" ", 1)[1].rpartition("/")[0].replace("{username}", "alice@acme.test")
+        body = {"json": example_of(described)} if each == "PUT" else {}
+        response = client.request(each, f"{below}/{value}", **body)
+        assert response.status_code == statuses, response.data
+        check_answer(described, response)
+
+
+ELSEWHERE = {
+    "PUT /info": "/info",
+    "POST /users/{username}/privilege": f"/users/{BOB}/privilege",
+    "PUT /users/{username}/privilege": f"{ALICE}/privilege",
+    "POST /services/{label}": "/services/mobile-insights",
+    "PUT /services/{label}": ENTERPRISE,
+    "PUT /statements/{label}/config": "/statements/delayed-shipments/config",
+}
+"""Where the operations with a body are tried that no link leads to."""
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_an_example_is_accepted_where_no_link_leads(prepared, name):
+    verb, _, _ = name.partition(" ")
+    response = prepared.administrator.request(
+        verb, ELSEWHERE[name], json=example_of(OPERATIONS[name])
+    )
+    assert response.status_code in {200, 201}, response.data
+    check_answer(OPERATIONS[name], response)
+
+
+def test_every_example_is_tried_by_these_tests():
+    linked = {
+        link["operationId"]
+        for name in CREATIONS
+        for link in OPERATIONS[name]["responses"]["201"]["links"].values()
+    }
+    reached = {name for name in BODIES if OPERATIONS[name]["operationId"] in linked}
+    assert set(BODIES) == reached | set(CREATIONS) | set(ELSEWHERE)
+    assert all(example_of(OPERATIONS[name]) for name in BODIES)
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_an_example_fits_its_own_schema(name):
+    content = OPERATIONS[name]["requestBody"]["content"]["application/json"]
+    schema = content["schema"] | {"components": document()["components"]}
+    jsonschema.validate(content["example"], schema, cls=jsonschema.Draft202012Validator)
+
+
+PUT_ALICE = ("PUT", ALICE, "PUT /users/{username}")
+NEW_USER = ("POST", "/users", "POST /users")
+
+
+@pytest.mark.parametrize(
+    ("status", "request_line", "facts"),
+    [
+        (400, PUT_ALICE, {"data": "{", "content_type": "application/json"}),
+        (401, PUT_ALICE, {"json": {}, "headers": {"Authorization": "Bearer unknown"}}),
+        (404, ("PUT", "/users/nobody", PUT_ALICE[2]), {"json": {}}),
+        (409, NEW_USER, {"json": {"username": BOB, "email": BOB, "password": "x"}}),
+        (412, PUT_ALICE, {"json": {}, "headers": {"If-Match": '"old"'}}),
+        (413, PUT_ALICE, {"data": b" " * 1_048_577, "content_type": "application/json"}),
+        (415, PUT_ALICE, {"data": "{}", "content_type": "text/plain"}),
+        (422, PUT_ALICE, {"json": {"birthYear": 0}}),
+    ],
+)
+def test_an_error_looks_as_documented(prepared, status, request_line, facts):
+    verb, path, name = request_line
+    response = prepared.administrator.request(verb, path, **facts)
+    assert response.status_code == response.json["status"] == status
+    check_answer(OPERATIONS[name], response)
+
+
+def test_a_403_looks_as_documented(sandbox):
+    reader = sandbox.client(sandbox.add_key("alice@acme.test", type="QUERY_ONLY"))
+    response = reader.put(ALICE, json={})
+    assert response.status_code == 403
+    check_answer(OPERATIONS[PUT_ALICE[2]], response)
+
+
+def test_a_503_looks_as_documented(tmp_path):
+    data = tmp_path / "db.json"
+    sandbox = Sandbox(store=open_store(Settings(data=data)))
+    data.write_text("{")
+    response = sandbox.administrator.put(ALICE, json={"hint": "new"})
+    assert response.status_code == 503
+    check_answer(OPERATIONS[PUT_ALICE[2]], response)
+
+
+def test_a_304_looks_as_documented(administrator):
+    etag = administrator.get(ALICE).headers["ETag"]
+    response = administrator.get(ALICE, headers={"If-None-Match": etag})
+    assert response.status_code == 304
+    check_answer(OPERATIONS["GET /users/{username}"], response)
+
+
+def test_an_answer_has_every_member_that_the_document_lists_and_no_other(administrator):
+    schema = document()["components"]["schemas"]["User"]
+    assert set(administrator.get(ALICE).json) == set(schema["properties"])
+    assert schema["required"] == list(schema["properties"])
+
+
+def schemas_of(name: str) -> tuple[Any, Any, Any]:
+    schemas = document()["components"]["schemas"]
+    return schemas[name], schemas[f"New{name}"], schemas[f"{name}Changes"]
+
+
+def test_a_password_is_no_part_of_an_answer():
+    shown, new, changes = schemas_of("User")
+    assert "password" not in shown["properties"]
+    assert new["properties"]["password"]["writeOnly"]
+    assert changes["properties"]["password"]["writeOnly"]
+
+
+def test_creation_needs_members_that_a_change_does_not():
+    _, new, changes = schemas_of("User")
+    assert new["required"] == ["username", "email", "password"]
+    assert "required" not in changes
+
+
+def test_a_body_takes_members_of_the_servers_own_and_no_unknown_ones():
+    _, new, changes = schemas_of("User")
+    for body in (new, changes):
+        assert body["additionalProperties"] is False
+        assert body["properties"]["id"]["readOnly"]
+
+
+def test_null_stands_for_a_default_at_creation_only():
+    _, new, changes = schemas_of("Endpoint")
+    for member, kind in (("activeFrom", "string"), ("durable", "boolean")):
+        assert new["properties"][member]["type"] == [kind, "null"]
+        assert changes["properties"][member]["type"] == kind
+    assert new["properties"]["active"]["default"] is True
+    assert "default" not in changes["properties"]["active"]
+
+
+def test_an_endpoint_type_is_a_label_or_an_object_going_in_and_an_object_coming_out():
+    shown, new, _ = schemas_of("Endpoint")
+    kinds = [each["type"] for each in new["properties"]["endpointType"]["oneOf"]]
+    assert kinds == ["string", "object"]
+    reference, null = shown["properties"]["endpointType"]["anyOf"]
+    assert reference["$ref"].endswith("/EndpointType")
+    assert null == {"type": "null"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "member", "facts"),
+    [
+        ("NewDashboard", "label", {"pattern": "^[a-z0-9]+([-_][a-z0-9]+)*$", "maxLength": 50}),
+        ("NewDashboard", "listOrder", {"minimum": -(2**31), "maximum": 2**31 - 1}),
+        ("NewUser", "gender", {"type": ["string", "null"], "enum": ["M", "F", "U", None]}),
+        ("NewUser", "birthYear", {"minimum": 1, "maximum": 9999}),
+        ("User", "id", {"type": "integer", "readOnly": True}),
+        ("ApiKey", "activeUntil", {"type": ["string", "null"], "format": "date-time"}),
+        ("NewStatement", "query", {"maxLength": 10_000}),
+        ("NewStatement", "config", {"type": ["object", "null"]}),
+    ],
+)
+def test_a_member_is_described_by_its_kind(schema, member, facts):
+    described = document()["components"]["schemas"][schema]["properties"][member]
+    assert described.items() >= facts.items()
+
+
+def test_no_pattern_speaks_a_dialect_of_one_language():
+    text = json.dumps(document())
+    assert not re.search(r'"pattern": "[^"]*\\\\[AZzG]', text)
+
+
+def test_the_document_needs_no_key_and_has_an_etag(sandbox):
+    first = sandbox.client().get("//openapi.json")
+    assert first.status_code == 200
+    assert first.content_type == "application/json"
+    assert first.headers["X-Request-ID"]
+    again = sandbox.client().get("//openapi.json", headers={"If-None-Match": first.headers["ETag"]})
+    assert again.status_code == 304
