@@ -29,13 +29,16 @@ class Text(fields.String):
     """Text of a limited length; required text is not blank."""
 
     def __init__(self, limit: int = 250, **facts: Any) -> None:
-        facts["validate"] = [validate.Length(max=limit), *facts.pop("checks", [])]
+        self.length = validate.Length(max=limit)
+        facts["validate"] = [self.length, *facts.pop("checks", [])]
         facts.setdefault("allow_none", not facts.get("required"))
         super().__init__(**facts)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(value, str):
             raise self.make_error("invalid")
+        # Before any other look: normalising 500,000 combining marks would take minutes.
+        self.length(value)
         if self.required and not value.strip():
             raise ValidationError("Must not be blank.")
         return value
