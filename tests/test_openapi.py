@@ -354,3 +354,36 @@ def test_the_document_needs_no_key_and_has_an_etag(sandbox):
     assert first.headers["X-Request-ID"]
     again = sandbox.client().get("//openapi.json", headers={"If-None-Match": first.headers["ETag"]})
     assert again.status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("schema", "member", "value", "fits"),
+    [
+        ("NewUser", "username", "Zoë O'Neil@acme.test", True),
+        ("NewUser", "username", "2bob", True),
+        ("NewUser", "username", "...", True),
+        ("NewUser", "username", "12345", False),
+        ("NewUser", "username", "..", False),
+        ("NewUser", "username", "a/b", False),
+        ("NewUser", "username", " bob", False),
+        ("NewUser", "username", "bob\x7f", False),
+        ("NewUser", "email", "@acme.test", False),
+        ("NewUser", "email", "a@b", True),
+        ("NewUser", "email", "a@b@c", False),
+        ("NewEndpoint", "url", "amqps://mq.acme.example:5671/path?at=@", True),
+        ("NewEndpoint", "url", "amqps://me@mq.acme.example", False),
+        ("NewEndpoint", "url", "mq.acme.example", False),
+        ("NewEndpoint", "url", "http://mq acme.example", False),
+        ("NewStatement", "title", " ", False),
+        ("NewStatement", "title", " x ", True),
+    ],
+)
+def test_a_pattern_takes_what_the_server_takes(prepared, schema, member, value, fits):
+    described = document()["components"]["schemas"][schema]["properties"][member]
+    assert jsonschema.Draft202012Validator(described).is_valid(value) == fits
+    name = {"NewUser": "/users", "NewEndpoint": "/endpoints", "NewStatement": "/tenant-statements"}
+    body = example_of(OPERATIONS[f"POST {name[schema]}"]) | {"username": "new@acme.test"}
+    if schema != "NewUser":
+        del body["username"]
+    response = prepared.administrator.post(name[schema], json=body | {member: value})
+    assert (response.status_code == 201) == fits, response.data

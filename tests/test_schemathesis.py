@@ -6,6 +6,7 @@ schemathesis.toml says which answers are right although the tool can't know it.
 import hypothesis
 import pytest
 import schemathesis
+from hypothesis import HealthCheck
 
 from provisioning.store import View
 from provisioning.testing.sandbox import Sandbox
@@ -14,7 +15,14 @@ from provisioning.web.routing import BASE_PATH
 pytestmark = pytest.mark.slow
 
 SANDBOX = Sandbox()
-BOUNDED = hypothesis.settings(max_examples=2, derandomize=True, deadline=None, database=None)
+BOUNDED = hypothesis.settings(
+    max_examples=2,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    # How fast requests are made up says nothing about the answers.
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
 SEQUENCES = hypothesis.settings(BOUNDED, max_examples=20, stateful_step_count=6)
 
 

@@ -12,9 +12,10 @@ from provisioning.web.records import RecordSchema, has_default, shown_members
 
 JsonSchema = dict[str, Any]
 
+CONTROL = r"\u0000-\u001f\u007f-\u009f"
 CHECKS: dict[Callable[[str], None], JsonSchema] = {
     kinds.check_username: {
-        "pattern": r"^[^\s/]([^/]*[^\s/])?$",
+        "pattern": rf"^(?![0-9]+$|\.{{1,2}}$)[^\s/{CONTROL}]([^/{CONTROL}]*[^\s/{CONTROL}])?$",
         "examples": ["bob@acme.test"],
     },
     kinds.check_email: {
@@ -30,10 +31,15 @@ CHECKS: dict[Callable[[str], None], JsonSchema] = {
         "description": "ISO 3166-1 alpha-3.",
         "examples": ["ISL"],
     },
-    kinds.check_port: {"pattern": "^[0-9]{1,5}$", "examples": ["5671"]},
+    kinds.check_port: {
+        "pattern": "^[0-9]{1,5}$",
+        "description": "From 1 to 65535.",
+        "examples": ["5671"],
+    },
     kinds.check_url: {
-        "pattern": r"^[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#\\@][^\s\\]*$",
-        "description": "Absolute, without user information.",
+        "pattern": kinds.URL,
+        "description": "Without user information.",
+        "examples": ["amqps://mq.acme.example:5671"],
     },
 }
 """What the checks of members come to, as far as JSON Schema can say it."""
