@@ -57,6 +57,12 @@ def _host(name: str) -> str:
         raise ValueError(f"'{name}' is no host name, nor '*.' and a domain") from None
 
 
+def _domain(text: str) -> str:
+    if text.startswith("*"):
+        raise ValueError("must be a domain, without '*'")
+    return _host(text)
+
+
 def _hosts(text: str) -> tuple[str, ...]:
     return tuple(_host(item) for item in _items(text))
 
@@ -97,7 +103,7 @@ class Settings:
         None, _text, "The active tenant of requests whose host names none, with auth off."
     )
     base_domain: str = setting(
-        "localhost", _host, "Its direct subdomains name tenants: `acme.localhost`."
+        "localhost", _domain, "Its direct subdomains name tenants: `acme.localhost`."
     )
     allowed_hosts: tuple[str, ...] = setting(
         (),

@@ -372,7 +372,7 @@ def test_the_document_needs_no_key_and_has_an_etag(sandbox):
         ("NewUser", "email", "a@b@c", False),
         ("NewEndpoint", "url", "amqps://mq.acme.example:5671/path?at=@", True),
         ("NewEndpoint", "url", "amqps://me@mq.acme.example", False),
-        ("NewEndpoint", "url", "mq.acme.example", False),
+        ("NewEndpoint", "url", "mq.acme.example:5671", True),
         ("NewEndpoint", "url", "http://mq acme.example", False),
         ("NewStatement", "title", " ", False),
         ("NewStatement", "title", " x ", True),

@@ -69,6 +69,7 @@ def test_a_variable_sets_its_field(variable, text, field, value):
         ("AUTH", ""),
         ("DEMO", "true"),
         ("BASE_DOMAIN", "*"),
+        ("BASE_DOMAIN", "*.acme.example"),
         ("BASE_DOMAIN", "under_score.example"),
         ("ALLOWED_HOSTS", "https://a.example"),
         ("ALLOWED_HOSTS", "a.*.example"),

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from provisioning.web.answers import plain
-from provisioning.web.body import is_absent, read_body
+from provisioning.web.body import read_body
 from provisioning.web.context import now, server
 from provisioning.web.records import RecordSchema, load_new
 from provisioning.web.routing import Parameter
@@ -71,4 +71,4 @@ class Routes(Blueprint):
 def read() -> dict[str, Any]:
     """The JSON object in the body, an absent one as an empty one."""
     limit = max(LARGEST_BODY, server().settings.max_body)
-    return {} if is_absent(request) else read_body(request, limit)
+    return read_body(request, limit, is_needed=False)

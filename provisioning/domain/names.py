@@ -22,7 +22,7 @@ def ascii_domain(name: str) -> str:
     name = unicodedata.normalize("NFC", name).lower().removesuffix(".")
     if not name.isascii():
         try:
-            name = idna.encode(name, uts46=True).decode()
+            name = idna.encode(name, uts46=True).decode().removesuffix(".")
         except (idna.IDNAError, UnicodeError) as error:
             raise ValueError(name) from error
     labels = name.split(".")

@@ -105,7 +105,7 @@ def grant(records: Records, user: str, terms: Record) -> Record:
 def change_privilege(records: Records, privilege: Record, changes: Record) -> Record:
     """The privilege with other terms; an ended one, or a broken rule, is a conflict."""
     if "reportsTo" in changes:
-        supervisor = _supervisor(records, privilege["user"], changes["reportsTo"], privilege)
+        supervisor = _supervisor(records, privilege["user"], changes["reportsTo"])
         changes = changes | {"reportsTo": supervisor}
     changed = privilege | changes
     if changed == privilege:
@@ -143,18 +143,21 @@ def _administers(records: Records, privilege: Record) -> bool:
     )
 
 
-def _supervisor(
-    records: Records, user: str, username: str | None, known: Record | None = None
-) -> str | None:
+def require_known_supervisor(records: Records, user: str, username: str | None) -> None:
+    """Invalid for a reportsTo without a privilege here; that it is oneself is found later."""
+    if username is None or username_key(username) == user:
+        return
+    if not privileges_of(records, username_key(username)):
+        raise Invalid.member("reportsTo", "Must be a username with a privilege in this tenant.")
+
+
+def _supervisor(records: Records, user: str, username: str | None) -> str | None:
+    require_known_supervisor(records, user, username)
     if username is None:
         return None
     supervisor = username_key(username)
-    if known is not None and supervisor == known["reportsTo"]:
-        return supervisor
     if supervisor == user:
         raise Conflict("Nobody reports to themselves. Name somebody else in reportsTo.")
-    if not privileges_of(records, supervisor):
-        raise Invalid.member("reportsTo", "Must be a username with a privilege in this tenant.")
     return supervisor
 
 

@@ -28,10 +28,20 @@ def subscriptions_of(records: Records, service: str) -> list[Record]:
 
 def current_subscription(records: Records, service: str) -> Record:
     """The active one, else the next to come (section 2)."""
+    subscription = latest_subscription(records, service)
+    if ActivityWindow.of(subscription).has_ended(records.now):
+        raise not_found()
+    return subscription
+
+
+def latest_subscription(records: Records, service: str) -> Record:
+    """The active one, else the next to come, else the last that there was."""
     entries = subscriptions_of(records, service)
+    if not entries:
+        raise not_found()
     to_come = [entry for entry in entries if not ActivityWindow.of(entry).has_ended(records.now)]
     if not to_come:
-        raise not_found()
+        return max(entries, key=lambda entry: str(entry["activeFrom"]))
     return min(to_come, key=lambda entry: str(entry["activeFrom"]))
 
 
@@ -71,21 +81,15 @@ def change_subscription(records: Records, entry: Record, window: ActivityWindow)
     return records.put(SUBSCRIPTIONS, str(entry["id"]), changed)
 
 
-def unsubscribe(records: Records, label: str) -> None:
-    """Close the window of the one that GET shows; one that has ended stays as it is."""
-    entries = subscriptions_of(records, label)
-    if not entries:
-        raise not_found()
-    if all(ActivityWindow.of(entry).has_ended(records.now) for entry in entries):
+def unsubscribe(records: Records, entry: Record) -> None:
+    """Close the window of a subscription; one that has ended stays as it is."""
+    closed = entry | ActivityWindow.of(entry).revoked(records.now).members
+    if closed == entry:
         return
-    entry = current_subscription(records, label)
-    closed = ActivityWindow.of(entry).revoked(records.now)
-    if closed == ActivityWindow.of(entry):
-        return
-    service = records.catalogue.services.get(label)
+    service = records.catalogue.services.get(entry["service"])
     if service is not None and service["type"] == MANDATORY:
         raise mandatory()
-    records.put(SUBSCRIPTIONS, str(entry["id"]), entry | closed.members)
+    records.put(SUBSCRIPTIONS, str(entry["id"]), closed)
 
 
 def mandatory() -> Conflict:

@@ -22,6 +22,7 @@ from provisioning.web.records import (
     load_new,
     masked,
     show,
+    together,
 )
 from provisioning.web.routing import Resource
 
@@ -51,10 +52,14 @@ class EndpointTypeReference(fields.Nested):
     }
 
     def _deserialize(self, value: object, *_: object, **__: object) -> str:
-        label = value.get("label") if isinstance(value, dict) else value
+        label = label_of(value)
         if not isinstance(label, str):
             raise ValidationError("Must be a label, or an object with a label.")
         return label
+
+
+def label_of(value: object) -> object:
+    return value.get("label") if isinstance(value, dict) else value
 
 
 class EndpointSchema(WindowSchema):
@@ -102,10 +107,12 @@ def type_of(catalogue: Catalogue, endpoint: Record) -> Record | None:
     return None if known is None else show(ENDPOINT_TYPE, known)
 
 
-def require_known_type(terms: Record) -> None:
-    """Invalid for an endpoint type that the catalogue doesn't offer."""
+def require_known_type(body: Record, kept: Record | None = None) -> None:
+    """Invalid for a type that the catalogue doesn't offer, unless the endpoint has it already."""
+    label = label_of(body.get("endpointType"))
     offered = [entry["label"] for entry in server().catalogue.offered_endpoint_types]
-    if "endpointType" in terms and terms["endpointType"] not in offered:
+    is_kept = kept is not None and label == kept["endpointType"]
+    if isinstance(label, str) and label not in offered and not is_kept:
         raise Invalid.member("endpointType", f"Must be out of {', '.join(sorted(offered))}.")
 
 
@@ -144,8 +151,7 @@ def list_endpoints() -> Response:
 @endpoints.operation("POST", "/endpoints", "/service-endpoints", body=ENDPOINT, answer=ENDPOINT)
 def create_endpoint(body: Record) -> Response:
     """Add a service endpoint."""
-    terms = load_new(ENDPOINT, body, now())
-    require_known_type(terms)
+    terms, _ = together(lambda: load_new(ENDPOINT, body, now()), lambda: require_known_type(body))
     with changing() as records:
         endpoint_id = records.transaction.next_id(ENDPOINTS)
         account = records.view.get(USERS, records.caller.user or "")
@@ -176,8 +182,10 @@ def show_one_endpoint(endpoint_id: str) -> Response:
 )
 def replace_endpoint(endpoint_id: str, body: Record) -> Response:
     """Change a service endpoint; a masked secret stays what it is."""
-    changes = load_changes(ENDPOINT, body)
-    require_known_type(changes)
+    kept = reading().get(ENDPOINTS, endpoint_id)
+    changes, _ = together(
+        lambda: load_changes(ENDPOINT, body), lambda: require_known_type(body, kept)
+    )
     with changing() as records:
         endpoint = find(records, endpoint_id)
         require_match(show_endpoint(records, endpoint))

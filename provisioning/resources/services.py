@@ -1,6 +1,6 @@
 """Services: the catalogue that all tenants share, and the tenant's subscriptions to it."""
 
-from flask import Response, request
+from flask import Response
 from marshmallow import fields
 
 from provisioning.domain import people
@@ -10,6 +10,7 @@ from provisioning.domain.records import Records, not_found
 from provisioning.domain.services import (
     change_subscription,
     current_subscription,
+    latest_subscription,
     subscribe,
     unsubscribe,
 )
@@ -184,7 +185,7 @@ def replace_subscription(label: str, body: Record) -> Response:
 def remove_subscription(label: str) -> Response:
     """Unsubscribe: the window of the subscription that GET shows is closed."""
     with changing() as records:
-        if "If-Match" in request.headers:
-            require_match(show_subscription(records, current_subscription(records, label)))
-        unsubscribe(records, label)
+        subscription = latest_subscription(records, label)
+        require_match(show_subscription(records, subscription))
+        unsubscribe(records, subscription)
     return nothing()

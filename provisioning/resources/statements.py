@@ -11,7 +11,7 @@ from provisioning.resources.entries import Kind, serve_entries
 from provisioning.resources.privileges import PublicProfileSchema
 from provisioning.resources.services import ServiceSchema, show_service
 from provisioning.store import Record
-from provisioning.web.answers import answer, require_match
+from provisioning.web.answers import answer, encode, require_match
 from provisioning.web.context import changing, reading
 from provisioning.web.fields import (
     HIGHEST_LIST_ORDER,
@@ -104,7 +104,11 @@ def show_statement_config(label: str) -> Response:
 def replace_statement_config(label: str, body: Record) -> Response:
     """Replace the tenant's configuration of a statement by this JSON object."""
     with changing() as records:
-        require_match(config_of(records, KIND.find(records, label)))
+        config = config_of(records, KIND.find(records, label))
+        require_match(config)
+        is_saved = records.get(STATEMENT_CONFIGS, records.own_key(label)) is not None
+        if is_saved and encode(config) == encode(body):
+            return answer(config)
         saved = {
             "label": label,
             "config": body,

@@ -77,10 +77,10 @@ def show_info() -> Response:
     return answer(show_tenant(reading()))
 
 
-@tenant.operation("PUT", "/info", body=TENANT, answer=TENANT)
+@tenant.operation("PUT", "/info", body=COMPLETE_TENANT, answer=TENANT)
 def replace_info(body: Record) -> Response:
     """Change the tenant's name, icon or theme."""
-    changes = load_changes(TENANT, body)
+    changes = load_changes(COMPLETE_TENANT, body)
     with changing() as records:
         require_match(show_tenant(records))
         records.transaction.put(TENANTS, records.label, records.tenant | changes)

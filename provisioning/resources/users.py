@@ -41,6 +41,7 @@ from provisioning.web.records import (
     masked,
     require_same,
     show,
+    together,
 )
 from provisioning.web.routing import ACTIVE, Resource
 
@@ -182,11 +183,12 @@ def list_users() -> Response:
 )
 def create_user(body: Record) -> Response:
     """Create an AS user and its first privilege in the tenant."""
-    account = load_new(USER, body, now())
-    terms = first_privilege(body)
+    account, terms = together(lambda: load_new(USER, body, now()), lambda: first_privilege(body))
     user = username_key(account["username"])
     password_hash = hashed(account.pop("password"))
     with changing() as records:
+        with errors_within("tenantUserPrivileges"):
+            people.require_known_supervisor(records, user, terms["reportsTo"])
         if records.view.get(USERS, user) is not None:
             raise Conflict(
                 "An account with this username exists already. Grant it a privilege in this "
@@ -194,8 +196,7 @@ def create_user(body: Record) -> Response:
             )
         account = new_account(records, account, password_hash)
         records.transaction.put(USERS, user, account)
-        with errors_within("tenantUserPrivileges"):
-            people.grant(records, user, terms)
+        people.grant(records, user, terms)
         return created(show_user(records, account), "users", account["username"])
 
 

@@ -12,7 +12,7 @@ Condition = Callable[[Record], bool]
 
 @dataclass(frozen=True)
 class Order:
-    """Order by a member: letter case and accents ignored, nulls last in both directions."""
+    """Order by a member: letter case ignored, nulls last in both directions."""
 
     member: str
     descending: bool = False
@@ -111,7 +111,7 @@ def _sort_key(order: Order) -> Callable[[Record], tuple[bool, int, Any]]:
             return (not order.descending, 0, 0)
         # Values of different kinds can't be compared, so each kind has a place of its own.
         if isinstance(value, str):
-            return (order.descending, 1, fold(value))
+            return (order.descending, 1, value.casefold())
         if isinstance(value, int | float):
             return (order.descending, 0, value)
         return (order.descending, 2, json.dumps(value, sort_keys=True))

@@ -16,23 +16,25 @@ LOWEST_INTEGER, HIGHEST_INTEGER = -(2**63), 2**63 - 1
 CHUNK = 65_536
 
 
-def read_body(request: Request, limit: int) -> Record:
-    """The JSON object in the body; `limit` in bytes holds for chunked bodies too."""
+def read_body(request: Request, limit: int, is_needed: bool = True) -> Record:
+    """The JSON object in the body; `limit` in bytes holds for chunked bodies too.
+
+    A body that isn't needed may be absent, and is then an empty object.
+    """
     if request.content_length is not None and request.content_length > limit:
         raise too_large(limit)
-    if is_absent(request):
+    content = read_limited(request, limit)
+    if not content and not is_needed:
+        return {}
+    if not content:
         raise no_body()
     if request.mimetype != "application/json":
         raise UnsupportedMediaType(
             "Send the body as JSON, with the header Content-Type: application/json."
         )
-    body = parse_object(read_limited(request, limit))
+    body = parse_object(content)
     check_values(body)
     return body
-
-
-def is_absent(request: Request) -> bool:
-    return not request.content_length and "Transfer-Encoding" not in request.headers
 
 
 def no_body() -> BadRequest:

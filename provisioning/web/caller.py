@@ -34,7 +34,9 @@ def admit(operation: Operation, view: View) -> Caller:
 def token_in_request() -> str:
     """The one API key in the query or the headers; Unauthorized for none or several."""
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-    given = {*request.args.getlist("apikey"), request.headers.get("X-API-Key", "").strip()}
+    # WSGI joins headers of one name by commas.
+    headers = request.headers.get("X-API-Key", "").split(",")
+    given = {*request.args.getlist("apikey"), *(header.strip() for header in headers)}
     if scheme.lower() == "bearer":
         given.add(credentials.strip())
     tokens = given - {""}

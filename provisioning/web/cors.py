@@ -1,5 +1,7 @@
 """Which pages of other origins may call the API from a browser (section 8)."""
 
+import re
+
 from flask import Flask
 from flask_cors import CORS
 
@@ -12,7 +14,9 @@ PREFLIGHT_SECONDS = 600
 
 def init_app(app: Flask, settings: Settings) -> None:
     local = (LOCAL_ORIGIN,) if settings.is_demo else ()
-    origins = local if settings.cors_origins is None else settings.cors_origins
+    # Of an address such as http://[::1]:3000 Flask-CORS would think that it is a pattern.
+    told = (f"^{re.escape(origin)}$" for origin in settings.cors_origins or ())
+    origins = local if settings.cors_origins is None else tuple(told)
     if origins:
         CORS(
             app,

@@ -10,7 +10,6 @@ import unicodedata
 import zoneinfo
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import pycountry
 from marshmallow import ValidationError, fields, validate
@@ -19,6 +18,11 @@ from provisioning.domain.activity import parse_instant
 from provisioning.domain.names import ascii_domain, username_key
 
 SLUG = r"[a-z0-9]+([-_][a-z0-9]+)*"
+URL = (
+    r"^(([A-Za-z][A-Za-z0-9+.-]*:)?//[^\s\\/?#@]*([/?#][^\s\\]*)?"
+    r"|[^\s\\/?#@]*(/(?!/)[^\s\\]*|[?#][^\s\\]*)?)$"
+)
+"""With an authority or without; no `@` before path, query or fragment begin."""
 STATUSES = ("ALPHA", "BETA", "PRODUCTION", "ARCHIVED")
 LONGEST_TEXT = 10_000
 HIGHEST_LIST_ORDER = 2**31 - 1
@@ -159,14 +163,9 @@ def check_port(port: str) -> None:
 
 
 def check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        is_absolute = bool(parts.scheme and parts.hostname) and parts.port != 0
-    except ValueError:
-        is_absolute = False
-    if not is_absolute or "\\" in url or any(char.isspace() for char in url):
-        raise ValidationError("Must be an absolute URL, such as amqps://mq.acme.example:5671.")
-    if "@" in parts.netloc:
+    if re.search(r"[\s\\]", url):
+        raise ValidationError("Must be a URL, such as amqps://mq.acme.example:5671.")
+    if not re.search(URL, url):
         raise ValidationError("Must not hold user information: give userName and password instead.")
 
 

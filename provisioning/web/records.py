@@ -102,6 +102,10 @@ def load_new(schema: RecordSchema, body: Record, now: Instant) -> Record:
 def load_changes(schema: RecordSchema, body: Record) -> Record:
     """The members that a PUT carries; a secret that is sent back masked is left out."""
     changes = _load(schema, _writable(schema, body), partial=True)
+    ends = changes.get("activeUntil")
+    # An empty window may be one that was revoked, and is sent back; this one is none.
+    if ends is not None and ends < changes.get("activeFrom", ends):
+        require_window(changes)
     return {
         name: value
         for name, value in changes.items()
@@ -115,6 +119,20 @@ def changed(record: Record, changes: Record) -> Record:
     if "activeFrom" in merged and ActivityWindow.of(merged) != ActivityWindow.of(record):
         require_window(merged)
     return merged
+
+
+def together(*checks: Callable[[], Any]) -> list[Any]:
+    """What each of them answers; Invalid with what all of them find wrong."""
+    answers: list[Any] = []
+    errors: dict[str, list[str]] = {}
+    for check in checks:
+        try:
+            answers.append(check())
+        except Invalid as error:
+            errors |= error.errors
+    if errors:
+        raise Invalid(errors)
+    return answers
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from provisioning.domain import roles
 from provisioning.domain.records import Records
-from provisioning.web.body import is_absent, read_body
+from provisioning.web.body import read_body
 from provisioning.web.context import server
 from provisioning.web.records import RecordSchema, holds_secrets
 
@@ -109,7 +109,8 @@ class Resource(Blueprint):
             @wraps(view)
             def serve(**variables: Any) -> ResponseReturnValue:
                 if operation.body is not None:
-                    variables["body"] = _body(operation)
+                    limit = server().settings.max_body
+                    variables["body"] = read_body(request, limit, operation.body_needed)
                 return view(**variables)
 
             serve.operation = operation  # type: ignore[attr-defined]
@@ -118,12 +119,6 @@ class Resource(Blueprint):
             return view
 
         return register
-
-
-def _body(operation: Operation) -> dict[str, Any]:
-    if is_absent(request) and not operation.body_needed:
-        return {}
-    return read_body(request, server().settings.max_body)
 
 
 def operation_of(app: Flask, endpoint: str | None) -> Operation | None:

@@ -140,7 +140,7 @@ def test_order_ignores_case_and_puts_nulls_last_both_ways(
     descending: bool, expected: list[int]
 ) -> None:
     records = [
-        {"n": 1, "name": "émile"},
+        {"n": 1, "name": "emile"},
         {"n": 2, "name": None},
         {"n": 3, "name": "fay"},
         {"n": 4, "name": "Ann"},

@@ -1,0 +1,118 @@
+"""What single sentences of the contract ask for, where two of them meet."""
+
+import pytest
+
+from provisioning.domain.activity import later, parse_duration
+from provisioning.testing.sandbox import Sandbox
+
+LATER, SOONER = "2026-02-02T00:00:00Z", "2026-02-01T00:00:00Z"
+
+
+def test_the_complete_tenant_can_be_sent_back(administrator):
+    body = administrator.get("/details").json
+    answer = administrator.put("/info", json=body)
+    assert answer.status_code == 200
+    assert answer.json == administrator.get("/info").json
+
+
+def test_order_ignores_case_and_nothing_else(sandbox, administrator):
+    for name in ("Ångström", "zak", "Adams"):
+        sandbox.add_user(f"{name}@acme.test", lastName=name)
+    listed = administrator.get("/users?order=lastName").json
+    assert [user["lastName"] for user in listed] == ["Adams", "zak", "Ångström", None]
+
+
+def test_users_ordered_by_username_stand_as_without_an_order(sandbox, administrator):
+    for name in ("renz@acme.test", "renée@acme.test", "Rena@acme.test"):
+        sandbox.add_user(name)
+    assert administrator.get("/users?order=username").json == administrator.get("/users").json
+
+
+@pytest.mark.parametrize(("condition", "status"), [("*", 204), ('"stale"', 412)])
+def test_a_condition_on_a_subscription_that_has_ended_is_looked_at(
+    administrator, condition, status
+):
+    administrator.post("/services/standard")
+    administrator.delete("/services/standard")
+    answer = administrator.delete("/services/standard", headers={"If-Match": condition})
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize("path", ["/privileges/999", "/endpoints/999", "/api-keys/none"])
+def test_a_window_that_is_none_is_found_before_the_record_is_sought(administrator, path):
+    body = {"activeFrom": LATER, "activeUntil": SOONER}
+    assert "activeUntil" in administrator.put(path, json=body).json["errors"]
+
+
+@pytest.mark.parametrize("body", [{"reportsTo": "nobody"}, {"activeUntil": "2000-01-01T00:00:00Z"}])
+def test_what_is_wrong_with_a_privilege_is_said_before_its_etag_is_compared(administrator, body):
+    answer = administrator.put("/privileges/1", json=body, headers={"If-Match": '"stale"'})
+    assert answer.status_code == 422
+
+
+def test_an_unknown_supervisor_is_said_before_a_taken_username(administrator):
+    body = {
+        "username": "alice@acme.test",
+        "email": "a@b",
+        "password": "x",
+        "tenantUserPrivileges": [{"role": "USER", "reportsTo": "nobody"}],
+    }
+    assert administrator.post("/users", json=body).status_code == 422
+
+
+def test_a_user_and_its_first_privilege_are_checked_together(administrator):
+    body = {"username": "bob", "email": "bad", "password": "x", "tenantUserPrivileges": [{}]}
+    errors = administrator.post("/users", json=body).json["errors"]
+    assert set(errors) == {"email", "tenantUserPrivileges"}
+
+
+def test_an_endpoint_and_its_type_are_checked_together(administrator):
+    body = {"url": "https://me@mq.acme.example", "endpointType": "NONE"}
+    assert set(administrator.post("/endpoints", json=body).json["errors"]) == {
+        "url",
+        "endpointType",
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        ("mq.acme.example:5671", 201),
+        ("amqps://mq.acme.example/queue@here", 201),
+        ("//me@mq.acme.example", 422),
+        ("me:secret@mq.acme.example", 422),
+    ],
+)
+def test_a_url_may_be_bare_but_holds_no_user_information(administrator, url, status):
+    body = {"url": url, "endpointType": "MQ_INCOMING"}
+    assert administrator.post("/endpoints", json=body).status_code == status
+
+
+def test_a_configuration_that_is_sent_again_keeps_who_changed_it_and_when(sandbox, administrator):
+    administrator.post("/services/enterprise")
+    label = administrator.get("/statements").json[0]["label"]
+    administrator.put(f"/statements/{label}/config", json={"limit": 1})
+    before = administrator.get(f"/statements/{label}/details").json
+    sandbox.clock.set(later(sandbox.clock.now(), parse_duration("PT1H")))
+    administrator.put(f"/statements/{label}/config", json={"limit": 1})
+    assert administrator.get(f"/statements/{label}/details").json == before
+    administrator.put(f"/statements/{label}/config", json={"limit": True})
+    after = administrator.get(f"/statements/{label}/details").json
+    assert after["configChangedDate"] > before["configChangedDate"]
+
+
+def test_an_origin_may_be_an_ipv6_address():
+    origin = "http://[::1]:3000"
+    sandbox = Sandbox(cors_origins=(origin,))
+    answer = sandbox.administrator.get("/info", headers={"Origin": origin})
+    assert answer.headers["Access-Control-Allow-Origin"] == origin
+
+
+def test_the_same_key_in_two_headers_of_one_name_is_one_key(sandbox, administrator):
+    headers = {"X-API-Key": f"{administrator.token}, {administrator.token}"}
+    assert sandbox.client().get("/info", headers=headers).status_code == 200
+
+
+def test_a_final_dot_of_any_script_is_dropped(administrator):
+    answer = administrator.post("/domain-mapping", json={"domain": "例え。テスト。"})
+    assert answer.json["domain"] == "xn--r8jz45g.xn--zckzah"
