@@ -166,6 +166,7 @@ def test_an_example_creates_a_record_and_its_links_lead_to_it(prepared, name):
     made = client.post(path, json=example_of(operation))
     assert made.status_code == 201
     check_answer(operation, made)
+    check_answer(operation, client.post(path, json=example_of(operation)))
 
     links = {
         each["operationId"]: each["parameters"]
@@ -250,6 +251,28 @@ def test_an_error_looks_as_documented(prepared, status, request_line, facts):
     response = prepared.administrator.request(verb, path, **facts)
     assert response.status_code == response.json["status"] == status
     check_answer(OPERATIONS[name], response)
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "name", "changes"),
+    [
+        ("DELETE", ALICE, "/users/{username}", None),
+        ("DELETE", f"{ALICE}/privilege", "/users/{username}/privilege", None),
+        ("PUT", f"{ALICE}/privilege", "/users/{username}/privilege", {"role": "USER"}),
+        ("DELETE", "/privileges/1", "/privileges/{id}", None),
+        ("PUT", "/privileges/1", "/privileges/{id}", {"role": "USER"}),
+        ("POST", "/services/core", "/services/{label}", {}),
+        ("PUT", "/services/core", "/services/{label}", {"activeUntil": "2036-01-01T00:00:00Z"}),
+        ("DELETE", "/services/core", "/services/{label}", None),
+    ],
+)
+def test_a_conflict_is_documented_where_a_rule_between_records_is_broken(
+    administrator, verb, path, name, changes
+):
+    body = {} if changes is None else {"json": changes}
+    response = administrator.request(verb, path, **body)
+    assert response.status_code == 409
+    check_answer(OPERATIONS[f"{verb} {name}"], response)
 
 
 def test_a_403_looks_as_documented(sandbox):
