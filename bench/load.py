@@ -70,6 +70,16 @@ def latency(port: int, request: bytes, times: int) -> float:
     return statistics.median(measured)
 
 
+def median_seconds(run: Callable[[], object], times: int) -> float:
+    """How long a call takes."""
+    measured = []
+    for _ in range(times):
+        start = time.perf_counter()
+        run()
+        measured.append(time.perf_counter() - start)
+    return statistics.median(measured)
+
+
 def throughput(port: int, request: bytes, seconds: float, connections: int) -> float:
     """Answers a second over several connections."""
     counts = [0] * connections

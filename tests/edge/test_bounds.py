@@ -1,14 +1,10 @@
-"""Hostile queries and bodies cost about what plain ones cost: sizes are bounded and asserted.
+"""Hostile queries and bodies are refused or answered, and what they are told is short.
 
-Where time is compared, it is with a plain request of the same size, by a generous factor: enough to
-tell linear from quadratic, too much to notice a busy machine.
+How long they take beside plain ones, `python -m bench.hostile` prints.
 """
 
-import json
-import time
 import tracemalloc
 from collections.abc import Callable
-from contextlib import suppress
 from urllib.parse import quote
 
 import pytest
@@ -30,52 +26,38 @@ def crowd(sandbox: Sandbox) -> Client:
     return sandbox.administrator
 
 
-def seconds(run: Callable[[], object], times: int = 3) -> float:
-    """The least time that it takes."""
-    taken = []
-    for _ in range(times):
-        begin = time.perf_counter()
-        run()
-        taken.append(time.perf_counter() - begin)
-    return min(taken)
-
-
 # Queries
 
 
-@pytest.mark.parametrize(
-    "query, status",
-    [
-        pytest.param("q=" + "a" * 1_000, 200, id="a word of 1,000 characters"),
-        pytest.param("q=" + "a" * 1_001, 422, id="of 1,001"),
-        pytest.param("q=" + "a" * 100_000, 422, id="of 100,000"),
-        pytest.param("q=" + "a+" * 10_000, 422, id="10,000 words"),
-        pytest.param("q=a&" * 10_000, 422, id="10,000 times a word"),
-        pytest.param("q=" + quote("\ufdfa") * 10_000, 422, id="10,000 that fold to 18 each"),
-        pytest.param("order=" + "username," * 9_999 + "email", 200, id="10,000 order fields"),
-        pytest.param("order=email&" * 10_000, 200, id="10,000 orders"),
-        pytest.param("order=" + "nothing," * 10_000, 422, id="10,000 unknown ones"),
-        pytest.param("order=" + "a" * 100_000, 422, id="a long unknown one"),
-        pytest.param("page=" + "9" * 100_000, 200, id="a page of 100,000 digits"),
-        pytest.param("size=" + "9" * 100_000, 422, id="a size of as many"),
-        pytest.param("size=" + "0" * 100_000 + "1", 200, id="with leading zeros"),
-        pytest.param("page=1&" * 10_000, 422, id="10,000 pages"),
-        pytest.param("active=true&" * 10_000, 422, id="active 10,000 times"),
-        pytest.param("x=1&" * 10_000, 200, id="10,000 unknown parameters"),
-        pytest.param("&" * 100_000, 200, id="100,000 separators"),
-        pytest.param("%" * 100_000, 200, id="100,000 percent signs"),
-        pytest.param("=" * 100_000, 200, id="100,000 equals signs"),
-    ],
-)
-def test_a_hostile_query_is_refused_or_costs_little(crowd, query, status):
-    plain = seconds(lambda: crowd.get("/users?size=20"))
+QUERIES = [
+    pytest.param("q=" + "a" * 1_000, 200, id="a word of 1,000 characters"),
+    pytest.param("q=" + "a" * 1_001, 422, id="of 1,001"),
+    pytest.param("q=" + "a" * 100_000, 422, id="of 100,000"),
+    pytest.param("q=" + "a+" * 10_000, 422, id="10,000 words"),
+    pytest.param("q=a&" * 10_000, 422, id="10,000 times a word"),
+    pytest.param("q=" + quote("\ufdfa") * 10_000, 422, id="10,000 that fold to 18 each"),
+    pytest.param("order=" + "username," * 9_999 + "email", 200, id="10,000 order fields"),
+    pytest.param("order=email&" * 10_000, 200, id="10,000 orders"),
+    pytest.param("order=" + "nothing," * 10_000, 422, id="10,000 unknown ones"),
+    pytest.param("order=" + "a" * 100_000, 422, id="a long unknown one"),
+    pytest.param("page=" + "9" * 100_000, 200, id="a page of 100,000 digits"),
+    pytest.param("size=" + "9" * 100_000, 422, id="a size of as many"),
+    pytest.param("size=" + "0" * 100_000 + "1", 200, id="with leading zeros"),
+    pytest.param("page=1&" * 10_000, 422, id="10,000 pages"),
+    pytest.param("active=true&" * 10_000, 422, id="active 10,000 times"),
+    pytest.param("x=1&" * 10_000, 200, id="10,000 unknown parameters"),
+    pytest.param("&" * 100_000, 200, id="100,000 separators"),
+    pytest.param("%" * 100_000, 200, id="100,000 percent signs"),
+    pytest.param("=" * 100_000, 200, id="100,000 equals signs"),
+]
+
+
+@pytest.mark.parametrize("query, status", QUERIES)
+def test_a_hostile_query_is_answered_or_refused_in_few_words(crowd, query, status):
     answer = crowd.get(f"/users?{query}")
     assert answer.status_code == status
     if status == 422:
         assert len(answer.data) < LONGEST_ANSWER
-    hostile = seconds(lambda: crowd.get(f"/users?{query}"), times=2)
-    print(f"{hostile / plain:.1f} times a plain list")
-    assert hostile < 100 * plain + 0.5
 
 
 def test_the_words_of_a_search_are_sought_once_each(sandbox):
@@ -110,13 +92,11 @@ def test_the_words_of_a_search_are_sought_once_each(sandbox):
         pytest.param({"Range": "bytes=" + "0-1," * 20_000}, id="20,000 ranges"),
     ],
 )
-def test_a_hostile_header_costs_little(crowd, headers):
-    plain = seconds(lambda: crowd.get("/whoami"))
+def test_a_hostile_header_does_no_harm(crowd, headers):
     answer = crowd.get("/whoami", headers=headers)
     assert answer.status_code in {200, 400, 401}
     assert len(answer.data) < LONGEST_ANSWER
     assert len(str(answer.headers)) < 2_000
-    assert seconds(lambda: crowd.get("/whoami", headers=headers), 2) < 100 * plain + 0.5
 
 
 # Bodies of 1 MiB
@@ -175,23 +155,14 @@ PATHS = ("/users", "/domain-mapping", "/endpoints", "/tenant-dashboards", "/priv
 @pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("kind", MANY)
-def test_a_body_of_1_mib_is_refused_with_a_short_answer_and_little_work(sandbox, kind, path):
+def test_a_body_of_1_mib_is_refused_with_a_short_answer(sandbox, kind, path):
     body = MANY[kind]
     assert len(body) <= LIMIT
-    client = sandbox.administrator
-
-    def post(content: bytes) -> object:
-        return client.post(path, data=content, headers={"Content-Type": "application/json"})
-
-    answer = post(body)
+    headers = {"Content-Type": "application/json"}
+    answer = sandbox.administrator.post(path, data=body, headers=headers)
     assert answer.status_code in {400, 422}
     assert answer.mimetype == "application/problem+json"
     assert len(answer.data) < LONGEST_ANSWER
-    # What reading as much harmless JSON takes: the parser's own time.
-    harmless = seconds(lambda: json.loads(MANY["unknown members"]))
-    hostile = seconds(lambda: post(body), times=1)
-    print(f"{kind}, {path}: {hostile:.2f} s, {hostile / harmless:.0f} times parsing")
-    assert hostile < 40 * harmless + 1
 
 
 @pytest.mark.slow
@@ -247,20 +218,16 @@ def test_json_in_a_record_may_be_nested_to_64_levels(sandbox, depth, status):
     assert sandbox.administrator.post("/tenant-dashboards", json=body).status_code == status
 
 
-# Names: what is matched by regular expressions and Unicode tables
+def test_a_name_that_is_far_too_long_for_a_domain_is_not_even_encoded():
+    """Encoding takes time that grows with the square of the length."""
+    with pytest.raises(ValueError, match="too long"):
+        ascii_domain("\xe4" * 1_001)
 
 
-@pytest.mark.parametrize(
-    "piece",
-    ["a", "a-", "-", "xn--", "xn--a.", ".", "\xe4", "\u3002", "\u200d", "\u0300", "\ufdfa", "1."],
-)
-def test_time_for_a_name_grows_with_its_length_and_not_with_its_square(piece):
-    def attempt(text: str) -> None:
-        fold(text)
-        with suppress(ValueError):
-            ascii_domain(text)
-
-    short, long = piece * (4_000 // len(piece)), piece * (64_000 // len(piece))
-    grown = seconds(lambda: attempt(long)) / seconds(lambda: attempt(short))
-    print(f"16 times as long takes {grown:.0f} times as long")
-    assert grown < 100
+@pytest.mark.parametrize("path", ["/users", "/domain-mapping"])
+def test_text_over_its_limit_is_refused_for_that_alone(sandbox, path):
+    """What else is wrong with it is not looked for, since that may take time."""
+    member = {"/users": "username", "/domain-mapping": "domain"}[path]
+    answer = sandbox.administrator.post(path, json={member: "\x01/" * 200})
+    assert len(answer.json["errors"][member]) == 1
+    assert "length" in answer.json["errors"][member][0]

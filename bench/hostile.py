@@ -1,0 +1,43 @@
+"""How long hostile queries and bodies take, beside a plain list and beside parsing as much JSON.
+
+python -m bench.hostile
+"""
+
+import json
+from collections.abc import Callable
+
+from bench.load import median_seconds
+from provisioning.testing.sandbox import Sandbox
+from tests.edge.test_bounds import MANY, PATHS, QUERIES
+
+USERS = 300
+
+
+def main() -> None:
+    sandbox = Sandbox()
+    for number in range(USERS):
+        sandbox.add_user(f"user{number}@acme.test", firstName="x" * 250, lastName="y" * 250)
+    client = sandbox.administrator
+
+    def get(query: str) -> Callable[[], object]:
+        return lambda: client.get(f"/users?{query}")
+
+    plain = median_seconds(get("size=20"), 5)
+    print(f"a plain list: {plain * 1e3:.1f} ms")
+    for each in QUERIES:
+        taken = median_seconds(get(str(each.values[0])), 3)
+        print(f"  {taken / plain:6.1f} times for {each.id}")
+    harmless = median_seconds(lambda: json.loads(MANY["unknown members"]), 3)
+    print(f"parsing 1 MiB of harmless JSON: {harmless * 1e3:.0f} ms")
+    for kind, body in MANY.items():
+        worst = max(median_seconds(post(client, path, body), 1) for path in PATHS)
+        print(f"  {worst / harmless:6.1f} times for {kind}")
+
+
+def post(client: object, path: str, body: bytes) -> Callable[[], object]:
+    headers = {"Content-Type": "application/json"}
+    return lambda: client.post(path, data=body, headers=headers)  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main()
