@@ -112,14 +112,12 @@ def test_of_several_faults_the_first_that_concerns_a_request_strikes_alone(sandb
     assert [fault["struck"] for fault in control("GET", "/faults")] == [1, 1]
 
 
-@pytest.mark.parametrize(
-    "delay, least, most", [(80, 0.08, 0.5), ([40, 80], 0.04, 0.5), (0, 0, 0.3)]
-)
-def test_a_delay_holds_the_answer_up_and_changes_nothing_else(sandbox, control, delay, least, most):
+@pytest.mark.parametrize("delay, least", [(80, 0.08), ([40, 80], 0.04), (0, 0)])
+def test_a_delay_holds_the_answer_up_and_changes_nothing_else(sandbox, control, delay, least):
     control("POST", "/faults", {"path": "/info", "delay": delay})
     began = time.perf_counter()
     answer = sandbox.administrator.get("/info")
-    assert least <= time.perf_counter() - began < most
+    assert time.perf_counter() - began >= least
     assert answer.status_code == 200
     assert control("GET", "/requests")[0]["duration"] >= least * 1000
 
