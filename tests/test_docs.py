@@ -70,7 +70,10 @@ def test_the_browser_may_fetch_from_this_server_only(browser, path):
     assert policy["default-src"] == ["'none'"]
     assert policy["connect-src"] == ["'self'"]
     sources = {source for listed in policy.values() for source in listed}
-    assert sources == {"'none'", "'self'", "'unsafe-inline'", "data:"}
+    digests = {source for source in sources if source.startswith("'sha256-")}
+    assert sources - digests == {"'none'", "'self'", "'unsafe-inline'", "data:"}
+    assert policy["script-src"] == ["'self'", *digests]
+    assert len(digests) == (1 if path == PAGE else 0)
 
 
 def test_nothing_asks_a_validator_elsewhere(browser):
@@ -81,8 +84,9 @@ def test_a_key_stays_while_the_page_is_loaded_again(browser):
     assert '"persistAuthorization": true' in browser.get(PAGE).text
 
 
-def test_the_api_itself_has_no_policy_of_the_page(administrator):
-    assert "Content-Security-Policy" not in administrator.get("/whoami").headers
+def test_an_answer_of_the_api_may_fetch_nothing_should_a_browser_show_it(administrator):
+    policy = administrator.get("/whoami").headers["Content-Security-Policy"]
+    assert policy == "default-src 'none'; frame-ancestors 'none'"
 
 
 def test_what_the_page_does_not_have_is_a_problem_404(browser):

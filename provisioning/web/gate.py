@@ -54,6 +54,8 @@ def finish(response: Response) -> Response:
     headers.setdefault("Cache-Control", "no-store" if secret else "private, no-cache")
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Referrer-Policy", "no-referrer")
+    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    headers.setdefault("X-Frame-Options", "DENY")
     return response
 
 

@@ -520,6 +520,31 @@ def test_no_user_is_named_so_that_location_could_be_split(edge, username):
         assert place.isascii() and " " not in place
 
 
+@pytest.mark.parametrize(
+    "sent, status",
+    [
+        (["GET", f"{BASE}/whoami"], 200),
+        (["HEAD", f"{BASE}/info"], 200),
+        (["OPTIONS", f"{BASE}/info"], 204),
+        (["GET", "/nothing"], 404),
+        (["PATCH", f"{BASE}/info"], 405),
+        (["PUT", f"{BASE}/info"], 400),
+        (["GET", f"{BASE}/users?page=x"], 422),
+        (["GET", "/health/ready"], 200),
+        (["GET", "/docs"], 200),
+        (["GET", "/"], 302),
+    ],
+)
+def test_no_answer_lets_a_browser_guess_frame_keep_or_pass_on(edge, sent, status):
+    reply = exchange(edge, request(*sent, edge.key), to=sent[0])
+    assert reply.status == status
+    assert reply.header("X-Content-Type-Options") == "nosniff"
+    assert reply.header("X-Frame-Options") == "DENY"
+    assert "frame-ancestors 'none'" in reply.header("Content-Security-Policy")
+    assert reply.header("Referrer-Policy") == "no-referrer"
+    assert reply.header("Cache-Control") in {"no-store", "private, no-cache"}
+
+
 # Verbs and connections
 
 
