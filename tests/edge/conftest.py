@@ -8,9 +8,13 @@ from .serving import Server, prepared, served
 BASE = "/api/v1/provisioning"
 
 
+ROUNDS = 5
+"""Also where the option is unknown, since pytest looked for options before it came here."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--rounds", type=int, default=5, help="How often the races and crashes are repeated."
+        "--rounds", type=int, default=ROUNDS, help="How often races and crashes are repeated."
     )
 
 

@@ -370,7 +370,7 @@ def instant(seconds: int) -> str:
 
 TestApi = pytest.mark.slow(Api.TestCase)
 TestApi.settings = settings(
-    max_examples=40,
+    max_examples=25,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -149,12 +149,23 @@ MANY = {
     "a URL of at signs": b'{"url":"http://' + b"@" * (LIMIT - 30) + b'"}',
     "combining marks": '{{"username":"a{}"}}'.format("\u0300\u0316" * 250_000).encode(),
 }
-PATHS = ("/users", "/domain-mapping", "/endpoints", "/tenant-dashboards", "/privileges")
+OF_OTHERS = {
+    "domain": "/domain-mapping",
+    "date": "/privileges",
+    "slug": "/tenant-dashboards",
+    "URL": "/endpoints",
+    "dots": "/domain-mapping",
+    "numbers": "/tenant-dashboards",
+}
+
+
+def path_of(kind: str) -> str:
+    """Of records that have such a member."""
+    return next((path for word, path in OF_OTHERS.items() if word in kind), "/users")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("kind", MANY)
+@pytest.mark.parametrize("kind, path", [(kind, path_of(kind)) for kind in MANY])
 def test_a_body_of_1_mib_is_refused_with_a_short_answer(sandbox, kind, path):
     body = MANY[kind]
     assert len(body) <= LIMIT

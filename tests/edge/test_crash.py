@@ -2,8 +2,8 @@
 
 gunicorn runs with 2 workers of 4 threads. Writers create users with their first privilege, grant,
 revoke, make keys and endpoints, and write down each user and revocation before they send it, and
-all changes when they are acknowledged. At a random moment every process gets SIGKILL. `--rounds 40`
-repeats that 40 times, all on one file.
+all changes when they are acknowledged. At a random moment every process gets SIGKILL.
+`pytest tests/edge --rounds 40` repeats that 40 times, all on one file.
 """
 
 import itertools
@@ -24,6 +24,7 @@ from provisioning.domain.activity import parse_instant
 from provisioning.testing.client import Answer, Client
 from provisioning.web.routing import BASE_PATH
 
+from .conftest import ROUNDS
 from .serving import Server, prepared
 
 WRITERS = 6
@@ -181,7 +182,7 @@ def check_file(data: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_at_any_moment_it_has_lost_nothing_that_it_acknowledged(tmp_path, pytestconfig):
-    rounds = pytestconfig.getoption("rounds")
+    rounds = pytestconfig.getoption("rounds", ROUNDS)
     data = tmp_path / "db.json"
     with prepared(data) as provisioner:
         provisioner.add_tenant("acme")

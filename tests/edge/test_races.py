@@ -1,5 +1,5 @@
-"""Requests at the same moment, to two workers of four threads, and to two servers on one folder:
-exactly one wins. `--rounds` repeats each race."""
+"""Requests at the same moment, to two workers of four threads: exactly one wins.
+`pytest tests/edge --rounds 40` runs each race 40 times."""
 
 import threading
 from collections import Counter
@@ -12,6 +12,7 @@ import pytest
 
 from provisioning.testing.client import Answer, Client
 
+from .conftest import ROUNDS
 from .serving import Server, prepared, served
 
 CLIENTS = 8
@@ -48,7 +49,7 @@ def track(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Track]:
 
 @pytest.fixture
 def rounds(pytestconfig: pytest.Config) -> range:
-    return range(pytestconfig.getoption("rounds"))
+    return range(pytestconfig.getoption("rounds", ROUNDS))
 
 
 def race(*runs: Callable[[], Answer]) -> list[Answer]:
