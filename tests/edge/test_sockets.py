@@ -11,6 +11,7 @@ import time
 import pytest
 
 from .conftest import BASE, Edge
+from .serving import prepared, served
 from .wire import Reply, Wire, chunked, request
 
 JSON = "Content-Type: application/json"
@@ -68,6 +69,24 @@ def test_a_413_comes_as_soon_as_a_chunked_body_crosses_the_limit(edge):
     # gunicorn reads on to the next KiB before it hands over what it has.
     crossed = chunked(b" " * (LIMIT + 1_024), 65_536).removesuffix(b"0\r\n\r\n")
     assert exchange(edge, change(edge, CHUNKED, body=crossed)).status == 413
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", [1_000, 3 * LIMIT], ids=["smaller", "larger"])
+def test_the_limit_of_a_body_is_a_setting(tmp_path, limit):
+    with prepared(tmp_path / "db.json") as provisioner:
+        provisioner.add_tenant("acme")
+        key = f"Authorization: Bearer {provisioner.add_key()}"
+    with served(tmp_path / "db.json", max_body=str(limit)) as server:
+        for size, status in ((limit, 200), (limit + 1, 413)):
+            body = b'{"theme": "x"' + b" " * (size - 14) + b"}"
+            with Wire(server.port) as wire:
+                wire.send(request("PUT", f"{BASE}/info", key, JSON, body=body))
+                assert wire.reply().status == status
+        with Wire(server.port) as wire:
+            announced = f"Content-Length: {limit + 1}"
+            wire.send(request("PUT", f"{BASE}/info", key, JSON, announced))
+            assert wire.reply().status == 413
 
 
 def test_a_413_reaches_a_client_that_first_sends_everything(edge):
