@@ -61,8 +61,8 @@ def subscribe(records: Records, service: Record, window: ActivityWindow) -> Reco
         raise Conflict("This service is archived and can't be newly subscribed.")
     others = subscriptions_of(records, service["label"])
     require_no_overlap(entry, others, "There is a subscription to this service already")
-    if service["type"] == MANDATORY and window.ends is not None:
-        raise mandatory()
+    if window.ends is not None:
+        require_optional(records, entry)
     return records.put(SUBSCRIPTIONS, str(entry_id), entry)
 
 
@@ -71,10 +71,8 @@ def change_subscription(records: Records, entry: Record, window: ActivityWindow)
     if window == old:
         return entry
     require_not_history(entry, records.now)
-    service = records.catalogue.services.get(entry["service"])
-    is_mandatory = service is not None and service["type"] == MANDATORY
-    if is_mandatory and (window.ends is not None or window.begins > old.begins):
-        raise mandatory()
+    if window.ends is not None or window.begins > old.begins:
+        require_optional(records, entry)
     changed = entry | window.members
     others = subscriptions_of(records, entry["service"])
     require_no_overlap(changed, others, "There is a subscription to this service already")
@@ -86,17 +84,18 @@ def unsubscribe(records: Records, entry: Record) -> None:
     closed = entry | ActivityWindow.of(entry).revoked(records.now).members
     if closed == entry:
         return
-    service = records.catalogue.services.get(entry["service"])
-    if service is not None and service["type"] == MANDATORY:
-        raise mandatory()
+    require_optional(records, entry)
     records.put(SUBSCRIPTIONS, str(entry["id"]), closed)
 
 
-def mandatory() -> Conflict:
-    return Conflict(
-        "Every tenant has this service: its subscription can't be removed, "
-        "given an end or made to begin later."
-    )
+def require_optional(records: Records, entry: Record) -> None:
+    """Conflict for what can't be done to a MANDATORY service's subscription."""
+    service = records.catalogue.services.get(entry["service"])
+    if service is not None and service["type"] == MANDATORY:
+        raise Conflict(
+            "Every tenant has this service: its subscription can't be removed, "
+            "given an end or made to begin later."
+        )
 
 
 def new_subscription(

@@ -129,17 +129,18 @@ def grant(records: Records, user: str, terms: Record) -> Response:
     return created(show_privilege(records, privilege), "privileges", privilege["id"])
 
 
-def revoke_all(username: str, matched: Callable[[Records, str], object]) -> Response:
-    """Close every window of a user in the tenant; `matched` is what If-Match speaks of."""
+def revoke_all(username: str, matched: Callable[[Records, Record], object]) -> Response:
+    """Close every window of a user in the tenant; `matched` shows what If-Match speaks of."""
     with changing() as records:
-        user, _ = people.find_user(records, username)
-        require_match(matched(records, user))
+        user, account = people.find_user(records, username)
+        require_match(matched(records, account))
         people.revoke(records, people.privileges_of(records, user))
     return nothing()
 
 
-def effective(records: Records, user: str) -> object:
-    privilege = effective_privilege(people.privileges_of(records, user), records.now)
+def effective(records: Records, account: Record) -> object:
+    owned = people.privileges_of(records, username_key(account["username"]))
+    privilege = effective_privilege(owned, records.now)
     return None if privilege is None else show_privilege(records, privilege)
 
 
@@ -147,18 +148,15 @@ def effective(records: Records, user: str) -> object:
 def list_privileges() -> Response:
     """List the privileges of the tenant."""
     records = reading()
-    query = list_query(PRIVILEGE, active=active_asked(None), **within_sight(records))
-    return listed(records.query(PRIVILEGES, query), query, show_privilege)
-
-
-def within_sight(records: Records) -> Record:
-    """What narrows a list of records of users to those whom the caller sees."""
     visible = people.visible_users(records)
-    return {
-        "within": ("tenant", records.label),
-        "at": records.now,
-        "any_of": {} if visible is None else {"user": visible},
-    }
+    query = list_query(
+        PRIVILEGE,
+        within=("tenant", records.label),
+        active=active_asked(None),
+        at=records.now,
+        any_of={} if visible is None else {"user": visible},
+    )
+    return listed(records.query(PRIVILEGES, query), query, show_privilege)
 
 
 @privileges.operation("POST", "/privileges", body=PRIVILEGE, answer=PRIVILEGE, conflict=GRANTED)

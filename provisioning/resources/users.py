@@ -232,9 +232,7 @@ def replace_user(username: str, body: Record) -> Response:
 @users.operation("DELETE", "/users/<username>", conflict=LAST_ADMINISTRATOR)
 def remove_user(username: str) -> Response:
     """Revoke all of the user's privileges in the tenant; the account stays."""
-    return revoke_all(
-        username, lambda records, user: show_user(records, people.find_user(records, user)[1])
-    )
+    return revoke_all(username, show_user)
 
 
 @users.operation(

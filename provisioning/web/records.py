@@ -13,12 +13,9 @@ from marshmallow import RAISE, Schema, ValidationError, fields, missing
 
 from provisioning.domain.activity import ActivityWindow, Instant
 from provisioning.domain.errors import Invalid
-from provisioning.domain.records import Records
 from provisioning.domain.roles import MASK
 from provisioning.store import Record
 from provisioning.web.fields import Moment
-
-Show = Callable[[Records, Record], Record]
 
 
 class RecordSchema(Schema):
