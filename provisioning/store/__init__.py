@@ -15,15 +15,18 @@ from provisioning.store.query import (
     Page,
     Query,
     Record,
+    Related,
     fold,
+    has_ended_at,
     is_active_at,
     select,
 )
 from provisioning.store.storage import Disk, DurableStorage, MemoryStorage
 from provisioning.store.store import Store
-from provisioning.store.tables import Table, Transaction, View
+from provisioning.store.tables import Change, Table, Transaction, View
 
 __all__ = [
+    "Change",
     "Disk",
     "DurableStorage",
     "MemoryStorage",
@@ -31,6 +34,7 @@ __all__ = [
     "Page",
     "Query",
     "Record",
+    "Related",
     "Store",
     "StoreDamaged",
     "StoreUnavailable",
@@ -38,6 +42,7 @@ __all__ = [
     "Transaction",
     "View",
     "fold",
+    "has_ended_at",
     "is_active_at",
     "select",
 ]

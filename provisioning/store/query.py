@@ -27,12 +27,18 @@ class Query:
     keys: Collection[str] | None = None
     """Any of these document ids; unknown ones are ignored."""
     equal: Mapping[str, Any] = field(default_factory=dict)
-    """Member -> the value that it has."""
+    """Member -> the value that it has; a member that the table lists in `asked`."""
     any_of: Mapping[str, Collection[Any]] = field(default_factory=dict)
-    """Member -> the values of which it has one."""
+    """Member -> the values of which it has one; a member that the table lists in `asked`."""
+    between: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    """Member (one of `asked`) -> first text and end of a half-open range; None is open."""
     active: bool | None = None
     """Whether the activity window is open at the instant `at`."""
+    ended: bool | None = None
+    """Whether the activity window is never open at `at` or later."""
     at: str = ""
+    related: tuple["Related", ...] = ()
+    """Semi-joins: who is, or is not, referred to by records of another table."""
     words: tuple[str, ...] = ()
     """Each must occur in the record's text, compared by `fold`."""
     order: tuple[Order, ...] = ()
@@ -48,6 +54,20 @@ class Query:
         if self.size is None:
             return slice(None)
         return slice(self.page * self.size, (self.page + 1) * self.size)
+
+
+@dataclass(frozen=True)
+class Related:
+    """Keeps the records whose document id stands in `member` of a record of another table.
+
+    That record has to meet `condition`, of which keys, words, order and page mean nothing.
+    `negated` keeps the others instead.
+    """
+
+    table: str
+    member: str
+    condition: Query
+    negated: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,16 +96,25 @@ def is_active_at(record: Record, at: str) -> bool:
     return (begin is None or begin <= at) and (end is None or at < end)
 
 
+def has_ended_at(record: Record, at: str) -> bool:
+    """Whether the window is never open at `at` or later; an empty window has ended."""
+    begin, end = record.get("activeFrom"), record.get("activeUntil")
+    return end is not None and (end <= at or (begin is not None and end <= begin))
+
+
 def select(records: Iterable[Record], query: Query, text: Callable[[Record], str]) -> Page:
     """Filter, sort and cut records that come in the order in which ties are to stay.
 
-    `text` gives a record's searchable text, folded already. `within`, `keys` and `by_key` are
-    facts of tables and mean nothing here.
+    `text` gives a record's searchable text, folded already. `within`, `keys`, `related` and
+    `by_key` are facts of tables and mean nothing here.
     """
     conditions = [_has_one_of(member, (value,)) for member, value in query.equal.items()]
     conditions += [_has_one_of(member, values) for member, values in query.any_of.items()]
     if query.active is not None:
         conditions.append(lambda record: is_active_at(record, query.at) is query.active)
+    if query.ended is not None:
+        conditions.append(lambda record: has_ended_at(record, query.at) is query.ended)
+    conditions += [_is_between(member, *ends) for member, ends in query.between.items()]
     conditions += [_mentions(fold(word), text) for word in query.words]
     for condition in conditions:
         records = filter(condition, records)
@@ -98,6 +127,16 @@ def select(records: Iterable[Record], query: Query, text: Callable[[Record], str
 
 def _has_one_of(member: str, values: Collection[Any]) -> Condition:
     return lambda record: record.get(member) in values
+
+
+def _is_between(member: str, first: str | None, end: str | None) -> Condition:
+    def holds(record: Record) -> bool:
+        value = record.get(member)
+        return (
+            value is not None and (first is None or first <= value) and (end is None or value < end)
+        )
+
+    return holds
 
 
 def _mentions(word: str, text: Callable[[Record], str]) -> Condition:

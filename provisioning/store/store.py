@@ -70,8 +70,11 @@ class Store:
         yield state.view
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self, tenant: str | None = None) -> Iterator[Transaction]:
         """The latest state, to be changed by one thread of one process at a time.
+
+        `tenant` says whose records alone will be changed; stores that can then let the
+        transactions of other tenants run beside this one. None: any record may be.
 
         All changes are durable when the block ends, or none are made if it raises. Raises
         StoreUnavailable, StoreDamaged while the data is broken, ValueError for a change that leaves

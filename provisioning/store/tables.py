@@ -1,7 +1,8 @@
 """Tables with their indexes, as readers see them (View) and as a change sees them (Transaction)."""
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 import orjson
 
@@ -27,6 +28,10 @@ class Table:
     """Member -> the table whose document id it holds (or null)."""
     text_of: tuple[str, ...] = ()
     """The references whose records' text counts as this record's, too."""
+    asked: tuple[str, ...] = ()
+    """The members that `equal`, `any_of` and `between` of a query may name."""
+    orders: tuple[str, ...] = ()
+    """The members that an order may name; a reference orders by the document id that it holds."""
 
 
 class Contents:
@@ -162,13 +167,29 @@ class View:
             # Keys that are sorted below need no walk through the whole table.
             walk, other = (wanted, records) if query.by_key else (records, wanted)
             keys = [key for key in walk if key in other]
+        for related in query.related:
+            condition = replace(related.condition, order=(), page=0, size=None)
+            named = {each[related.member] for each in self.query(related.table, condition).records}
+            keys = [key for key in keys if (key in named) is not related.negated]
         if query.by_key:
             keys = sorted(keys)
-        if query.order or query.equal or query.any_of or query.words or query.active is not None:
+        if _narrows(query):
             if len(self._texts) > 2 * sum(len(each.records) for each in self._contents.values()):
                 self._texts.clear()
             return select((records[key] for key in keys), query, self._text_of(table))
         return Page([records[key] for key in list(keys)[query.slice()]], len(keys))
+
+    def count(self, table: str) -> int:
+        """How many records a table has."""
+        return len(self._contents[table].records)
+
+    def time(self) -> datetime:
+        """The moment by the clock that all servers of this store share."""
+        return datetime.now(UTC)
+
+    def freeze(self) -> "View":
+        """All records as they are now, in memory: for snapshots."""
+        return self
 
     def tables(self) -> dict[str, dict[str, Record]]:
         """Everything, by table and document id."""
@@ -200,6 +221,16 @@ class View:
         return known[1]
 
 
+@dataclass(frozen=True)
+class Change:
+    """What a transaction has made of one record: None stands for no record."""
+
+    table: str
+    key: str
+    before: Record | None
+    after: Record | None
+
+
 class Transaction(View):
     """A view that can be changed, and sees its changes. Nothing of it is kept until it commits."""
 
@@ -207,6 +238,7 @@ class Transaction(View):
         super().__init__(dict(base._contents), dict(base._ids), base._texts)
         self._open = True
         self._touched: dict[str, set[str]] = {}
+        self._before: list[tuple[str, str, Record | None]] = []
         self.changed = False
         """Whether there is anything to commit."""
 
@@ -230,6 +262,15 @@ class Transaction(View):
             raise KeyError(key)
         self._writable(table, key).remove(key)
 
+    def changes(self) -> list[Change]:
+        """What has become of each record that was put or removed, in the order of first touch."""
+        found = []
+        for table, key, before in self._before:
+            after = self.get(table, key)
+            if after is not before:
+                found.append(Change(table, key, before, after))
+        return found
+
     def group(self, table: str, group: str, value: Hashable) -> Collection[Record]:
         """The records of a group as they are now: changes don't disturb a walk through them."""
         return tuple(super().group(table, group, value))
@@ -250,6 +291,7 @@ class Transaction(View):
         self._contents = dict(view._contents)
         self._ids = dict(view._ids)
         self._touched.clear()
+        self._before.clear()
 
     def check_references(self) -> None:
         """Raise ValueError where a change leaves a reference to nothing."""
@@ -267,13 +309,22 @@ class Transaction(View):
         self._change()
         if table not in self._touched:
             self._contents[table] = self._contents[table].copy()
-        self._touched.setdefault(table, set()).add(key)
+        touched = self._touched.setdefault(table, set())
+        if key not in touched:
+            touched.add(key)
+            self._before.append((table, key, self.get(table, key)))
         return self._contents[table]
 
     def _change(self) -> None:
         if not self._open:
             raise RuntimeError("the transaction has ended")
         self.changed = True
+
+
+def _narrows(query: Query) -> bool:
+    """Whether records have to be looked at one by one."""
+    told = (query.order, query.equal, query.any_of, query.between, query.words)
+    return any(told) or query.active is not None or query.ended is not None
 
 
 def empty(facts: Iterable[Table]) -> View:
