@@ -22,9 +22,9 @@ from bench.load import (
     side_by_side,
     throughput,
 )
-from provisioning.domain.tables import PRIVILEGES, TABLES, USERS
+from provisioning.domain.tables import PRIVILEGES, USERS
+from provisioning.factory import COLLECTIONS
 from provisioning.store import DurableStorage, Store
-from provisioning.stored import check
 from provisioning.testing.sandbox import Sandbox
 from provisioning.web.routing import BASE_PATH
 
@@ -35,7 +35,7 @@ CONNECTIONS = 4
 
 def fill(path: Path, users: int) -> str:
     """A data file with so many users of one tenant; the key of its administrator."""
-    sandbox = Sandbox(store=Store(DurableStorage(path), TABLES, check))
+    sandbox = Sandbox(store=Store(DurableStorage(path), COLLECTIONS.tables, COLLECTIONS.check))
     account = sandbox.store
     with account.transaction() as transaction:
         pattern = transaction.get(USERS, "alice@acme.test") or {}

@@ -15,9 +15,9 @@ from rich.table import Table as Grid
 
 from bench.load import side_by_side
 from bench.server import SIZES, fill, write_and_sync
-from provisioning.domain.tables import PRIVILEGES, TABLES, USERS
+from provisioning.domain.tables import PRIVILEGES, USERS
+from provisioning.factory import COLLECTIONS
 from provisioning.store import DurableStorage, Order, Query, Store
-from provisioning.stored import check
 
 NAME = "user00007@acme.test"
 PAGE = Query(by_key=True, page=2, size=20)
@@ -44,8 +44,8 @@ def measure(users: int, grid: Grid) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "db.json"
         fill(path, users)
-        store = Store(DurableStorage(path), TABLES, check)
-        other = Store(DurableStorage(path), TABLES, check)
+        store = Store(DurableStorage(path), COLLECTIONS.tables, COLLECTIONS.check)
+        other = Store(DurableStorage(path), COLLECTIONS.tables, COLLECTIONS.check)
         numbers = count()
 
         def change() -> None:
@@ -67,7 +67,9 @@ def measure(users: int, grid: Grid) -> None:
         )
         caught_up = sorted(catch_up() for _ in range(9))[4]
         reading = median(read, 200)
-        opened = median(lambda: Store(DurableStorage(path), TABLES, check), 5)
+        opened = median(
+            lambda: Store(DurableStorage(path), COLLECTIONS.tables, COLLECTIONS.check), 5
+        )
         with store.read() as view:
             queries = [
                 median(lambda q=query, t=table: view.query(t, q))  # type: ignore[misc]

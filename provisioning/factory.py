@@ -6,9 +6,9 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from flask import Flask, redirect
 from werkzeug.wrappers import Response
 
-from provisioning import control, seed, stored
+from provisioning import control, seed
 from provisioning.domain.activity import Clock
-from provisioning.domain.tables import TABLES, TENANTS
+from provisioning.domain.tables import TENANTS
 from provisioning.resources.api_keys import api_keys
 from provisioning.resources.dashboards import dashboards
 from provisioning.resources.domain_mappings import domain_mappings
@@ -21,6 +21,7 @@ from provisioning.resources.users import users
 from provisioning.settings import Settings
 from provisioning.store import DurableStorage, MemoryStorage, Store
 from provisioning.web import cors, docs, gate, health, openapi, problems
+from provisioning.web.collection import Collections
 from provisioning.web.context import SERVER, Server
 from provisioning.web.targets import Targets
 
@@ -35,6 +36,7 @@ RESOURCES = (
     endpoints,
     api_keys,
 )
+COLLECTIONS = Collections([each for resource in RESOURCES for each in resource.collections])
 
 
 def create_app(settings: Settings, server: Server | None = None) -> Flask:
@@ -50,7 +52,7 @@ def create_app(settings: Settings, server: Server | None = None) -> Flask:
 def open_server(settings: Settings, store: Store | None = None) -> Server:
     """The parts behind the routes; in demo mode an empty store gets the demo data."""
     catalogue = seed.load_catalogue(settings.catalogue)
-    server = Server(settings, store or open_store(settings), Clock(), catalogue)
+    server = Server(settings, store or open_store(settings), Clock(), catalogue, COLLECTIONS)
     if settings.is_demo:
         load_demo(server)
     return server
@@ -84,12 +86,12 @@ def serve(routes: Flask, server: Server) -> WSGIApplication:
 
 
 def open_store(settings: Settings) -> Store:
-    return Store(DurableStorage(settings.store_path), TABLES, stored.check)
+    return Store(DurableStorage(settings.store_path), COLLECTIONS.tables, COLLECTIONS.check)
 
 
 def memory_store() -> Store:
     """A store that ends with its process, for tests and mocks."""
-    return Store(MemoryStorage(), TABLES, stored.check)
+    return Store(MemoryStorage(), COLLECTIONS.tables, COLLECTIONS.check)
 
 
 def load_demo(server: Server) -> None:
@@ -98,10 +100,10 @@ def load_demo(server: Server) -> None:
     with server.store.read() as view:
         if view.all(TENANTS):
             return
-    entries = seed.prepare_seed(seed.demo_seed(), now)
+    entries = seed.prepare_seed(server.collections, seed.demo_seed(), now)
     with server.store.transaction() as transaction:
         if not transaction.all(TENANTS):
-            seed.load_seed(transaction, entries, server.catalogue, now)
+            seed.load_seed(server, transaction, entries, now)
 
 
 def lead_to_docs() -> Response:

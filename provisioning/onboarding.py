@@ -14,7 +14,7 @@ from provisioning.store import Record, View
 from provisioning.web.body import check_values
 from provisioning.web.context import Server
 from provisioning.web.fields import Slug, Text
-from provisioning.web.records import RecordSchema, load_changes, load_new
+from provisioning.web.records import RecordSchema, begun, load_new, load_part
 
 
 class NewTenantSchema(RecordSchema):
@@ -38,12 +38,12 @@ def begin_tenant(
     """
     now = server.clock.now()
     check_values({"label": label, "name": name, "username": username, "email": email})
-    tenant = load_new(NEW_TENANT, {"label": label, "name": name}, now)
-    profile = load_changes(USER, {"username": username})
+    tenant = load_new(NEW_TENANT, {"label": label, "name": name})
+    profile = load_part(USER, {"username": username})
     with server.store.transaction() as transaction:
         records = create_tenant(transaction, server.catalogue, tenant["label"], tenant["name"], now)
         if transaction.get(USERS, username_key(username)) is None:
-            profile |= load_changes(USER, {"email": _email(username, email)})
+            profile |= load_part(USER, {"email": _email(username, email)})
         account = {name: None for name in USER.load_fields if name != "password"} | profile
         user = add_administrator(records, account)
         return _with_new_key(records, user, roles.BASIC, None)
@@ -90,7 +90,7 @@ def administrators_key(view: View, now: Instant) -> Record | None:
 
 
 def _with_new_key(records: Records, user: str | None, kind: str, name: str | None) -> Record:
-    terms = load_new(API_KEY, {"type": kind, "name": name}, records.now)
+    terms = begun(load_new(API_KEY, {"type": kind, "name": name}), records.now)
     return _shown(records.view, new_key(records, user, terms) | {"tenant": records.label})
 
 

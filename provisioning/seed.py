@@ -1,30 +1,34 @@
 """Seeds and the catalogue: JSON files that people write, checked whole before any of it counts.
 
-A seed is an object of lists (tenants, users, privileges, apiKeys, domainMappings,
-subscriptions, dashboards, statements, statementConfigs, endpoints) of the contract's records,
-each with its `tenant`. Absent members take their defaults; ids and tokens may be given.
+A seed is an object of lists (tenants, users, privileges ...: one for each kind of record that is
+declared) of the contract's records, each with its `tenant`. Absent members take their defaults;
+ids and tokens may be given.
 Instants are RFC 3339, or relative to loading: `now`, `+P30D`, `-P1DT2H`.
 """
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from provisioning.domain import tables
+from provisioning.domain import people
 from provisioning.domain.activity import Instant, later, parse_duration, parse_instant
 from provisioning.domain.catalogue import Catalogue
 from provisioning.domain.names import ascii_domain, username_key
+from provisioning.domain.rules import RULES
 from provisioning.domain.services import subscribe_to_mandatory
+from provisioning.domain.tables import API_KEYS, DOMAIN_MAPPINGS, TENANTS, USERS
 from provisioning.resources.api_keys import new_token
 from provisioning.resources.dashboards import DASHBOARD
 from provisioning.resources.endpoints import ENDPOINT_TYPE
 from provisioning.resources.services import SERVICE
 from provisioning.resources.statements import STATEMENT
 from provisioning.resources.users import hashed
-from provisioning.store import Record, Transaction
-from provisioning.stored import STORED, faults
+from provisioning.store import Record, Transaction, View
+from provisioning.web.collection import Collection, Collections
+from provisioning.web.context import Server
+from provisioning.web.hosts import reserved_domain
 from provisioning.web.records import RecordSchema
 
 Check = Callable[[Record], list[str] | tuple[()]]
@@ -41,37 +45,6 @@ class BadFile(Exception):
         self.errors = errors
 
 
-@dataclass(frozen=True)
-class Listed:
-    """One list of a seed: its table, and how a person's record becomes a stored one."""
-
-    table: str
-    names: Mapping[str, str] = field(default_factory=dict)
-    """The seed's member -> the stored member, for usernames, which are stored as keys."""
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    numbered: str | None = None
-    """The form of an id that isn't given."""
-
-
-NUMBER = "{}"
-SEED = {
-    "tenants": Listed(tables.TENANTS, defaults={"active": True}, numbered=NUMBER),
-    "users": Listed(tables.USERS, numbered=NUMBER),
-    "privileges": Listed(
-        tables.PRIVILEGES, {"username": "user", "reportsTo": "reportsTo"}, numbered=NUMBER
-    ),
-    "apiKeys": Listed(tables.API_KEYS, {"username": "user"}, numbered="key-{}"),
-    "domainMappings": Listed(tables.DOMAIN_MAPPINGS),
-    "subscriptions": Listed(
-        tables.SUBSCRIPTIONS, {"registeredBy": "registeredBy"}, numbered=NUMBER
-    ),
-    "dashboards": Listed(tables.DASHBOARDS),
-    "statements": Listed(tables.STATEMENTS),
-    "statementConfigs": Listed(tables.STATEMENT_CONFIGS, {"changedBy": "changedBy"}),
-    "endpoints": Listed(
-        tables.ENDPOINTS, defaults={"active": True, "durable": False}, numbered=NUMBER
-    ),
-}
 SINCE_LOADING = ("activeFrom", "registeredDate", "createdDate", "changedDate")
 INSTANTS = (*SINCE_LOADING, "activeUntil")
 
@@ -81,12 +54,12 @@ class Entry:
     """A record on its way from a seed into the store; `place` names it in messages."""
 
     place: str
-    listed: Listed
+    collection: Collection
     record: Record
 
     def place_of(self, member: str) -> str:
         """Where a stored member stands in the seed."""
-        given = {stored: name for name, stored in self.listed.names.items()}
+        given = {stored: name for name, stored in self.collection.people.items()}
         return f"{self.place}.{given.get(member, member)}"
 
 
@@ -108,32 +81,33 @@ def demo_seed() -> Any:
 
 
 def load_seed(
+    server: Server,
     transaction: Transaction,
     entries: list[Entry],
-    catalogue: Catalogue,
     now: Instant,
-    replace: bool = True,
+    is_replacing: bool = True,
 ) -> None:
     """Put a prepared seed into the store: instead of all that is there, or over it.
 
     BadFile lists everything that is wrong; the transaction is then to be abandoned.
     """
-    if replace:
+    if is_replacing:
         for table, records in transaction.tables().items():
             for key in list(records):
                 transaction.remove(table, key)
     errors: list[str] = []
-    put: list[tuple[Entry, Record]] = []
+    put: list[Entry] = []
     seen: set[tuple[str, str]] = set()
     for entry in entries:
-        record, table = entry.record, entry.listed.table
-        if entry.listed.numbered and record["id"] is None:
-            known = transaction.get(table, _key_of(table, record))
-            number: Any = entry.listed.numbered.format(transaction.next_id(table))
+        collection = entry.collection
+        record, table = entry.record, collection.table
+        if collection.numbered and record["id"] is None:
+            known = transaction.get(table, _key_of(collection, record))
+            number: Any = collection.numbered.format(transaction.next_id(table))
             number = int(number) if number.isdigit() else number
             record = record | {"id": known["id"] if known else number}
-        key = _key_of(table, record)
-        found = faults(table, key, record)
+        key = _key_of(collection, record)
+        found = collection.faults(key, record)
         errors += [
             f"{entry.place_of(member)}: {message}"
             for member, messages in found.items()
@@ -147,21 +121,30 @@ def load_seed(
                 transaction.put(table, key, record)
             except ValueError as error:
                 errors.append(f"{entry.place}: {error}")
-            put.append((entry, record))
-    errors += [fault for entry, record in put for fault in _dangling(transaction, entry, record)]
+            put.append(replace(entry, record=record))
+    errors += [fault for entry in put for fault in _dangling(transaction, entry)]
+    if not errors:
+        errors += [
+            f"{entry.place_of(member)}: {message}"
+            for entry in put
+            for member, message in broken_rules(
+                server, transaction, entry.collection, entry.record, now
+            )
+        ]
     if errors:
         raise BadFile(errors)
-    for tenant in transaction.all(tables.TENANTS):
-        subscribe_to_mandatory(transaction, catalogue, tenant["label"], now)
+    for tenant in transaction.all(TENANTS):
+        subscribe_to_mandatory(transaction, server.catalogue, tenant["label"], now)
 
 
-def prepare_seed(seed: Any, now: Instant) -> list[Entry]:
+def prepare_seed(collections: Collections, seed: Any, now: Instant) -> list[Entry]:
     """A seed's records in stored form, those with ids first; hashes passwords, so it is slow."""
     if not isinstance(seed, dict):
         raise BadFile(["A seed is a JSON object of lists of records."])
-    errors = [f"{name}: there is no such list." for name in seed if name not in SEED]
+    lists = {each.seed: each for each in collections.values()}
+    errors = [f"{name}: there is no such list." for name in seed if name not in lists]
     entries: list[Entry] = []
-    for name, listed in SEED.items():
+    for name, collection in lists.items():
         given = [] if seed.get(name) is None else seed[name]
         if not isinstance(given, list):
             errors.append(f"{name}: must be a list.")
@@ -172,24 +155,24 @@ def prepare_seed(seed: Any, now: Instant) -> list[Entry]:
             if not isinstance(item, dict):
                 errors.append(f"{place}: must be an object.")
                 continue
-            record, faulty = _stored_form(listed, item, now)
+            record, faulty = _stored_form(collection, item, now)
             errors += [f"{place}.{fault}" for fault in faulty]
-            prepared.append(Entry(place, listed, record))
+            prepared.append(Entry(place, collection, record))
         entries += sorted(prepared, key=lambda entry: entry.record.get("id", 0) is None)
     if errors:
         raise BadFile(errors)
     return entries
 
 
-def _stored_form(listed: Listed, item: Record, now: Instant) -> tuple[Record, list[str]]:
-    members = STORED[listed.table].members
-    given = {listed.names.get(name, name): value for name, value in item.items()}
+def _stored_form(collection: Collection, item: Record, now: Instant) -> tuple[Record, list[str]]:
+    members = collection.members
+    given = {collection.people.get(name, name): value for name, value in item.items()}
     defaults = {name: now for name in SINCE_LOADING if name in members}
-    record: Record = {**dict.fromkeys(members), **listed.defaults, **defaults}
-    password = given.pop("password", None) if listed.table == tables.USERS else None
+    record: Record = {**dict.fromkeys(members), **collection.defaults, **defaults}
+    password = given.pop("password", None) if collection.table == USERS else None
     record |= given
     faulty = []
-    for name in listed.names.values():
+    for name in collection.people.values():
         if isinstance(record[name], str):
             record[name] = username_key(record[name])
     for name in INSTANTS:
@@ -210,7 +193,7 @@ def _stored_form(listed: Listed, item: Record, now: Instant) -> tuple[Record, li
             record["passwordHash"] = hashed(password)
         else:
             faulty.append("password: must be text.")
-    if listed.table == tables.API_KEYS and record["apiToken"] is None:
+    if collection.table == API_KEYS and record["apiToken"] is None:
         record["apiToken"] = new_token()
     return record, faulty
 
@@ -224,20 +207,47 @@ def instant_since(text: str, now: Instant) -> Instant:
     return parse_instant(text)
 
 
-def _key_of(table: str, record: Record) -> str:
+def export(collections: Collections, view: View) -> Record:
+    """Everything in the form of a seed, with ids, tokens and password hashes."""
+    return {
+        each.seed: [as_given(view, each, record) for record in view.all(each.table)]
+        for each in collections.values()
+    }
+
+
+def as_given(view: View, collection: Collection, record: Record) -> Record:
+    """A stored record as a seed has it: usernames in place of users' keys."""
+    given_of = {stored: given for given, stored in collection.people.items()}
+    shown = {given_of.get(name, name): value for name, value in record.items()}
+    return shown | {name: people.username_of(view, shown[name]) for name in collection.people}
+
+
+def _key_of(collection: Collection, record: Record) -> str:
     try:
-        return str(STORED[table].key(record))
+        return str(collection.key(record))
     except (KeyError, TypeError, AttributeError):
         return ""
 
 
-def _dangling(transaction: Transaction, entry: Entry, record: Record) -> list[str]:
-    facts = next(fact for fact in tables.TABLES if fact.name == entry.listed.table)
+def _dangling(transaction: Transaction, entry: Entry) -> list[str]:
+    record = entry.record
     return [
         f"{entry.place_of(member)}: '{record[member]}' is not in {target}."
-        for member, target in facts.references.items()
+        for member, target in entry.collection.facts.references.items()
         if record.get(member) is not None and transaction.get(target, record[member]) is None
     ]
+
+
+def broken_rules(
+    server: Server, view: View, collection: Collection, record: Record, now: Instant
+) -> list[tuple[str, str]]:
+    """The rules between records that a stored one breaks: (stored member, sentence)."""
+    rule = RULES.get(collection.table)
+    found = [] if rule is None else list(rule(view, record, now))
+    if collection.table == DOMAIN_MAPPINGS:
+        reason = reserved_domain(record["domain"], server.settings, record["tenant"])
+        found += [("domain", reason)] if reason is not None else []
+    return found
 
 
 def load_catalogue(path: Path | None = None) -> Catalogue:

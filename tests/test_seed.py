@@ -6,7 +6,8 @@ import pytest
 from werkzeug.security import check_password_hash
 
 from provisioning.domain import tables
-from provisioning.factory import memory_store
+from provisioning.domain.activity import Clock
+from provisioning.factory import COLLECTIONS, memory_store
 from provisioning.seed import (
     BadFile,
     demo_seed,
@@ -15,7 +16,9 @@ from provisioning.seed import (
     load_seed,
     prepare_seed,
 )
+from provisioning.settings import Settings
 from provisioning.testing.sandbox import NOW, Client, Sandbox
+from provisioning.web.context import Server
 
 CATALOGUE = load_catalogue()
 TENANT = {"label": "initech", "name": "Initech"}
@@ -26,9 +29,10 @@ KEY = {**NINAS, "type": "BASIC", "apiToken": "ninas-own-key"}
 
 
 def load(store, seed, now=NOW, replace=True):
-    entries = prepare_seed(seed, now)
+    server = Server(Settings(), store, Clock(), CATALOGUE, COLLECTIONS)
+    entries = prepare_seed(COLLECTIONS, seed, now)
     with store.transaction() as transaction:
-        load_seed(transaction, entries, CATALOGUE, now, replace)
+        load_seed(server, transaction, entries, now, replace)
 
 
 def records(store, table):

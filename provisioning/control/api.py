@@ -15,9 +15,9 @@ from provisioning.control.routing import Routes, read
 from provisioning.domain.activity import Clock, later, parse_duration
 from provisioning.domain.errors import Invalid, NotFound
 from provisioning.onboarding import begin_tenant
-from provisioning.seed import BadFile
+from provisioning.seed import BadFile, export
 from provisioning.store import Record
-from provisioning.web.context import now, server
+from provisioning.web.context import server
 from provisioning.web.fields import Flag, Moment, Slug, Text
 from provisioning.web.records import RecordSchema, load_new
 from provisioning.web.routing import BASE_PATH, Parameter
@@ -134,18 +134,18 @@ def load_seed() -> Record:
             errors.setdefault(place if found else "seed", []).append(message or fault)
         raise Invalid(errors) from None
     with server().store.read() as view:
-        return {"counts": tenants.counts(view)}
+        return {"counts": tenants.counts(server().collections, view)}
 
 
 @state.serves("GET", "/state")
 def show_state() -> Record:
     """Show everything as a seed, which can be loaded again: tokens and secrets, too."""
     with server().store.read() as view:
-        return tenants.export(view)
+        return export(server().collections, view)
 
 
 def _shown(snapshot: Snapshot) -> Record:
-    counts = tenants.counts(snapshot.view)
+    counts = tenants.counts(server().collections, snapshot.view)
     return {"name": snapshot.name, "created": snapshot.created, "counts": counts}
 
 
@@ -165,7 +165,7 @@ def list_snapshots() -> list[Record]:
 @state.serves("PUT", "/snapshots/<name>", answer=SNAPSHOT)
 def save_snapshot(name: str) -> Record:
     """Save all records under a name; the clock, faults and requests are no part of it."""
-    load_new(SNAPSHOT, {"name": name}, now())
+    load_new(SNAPSHOT, {"name": name})
     return _shown(control().save(name))
 
 
@@ -195,7 +195,7 @@ def create_tenant(body: Record) -> Record:
 def remove_tenant(label: str) -> None:
     """Remove a tenant and all that is in it."""
     with server().store.transaction() as transaction:
-        tenants.forget(transaction, label)
+        tenants.forget(server().collections, transaction, label)
 
 
 def _time(clock: Clock) -> Record:

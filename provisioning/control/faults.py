@@ -113,7 +113,7 @@ class Faults:
         return self.add_terms({"path": path, **terms})
 
     def add_terms(self, body: Mapping[str, Any]) -> Record:
-        terms = load_new(FAULT, dict(body), "")
+        terms = load_new(FAULT, dict(body))
         _check(terms)
         with self._lock:
             fault = Fault(next(self._ids), terms, self._cleared)

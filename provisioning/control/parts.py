@@ -8,7 +8,6 @@ from provisioning.control import tenants
 from provisioning.control.faults import Faults
 from provisioning.control.request_log import RequestLog
 from provisioning.domain.activity import Instant
-from provisioning.domain.tables import TABLES
 from provisioning.store import MemoryStorage, Record, Store, Transaction, View
 from provisioning.web.context import Server
 
@@ -41,10 +40,10 @@ class Control:
         """What `reset` leads back to: what was there when the server began to answer, in demo
         mode the demo data, or the seed that was loaded last in place of all."""
         if self._beginning is None:
-            store = Store(MemoryStorage(), TABLES)
-            entries = seed.prepare_seed(seed.demo_seed(), self._began)
+            store = Store(MemoryStorage(), self.server.collections.tables)
+            entries = seed.prepare_seed(self.server.collections, seed.demo_seed(), self._began)
             with store.transaction() as transaction:
-                seed.load_seed(transaction, entries, self.server.catalogue, self._began)
+                seed.load_seed(self.server, transaction, entries, self._began)
             with store.read() as view:
                 self._beginning = view
         return self._beginning
@@ -66,14 +65,14 @@ class Control:
         """One tenant's records as they began; see `tenants.bring_back`."""
         beginning = self.beginning
         with self.server.store.transaction() as transaction:
-            tenants.bring_back(transaction, beginning, label)
+            tenants.bring_back(self.server.collections, transaction, beginning, label)
 
     def load(self, given: Record, replace: bool) -> None:
         """Put a seed in place of all that is there, or over it. BadFile: nothing has changed."""
         now = self.server.clock.now()
-        entries = seed.prepare_seed(given, now)
+        entries = seed.prepare_seed(self.server.collections, given, now)
         with self.server.store.transaction() as transaction:
-            seed.load_seed(transaction, entries, self.server.catalogue, now, replace)
+            seed.load_seed(self.server, transaction, entries, now, replace)
             loaded = Transaction(transaction).close()
         if replace:
             self._beginning = loaded

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 
 from provisioning.web.answers import plain
 from provisioning.web.body import read_body
-from provisioning.web.context import now, server
+from provisioning.web.context import server
 from provisioning.web.records import RecordSchema, load_new
 from provisioning.web.routing import Parameter
 
@@ -55,7 +55,7 @@ class Routes(Blueprint):
             @wraps(view)
             def serve(**variables: Any) -> Response:
                 if route.body is not None:
-                    variables["body"] = load_new(route.body, read(), now())
+                    variables["body"] = load_new(route.body, read())
                 content = view(**variables)
                 response = Response() if content is None else plain(content)
                 response.status_code = route.status

@@ -1,39 +1,18 @@
-"""One tenant among others: bringing it back, removing it, and writing a store down as a seed."""
+"""One tenant among others: bringing it back, and removing it."""
 
 from collections.abc import Collection
-from typing import Any
 
-from provisioning.domain import people
 from provisioning.domain.errors import Conflict, NotFound
-from provisioning.domain.tables import API_KEYS, ENDPOINTS, PRIVILEGES, TABLES, TENANTS, USERS
-from provisioning.seed import SEED
+from provisioning.domain.tables import TENANTS, USERS
 from provisioning.store import Record, Transaction, View
-
-OWNED = tuple(fact for fact in TABLES if "tenant" in fact.groups)
-"""The tables whose records belong to a tenant."""
-HOLDINGS = (API_KEYS, PRIVILEGES)
-"""What makes an account somebody in a tenant."""
+from provisioning.web.collection import Collections
 
 
-def export(view: View) -> Record:
-    """Everything in the form of a seed, with ids, tokens and password hashes."""
-    return {
-        name: [_as_given(view, listed.names, record) for record in view.all(listed.table)]
-        for name, listed in SEED.items()
-    }
+def counts(collections: Collections, view: View) -> dict[str, int]:
+    return {each.seed: view.count(each.table) for each in collections.values()}
 
 
-def counts(view: View) -> dict[str, int]:
-    return {name: len(view.all(listed.table)) for name, listed in SEED.items()}
-
-
-def _as_given(view: View, names: Any, record: Record) -> Record:
-    given_of = {stored: given for given, stored in names.items()}
-    shown = {given_of.get(name, name): value for name, value in record.items()}
-    return shown | {name: people.username_of(view, shown[name]) for name in names}
-
-
-def forget(transaction: Transaction, label: str) -> None:
+def forget(collections: Collections, transaction: Transaction, label: str) -> None:
     """Remove a tenant and all that is in it, the accounts at home there too.
 
     An account that holds a privilege or key of another tenant moves home to that one (the one of
@@ -42,16 +21,18 @@ def forget(transaction: Transaction, label: str) -> None:
     """
     if transaction.get(TENANTS, label) is None:
         raise NotFound(f"There is no tenant '{label}'.")
-    _remove_owned(transaction, label)
-    _remove_accounts(transaction, label, staying=())
-    for user, home in _homes(transaction).items():
+    _remove_owned(collections, transaction, label)
+    _remove_accounts(collections, transaction, label, staying=())
+    for user, home in _homes(collections, transaction).items():
         account = transaction.get(USERS, user)
         if account is not None and account["home"] == label:
             transaction.put(USERS, user, account | {"home": home})
     transaction.remove(TENANTS, label)
 
 
-def bring_back(transaction: Transaction, beginning: View, label: str) -> None:
+def bring_back(
+    collections: Collections, transaction: Transaction, beginning: View, label: str
+) -> None:
     """Put a tenant's records, and the accounts at home there, back to an earlier state.
 
     A tenant that there was not then is removed. Conflict if one of the records, or its name,
@@ -59,27 +40,27 @@ def bring_back(transaction: Transaction, beginning: View, label: str) -> None:
     """
     tenant = beginning.get(TENANTS, label)
     if tenant is None:
-        forget(transaction, label)
+        forget(collections, transaction, label)
         return
     accounts = {
         user: account
         for user, account in beginning.tables()[USERS].items()
         if account["home"] == label
     }
-    _remove_owned(transaction, label)
-    _remove_accounts(transaction, label, staying=accounts)
+    _remove_owned(collections, transaction, label)
+    _remove_accounts(collections, transaction, label, staying=accounts)
     _put_back(transaction, TENANTS, label, tenant)
     for user, account in accounts.items():
         _put_back(transaction, USERS, user, account)
-    for fact in OWNED:
-        people_named = [name for name, table in fact.references.items() if table == USERS]
-        for key, record in beginning.tables()[fact.name].items():
+    for each in collections.owned:
+        people_named = each.people.values()
+        for key, record in beginning.tables()[each.table].items():
             if record["tenant"] == label:
                 # An account of another tenant may be gone: what was its own is left out.
                 lost = {name for name in people_named if _is_gone(transaction, record[name])}
                 if "user" not in lost:
                     known = record | dict.fromkeys(lost)
-                    _put_back(transaction, fact.name, key, known)
+                    _put_back(transaction, each.table, key, known)
 
 
 def _is_gone(transaction: Transaction, user: str | None) -> bool:
@@ -101,26 +82,27 @@ def _put_back(transaction: Transaction, table: str, key: str, record: Record) ->
         raise Conflict(f"The tenant can't be brought back ({error} now). Reset all.") from error
 
 
-def _remove_owned(transaction: Transaction, label: str) -> None:
-    for fact in OWNED:
-        for key, record in list(transaction.tables()[fact.name].items()):
-            if record["tenant"] == label:
-                transaction.remove(fact.name, key)
+def _remove_owned(collections: Collections, transaction: Transaction, label: str) -> None:
+    for each in collections.owned:
+        for record in transaction.group(each.table, "tenant", label):
+            transaction.remove(each.table, each.key(record))
 
 
-def _homes(transaction: Transaction) -> dict[str, str]:
+def _homes(collections: Collections, transaction: Transaction) -> dict[str, str]:
     """Account -> the tenant of the first thing that it holds."""
     return {
         record["user"]: record["tenant"]
-        for table in HOLDINGS
-        for record in reversed(list(transaction.all(table)))
+        for each in reversed(collections.holdings)
+        for record in reversed(list(transaction.all(each.table)))
         if record["user"] is not None
     }
 
 
-def _remove_accounts(transaction: Transaction, label: str, staying: Collection[str]) -> None:
+def _remove_accounts(
+    collections: Collections, transaction: Transaction, label: str, staying: Collection[str]
+) -> None:
     """Those at home in a tenant that hold nothing anywhere; others' records forget them."""
-    holding = _homes(transaction)
+    holding = _homes(collections, transaction)
     gone = {
         user: account["id"]
         for user, account in transaction.tables()[USERS].items()
@@ -128,11 +110,9 @@ def _remove_accounts(transaction: Transaction, label: str, staying: Collection[s
     }
     for user in gone:
         transaction.remove(USERS, user)
-    for fact in OWNED:
-        named = [name for name, table in fact.references.items() if table == USERS]
-        for key, record in list(transaction.tables()[fact.name].items()):
-            lost = {name: None for name in named if record[name] in gone}
-            if fact.name == ENDPOINTS and record["registeredByUserId"] in gone.values():
-                lost["registeredByUserId"] = None
+    for each in collections.owned:
+        for key, record in list(transaction.tables()[each.table].items()):
+            lost = {name: None for name in each.people.values() if record[name] in gone}
+            lost |= {name: None for name in each.account_ids if record[name] in gone.values()}
             if lost:
-                transaction.put(fact.name, key, record | lost)
+                transaction.put(each.table, key, record | lost)

@@ -32,6 +32,8 @@ def parse_instant(text: str) -> Instant:
     if match is None or (match[3] is None and "." in text):
         raise ValueError(text)
     date, minutes, seconds, offset = match.groups()
+    if seconds == ":60":  # a leap second
+        seconds = ":59"
     moment = datetime.fromisoformat(f"{date}T{minutes}{seconds or ':00'}{offset.upper()}")
     try:
         return to_instant(moment)

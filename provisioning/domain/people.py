@@ -1,6 +1,7 @@
 """Users and privileges within one tenant: who is seen, who reports to whom, who administers."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 from provisioning.domain import roles
 from provisioning.domain.activity import ActivityWindow
@@ -13,8 +14,9 @@ from provisioning.domain.records import (
     require_no_overlap,
     require_not_history,
 )
+from provisioning.domain.rules import above
 from provisioning.domain.tables import PRIVILEGES, USERS
-from provisioning.store import Record, View
+from provisioning.store import Query, Record, View
 
 PUBLIC_PROFILE = ("username", "email", "firstName", "lastName", "avatar")
 
@@ -47,25 +49,49 @@ def visible_users(records: Records) -> frozenset[str] | None:
     caller = records.caller
     if caller.is_overseer or caller.user is None:
         return None
-    if caller.role == roles.USER:
-        return frozenset({caller.user})
-    reports: dict[str, set[str]] = {}
-    for privilege in records.all(PRIVILEGES):
-        if privilege["reportsTo"] and ActivityWindow.of(privilege).is_active(records.now):
-            reports.setdefault(privilege["reportsTo"], set()).add(privilege["user"])
-    seen = {caller.user} | reports.get(caller.user, set())
-    if caller.role == roles.MANAGEMENT:
-        waiting = list(seen)
+    seen = {caller.user}
+    if caller.role != roles.USER:
+        waiting = [caller.user]
         while waiting:
-            below = reports.get(waiting.pop(), set()) - seen
+            below = _reports_to(records, waiting.pop()) - seen
             seen |= below
-            waiting.extend(below)
+            if caller.role == roles.MANAGEMENT:
+                waiting.extend(below)
     return frozenset(seen)
 
 
 def is_visible(records: Records, user: str) -> bool:
-    visible = visible_users(records)
-    return visible is None or user in visible
+    """Whether the caller's role shows a user: asked upwards, along the reporting lines."""
+    caller = records.caller
+    if caller.is_overseer or caller.user is None or user == caller.user:
+        return True
+    if caller.role == roles.USER:
+        return False
+    above: set[str] = set()
+    waiting = [user]
+    while waiting:
+        supervisors = _supervisors(records, waiting.pop()) - above
+        if caller.user in supervisors:
+            return True
+        above |= supervisors
+        if caller.role == roles.MANAGEMENT:
+            waiting.extend(supervisors)
+    return False
+
+
+def _reports_to(records: Records, supervisor: str) -> set[str]:
+    """Whose active privileges name a supervisor."""
+    named = Query(within=("reportsTo", (records.label, supervisor)), active=True, at=records.now)
+    return {privilege["user"] for privilege in records.query(PRIVILEGES, named).records}
+
+
+def _supervisors(records: Records, user: str) -> set[str]:
+    """Whom a user's active privileges name."""
+    return {
+        privilege["reportsTo"]
+        for privilege in privileges_of(records, user)
+        if privilege["reportsTo"] and ActivityWindow.of(privilege).is_active(records.now)
+    }
 
 
 def find_user(records: Records, username: str) -> tuple[str, Record]:
@@ -84,6 +110,17 @@ def find_account(records: Records, username: str) -> tuple[str, Record]:
     if account is None:
         raise not_found()
     return user, account
+
+
+PRIVATE = ("timeZone", "country", "zipCode", "gender", "birthYear", "hint")
+"""What of an account is shown through its home tenant alone (section 3)."""
+
+
+def profile_here(records: Records, account: Record) -> Record:
+    """An account as its home shows it, or without its private members through another tenant."""
+    if account["home"] == records.label:
+        return account | {"home": True}
+    return account | dict.fromkeys(PRIVATE) | {"home": False}
 
 
 def grant(records: Records, user: str, terms: Record) -> Record:
@@ -112,35 +149,60 @@ def change_privilege(records: Records, privilege: Record, changes: Record) -> Re
         return privilege
     require_not_history(privilege, records.now)
     _check_rules(records, changed)
-    return _replace(records, privilege, changed)
+    with keeping_administration(records):
+        return records.put(PRIVILEGES, str(changed["id"]), changed)
 
 
 def revoke(records: Records, privileges: Collection[Record]) -> None:
     """Close the windows of privileges that have not ended."""
+    with keeping_administration(records):
+        close(records, privileges)
+
+
+def close(records: Records, privileges: Collection[Record]) -> None:
+    """As `revoke`, for whoever looks after the last administrator once all is done."""
     for privilege in list(privileges):
         closed = privilege | ActivityWindow.of(privilege).revoked(records.now).members
         if closed != privilege:
-            _replace(records, privilege, closed)
+            records.put(PRIVILEGES, str(privilege["id"]), closed)
 
 
-def _replace(records: Records, old: Record, new: Record) -> Record:
-    records.put(PRIVILEGES, str(new["id"]), new)
-    if _administers(records, old) and not any(
-        _administers(records, privilege) for privilege in records.all(PRIVILEGES)
-    ):
-        raise Conflict(
-            "This would leave the tenant without an active, open-ended ADMINISTRATOR. "
-            "Grant that role to someone else first."
-        )
-    return new
+@contextmanager
+def keeping_administration(records: Records) -> Iterator[None]:
+    """Conflict when what is done within takes the last ADMINISTRATOR from any moment."""
+    before = administration(records)
+    yield
+    require_administration(records, before)
 
 
-def _administers(records: Records, privilege: Record) -> bool:
-    return (
-        privilege["role"] == roles.ADMINISTRATOR
-        and privilege["activeUntil"] is None
-        and ActivityWindow.of(privilege).is_active(records.now)
-    )
+def administration(records: Records) -> list[ActivityWindow]:
+    """When, from now on, the tenant has an ADMINISTRATOR: windows in order, with gaps between."""
+    asked = Query(within=("administrators", records.label), ended=False, at=records.now)
+    windows = [ActivityWindow.of(each) for each in records.query(PRIVILEGES, asked).records]
+    covered: list[ActivityWindow] = []
+    for window in sorted(windows, key=lambda window: window.begins):
+        last = covered[-1] if covered else None
+        if last is None or (last.ends is not None and last.ends < window.begins):
+            covered.append(window)
+        elif last.ends is not None and (window.ends is None or last.ends < window.ends):
+            covered[-1] = ActivityWindow(last.begins, window.ends)
+    return covered
+
+
+def require_administration(records: Records, before: list[ActivityWindow]) -> None:
+    """Conflict for a moment from now on that has lost its last ADMINISTRATOR (section 3)."""
+    after = administration(records)
+    for window in before:
+        begins = max(window.begins, records.now)
+        if not any(
+            other.begins <= begins
+            and (other.ends is None or (window.ends is not None and window.ends <= other.ends))
+            for other in after
+        ):
+            raise Conflict(
+                "This would leave the tenant without an ADMINISTRATOR at a time when it has one. "
+                "Grant that role to someone else for that time first."
+            )
 
 
 def require_known_supervisor(records: Records, user: str, username: str | None) -> None:
@@ -168,24 +230,9 @@ def _check_rules(records: Records, privilege: Record) -> None:
         if other["role"] == privilege["role"]
     ]
     require_no_overlap(privilege, same_role, "This user holds that role already")
-    if privilege["reportsTo"] and not ActivityWindow.of(privilege).has_ended(records.now):
-        _check_reporting_line(records, privilege)
-
-
-def _check_reporting_line(records: Records, privilege: Record) -> None:
-    above: set[str] = set()
-    waiting = [privilege["reportsTo"]]
-    while waiting:
-        supervisor = waiting.pop()
-        if supervisor == privilege["user"]:
-            raise Conflict(
-                "reportsTo would close a circle: that user reports, through others, to this one."
-            )
-        if supervisor in above:
-            continue
-        above.add(supervisor)
-        waiting.extend(
-            other["reportsTo"]
-            for other in privileges_of(records, supervisor)
-            if other["reportsTo"] and not ActivityWindow.of(other).has_ended(records.now)
+    has_ended = ActivityWindow.of(privilege).has_ended(records.now)
+    reports = privilege["reportsTo"] is not None and not has_ended
+    if reports and privilege["user"] in above(records.view, privilege, records.now):
+        raise Conflict(
+            "reportsTo would close a circle: that user reports, through others, to this one."
         )

@@ -19,11 +19,11 @@ from provisioning.domain.records import (
     require_not_history,
 )
 from provisioning.domain.tables import SUBSCRIPTIONS
-from provisioning.store import Record, Transaction
+from provisioning.store import Order, Query, Record, Transaction
 
 
 def subscriptions_of(records: Records, service: str) -> list[Record]:
-    return [entry for entry in records.all(SUBSCRIPTIONS) if entry["service"] == service]
+    return list(records.view.group(SUBSCRIPTIONS, "service", (records.label, service)))
 
 
 def current_subscription(records: Records, service: str) -> Record:
@@ -47,11 +47,18 @@ def latest_subscription(records: Records, service: str) -> Record:
 
 def active_services(records: Records) -> frozenset[str]:
     """The labels of the services with an active subscription."""
-    return frozenset(
-        entry["service"]
-        for entry in records.all(SUBSCRIPTIONS)
-        if ActivityWindow.of(entry).is_active(records.now)
+    return frozenset(entry["service"] for entry in active_subscriptions(records))
+
+
+def active_subscriptions(records: Records) -> list[Record]:
+    """By the label of their service."""
+    active = Query(
+        within=("tenant", records.label),
+        active=True,
+        at=records.now,
+        order=(Order("service"),),
     )
+    return records.query(SUBSCRIPTIONS, active).records
 
 
 def subscribe(records: Records, service: Record, window: ActivityWindow) -> Record:
@@ -128,7 +135,8 @@ def require_enterprise(records: Records) -> None:
     """The whole statements API is for Enterprise licences only (section 4)."""
     plan = records.catalogue.services.get(ENTERPRISE)
     is_plan = plan is not None and plan["type"] == SUBSCRIPTION_PLAN
-    if not is_plan or ENTERPRISE not in active_services(records):
+    entries = subscriptions_of(records, ENTERPRISE)
+    if not is_plan or not any(ActivityWindow.of(each).is_active(records.now) for each in entries):
         raise Forbidden(
             "Statements need an active subscription to the SUBSCRIPTION_PLAN service "
             f"'{ENTERPRISE}'. An administrator can subscribe: POST /services/{ENTERPRISE}."

@@ -16,11 +16,13 @@ from provisioning.resources.privileges import PublicProfileSchema
 from provisioning.store import Record
 from provisioning.web.answers import answer, created, nothing, require_match
 from provisioning.web.caller import DEMO_TOKEN
-from provisioning.web.context import changing, now, reading
+from provisioning.web.collection import NAME, REFERENCE, Collection, by_id
+from provisioning.web.context import changing, reading
 from provisioning.web.fields import Choice, Moment, Text
 from provisioning.web.paging import list_query, listed
 from provisioning.web.records import (
     WindowSchema,
+    begun,
     changed,
     load_changes,
     load_new,
@@ -48,7 +50,27 @@ class ApiKeySchema(WindowSchema):
 
 API_KEY = ApiKeySchema()
 
-api_keys = Resource("api-keys", __name__, "Keys of the tenant and of its users.")
+COLLECTION = Collection(
+    API_KEYS,
+    seed="apiKeys",
+    audit="api-keys",
+    schema=API_KEY,
+    own={"id": NAME, "user": REFERENCE, "apiToken": NAME, "createdDate": Moment(required=True)},
+    key=by_id,
+    target=by_id,
+    people={"username": "user"},
+    numbered="key-{}",
+    unique={"token": lambda record: token_digest(record["apiToken"])},
+    groups={
+        "ofUsers": lambda record: record["tenant"] if record["user"] is not None else None,
+    },
+    text=("name",),
+    text_of=("user",),
+)
+
+api_keys = Resource(
+    "api-keys", __name__, "Keys of the tenant and of its users.", collections=[COLLECTION]
+)
 
 
 def show_key(records: Records, key: Record) -> Record:
@@ -108,8 +130,9 @@ def owner_named(username: str) -> Owner:
 
 
 def create(owner: Owner, body: Record, *path: str) -> Response:
-    terms = load_new(API_KEY, body, now())
+    terms = load_new(API_KEY, body)
     with changing() as records:
+        terms = begun(terms, records.now)
         key = new_key(records, owner(records), terms)
         return created(show_key(records, key), *path, key["id"])
 
@@ -181,12 +204,9 @@ def remove_api_key(key: str) -> Response:
 def list_user_api_keys() -> Response:
     """List the keys assigned to users, as far as the caller sees them."""
     records = reading()
-    owners = {
-        key["user"]
-        for key in records.all(API_KEYS)
-        if key["user"] is not None and records.caller.may_see_keys_of(key["user"])
-    }
-    return list_of(records, within=("tenant", records.label), any_of={"user": owners})
+    if records.caller.is_overseer:
+        return list_of(records, within=("ofUsers", records.label))
+    return list_owned_by(records, records.caller.user)
 
 
 @api_keys.operation("GET", "/users/<username>/api-keys", answer=API_KEY, many=True)

@@ -1,7 +1,7 @@
 """Dashboards: those of the catalogue, and the tenant's own."""
 
-from provisioning.domain.tables import DASHBOARDS
-from provisioning.resources.entries import Kind, serve_entries
+from provisioning.resources.entries import Entries, serve_entries
+from provisioning.web.collection import Collection
 from provisioning.web.fields import (
     HIGHEST_LIST_ORDER,
     STATUSES,
@@ -57,8 +57,18 @@ class DashboardSchema(RecordSchema):
 
 DASHBOARD = DashboardSchema()
 
-dashboards = Resource("dashboards", __name__, "Dashboards of the catalogue and the tenant's own.")
-serve_entries(
-    dashboards,
-    Kind("dashboard", DASHBOARDS, DASHBOARD, lambda catalogue: catalogue.dashboards),
+COLLECTION = Collection(
+    "dashboards",
+    seed="dashboards",
+    audit="tenant-dashboards",
+    schema=DASHBOARD,
+    text=("title", "label", "description"),
 )
+
+dashboards = Resource(
+    "dashboards",
+    __name__,
+    "Dashboards of the catalogue and the tenant's own.",
+    collections=[COLLECTION],
+)
+serve_entries(dashboards, Entries("dashboard", COLLECTION, lambda catalogue: catalogue.dashboards))

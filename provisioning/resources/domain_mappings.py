@@ -8,12 +8,14 @@ from provisioning.domain.records import Records, not_found
 from provisioning.domain.tables import DOMAIN_MAPPINGS
 from provisioning.store import Record
 from provisioning.web.answers import answer, created, nothing, require_match
-from provisioning.web.context import changing, now, reading, server
+from provisioning.web.collection import Collection
+from provisioning.web.context import changing, reading, server
 from provisioning.web.fields import DomainName, Text
 from provisioning.web.hosts import reserved_domain
 from provisioning.web.paging import list_query, listed
 from provisioning.web.records import (
     WindowSchema,
+    begun,
     changed,
     load_changes,
     load_new,
@@ -35,7 +37,19 @@ class DomainMappingSchema(WindowSchema):
 
 DOMAIN_MAPPING = DomainMappingSchema()
 
-domain_mappings = Resource("domain-mapping", __name__, "Host names that lead to the tenant.")
+COLLECTION = Collection(
+    DOMAIN_MAPPINGS,
+    seed="domainMappings",
+    audit="domain-mapping",
+    schema=DOMAIN_MAPPING,
+    key=lambda record: record["domain"],
+    target=lambda record: record["domain"],
+    text=("domain",),
+)
+
+domain_mappings = Resource(
+    "domain-mapping", __name__, "Host names that lead to the tenant.", collections=[COLLECTION]
+)
 
 
 def show_mapping(_: Records, mapping: Record) -> Record:
@@ -74,8 +88,9 @@ def list_domain_mappings() -> Response:
 )
 def create_domain_mapping(body: Record) -> Response:
     """Map a domain to the tenant."""
-    mapping = load_new(DOMAIN_MAPPING, body, now())
+    given = load_new(DOMAIN_MAPPING, body)
     with changing() as records:
+        mapping = begun(given, records.now)
         domain = mapping["domain"]
         reason = reserved_domain(domain, server().settings, records.label)
         if reason is not None:

@@ -8,15 +8,17 @@ from marshmallow import ValidationError, fields
 from provisioning.domain.catalogue import Catalogue
 from provisioning.domain.errors import Invalid
 from provisioning.domain.records import Records, not_found
-from provisioning.domain.tables import ENDPOINTS, USERS
+from provisioning.domain.tables import USERS
 from provisioning.store import Record, fold, select
 from provisioning.web.answers import answer, created, nothing, require_match
-from provisioning.web.context import changing, now, reading, server
-from provisioning.web.fields import Flag, Moment, Text, check_port, check_url
+from provisioning.web.collection import HIGHEST_ID, ID, Collection, by_id
+from provisioning.web.context import changing, reading, server
+from provisioning.web.fields import Flag, Moment, Password, Text, Whole, check_port, check_url
 from provisioning.web.paging import list_query, listed
 from provisioning.web.records import (
     RecordSchema,
     WindowSchema,
+    begun,
     changed,
     load_changes,
     load_new,
@@ -76,9 +78,9 @@ class EndpointSchema(WindowSchema):
     url = Text(required=True, checks=[check_url])
     endpointType = EndpointTypeReference(EndpointTypeSchema, required=True)
     userName = Text()
-    password = Text()
+    password = Password()
     provUserName = Text()
-    provPassword = Text()
+    provPassword = Password()
     provPort = Text(checks=[check_port])
     apiKey = Text()
     messageHandler = Text()
@@ -94,7 +96,30 @@ class EndpointSchema(WindowSchema):
 ENDPOINT = EndpointSchema()
 ENDPOINT_TYPE = EndpointTypeSchema()
 
-endpoints = Resource("endpoints", __name__, "Service endpoints of the tenant, and their types.")
+COLLECTION = Collection(
+    "endpoints",
+    seed="endpoints",
+    audit="endpoints",
+    schema=ENDPOINT,
+    own={
+        "id": ID,
+        "registeredByUserId": Whole(1, HIGHEST_ID),
+        "registeredDate": Moment(required=True),
+    },
+    key=by_id,
+    target=by_id,
+    account_ids=("registeredByUserId",),
+    defaults={"active": True, "durable": False},
+    numbered="{}",
+)
+ENDPOINTS = COLLECTION.table
+
+endpoints = Resource(
+    "endpoints",
+    __name__,
+    "Service endpoints of the tenant, and their types.",
+    collections=[COLLECTION],
+)
 
 
 def show_endpoint(records: Records, endpoint: Record) -> Record:
@@ -151,8 +176,9 @@ def list_endpoints() -> Response:
 @endpoints.operation("POST", "/endpoints", "/service-endpoints", body=ENDPOINT, answer=ENDPOINT)
 def create_endpoint(body: Record) -> Response:
     """Add a service endpoint."""
-    terms, _ = together(lambda: load_new(ENDPOINT, body, now()), lambda: require_known_type(body))
+    terms, _ = together(lambda: load_new(ENDPOINT, body), lambda: require_known_type(body))
     with changing() as records:
+        terms = begun(terms, records.now)
         endpoint_id = records.transaction.next_id(ENDPOINTS)
         account = records.view.get(USERS, records.caller.user or "")
         registered = {

@@ -13,18 +13,21 @@ from provisioning.domain.records import Records, not_found
 from provisioning.domain.tables import PRIVILEGES, USERS
 from provisioning.store import Record
 from provisioning.web.answers import answer, created, nothing, require_match
-from provisioning.web.context import changing, now, reading
+from provisioning.web.collection import ID, NAME, REFERENCE, Collection, by_id
+from provisioning.web.context import changing, reading
 from provisioning.web.fields import Choice, Text, Username
-from provisioning.web.paging import active_asked, list_query, listed
+from provisioning.web.paging import AT, active_asked, asked_once, at_asked, list_query, listed
 from provisioning.web.records import (
     RecordSchema,
     WindowSchema,
+    begun,
     changed,
     load_changes,
     load_new,
     show,
+    together,
 )
-from provisioning.web.routing import ACTIVE, Resource
+from provisioning.web.routing import ACTIVE, Parameter, Resource
 
 
 class PublicProfileSchema(RecordSchema):
@@ -63,11 +66,36 @@ class PrivilegeOfUserSchema(PrivilegeSchema):
 
 PRIVILEGE = PrivilegeSchema()
 PRIVILEGE_OF_USER = PrivilegeOfUserSchema()
-LAST_ADMINISTRATOR = "It would leave the tenant without an active, open-ended ADMINISTRATOR."
+COLLECTION = Collection(
+    PRIVILEGES,
+    seed="privileges",
+    audit="privileges",
+    schema=PRIVILEGE,
+    own={"id": ID, "user": NAME, "reportsTo": REFERENCE},
+    apart=frozenset({"username"}),
+    key=by_id,
+    target=by_id,
+    people={"username": "user", "reportsTo": "reportsTo"},
+    numbered="{}",
+    groups={
+        "reportsTo": lambda record: (
+            (record["tenant"], record["reportsTo"]) if record["reportsTo"] else None
+        ),
+        "administrators": lambda record: (
+            record["tenant"] if record["role"] == roles.ADMINISTRATOR else None
+        ),
+    },
+    text=("role",),
+    text_of=("user",),
+    asked=("user", "reportsTo", "role"),
+)
+LAST_ADMINISTRATOR = "It would leave the tenant without an ADMINISTRATOR at some time."
 GRANTED = "The user holds that role over an overlapping window, or would report to themselves."
 CHANGED = f"The privilege has ended. {GRANTED} {LAST_ADMINISTRATOR}"
 
-privileges = Resource("privileges", __name__, "Roles of users in the tenant, over windows.")
+privileges = Resource(
+    "privileges", __name__, "Roles of users in the tenant, over windows.", collections=[COLLECTION]
+)
 
 
 def show_privilege(records: Records, privilege: Record) -> Record:
@@ -100,7 +128,7 @@ def is_id(reference: str) -> bool:
 
 def new_terms(body: Record, username: str) -> Record:
     """A grant to the user whom the path names; a username in the body must be theirs."""
-    terms = load_new(PRIVILEGE_OF_USER, body, now())
+    terms = load_new(PRIVILEGE_OF_USER, body)
     require_same_user(terms, username)
     return terms
 
@@ -113,10 +141,11 @@ def require_same_user(terms: Record, username: str) -> None:
 
 def change(find: Callable[[Records, str], Record], reference: str, body: Record) -> Response:
     terms = load_changes(PRIVILEGE, body)
+    username = terms.pop("username", None)
     with changing() as records:
         privilege = find(records, reference)
-        owner = people.username_of(records.view, privilege["user"])
-        require_same_user(terms, str(owner))
+        if username is not None and username_key(username) != privilege["user"]:
+            raise Invalid.member("username", "Must be the user whose privilege this is.")
         people.require_known_supervisor(records, privilege["user"], terms.get("reportsTo"))
         changed(privilege, terms)
         require_match(show_privilege(records, privilege))
@@ -125,7 +154,7 @@ def change(find: Callable[[Records, str], Record], reference: str, body: Record)
 
 
 def grant(records: Records, user: str, terms: Record) -> Response:
-    privilege = people.grant(records, user, terms)
+    privilege = people.grant(records, user, begun(terms, records.now))
     return created(show_privilege(records, privilege), "privileges", privilege["id"])
 
 
@@ -144,25 +173,55 @@ def effective(records: Records, account: Record) -> object:
     return None if privilege is None else show_privilege(records, privilege)
 
 
-@privileges.operation("GET", "/privileges", answer=PRIVILEGE, many=True, parameters=[ACTIVE])
+ROLE = Parameter("role", "Those of this role.", {"type": "string", "enum": list(roles.ROLES)})
+OWNER = Parameter("user", "Those of this username, compared as usernames are.")
+SUPERVISOR = Parameter("reportsTo", "Those that report to this username.")
+
+
+@privileges.operation(
+    "GET",
+    "/privileges",
+    answer=PRIVILEGE,
+    many=True,
+    parameters=[ACTIVE, AT, OWNER, SUPERVISOR, ROLE],
+)
 def list_privileges() -> Response:
     """List the privileges of the tenant."""
     records = reading()
     visible = people.visible_users(records)
+    active, at, equal = together(
+        lambda: active_asked(None), lambda: at_asked(records.now), equal_asked
+    )
     query = list_query(
         PRIVILEGE,
         within=("tenant", records.label),
-        active=active_asked(None),
-        at=records.now,
+        active=active,
+        at=at,
+        equal=equal,
         any_of={} if visible is None else {"user": visible},
     )
     return listed(records.query(PRIVILEGES, query), query, show_privilege)
 
 
+def equal_asked() -> Record:
+    """The exact filters in the query, by stored member."""
+    equal = {
+        name: username_key(text)
+        for name in ("user", "reportsTo")
+        if (text := asked_once(name)) is not None
+    }
+    role = asked_once("role")
+    if role is None:
+        return equal
+    if role not in roles.ROLES:
+        raise Invalid.member("role", f"Must be one of {', '.join(roles.ROLES)}.")
+    return equal | {"role": role}
+
+
 @privileges.operation("POST", "/privileges", body=PRIVILEGE, answer=PRIVILEGE, conflict=GRANTED)
 def create_privilege(body: Record) -> Response:
     """Grant a role to any AS user, which is how they join the tenant."""
-    terms = load_new(PRIVILEGE, body, now())
+    terms = load_new(PRIVILEGE, body)
     user = username_key(terms.pop("username"))
     with changing() as records:
         if records.view.get(USERS, user) is None:

@@ -8,6 +8,7 @@ from provisioning.domain.activity import ActivityWindow
 from provisioning.domain.catalogue import INTERNAL, Catalogue
 from provisioning.domain.records import Records, not_found
 from provisioning.domain.services import (
+    active_subscriptions,
     change_subscription,
     current_subscription,
     latest_subscription,
@@ -18,16 +19,19 @@ from provisioning.domain.tables import SUBSCRIPTIONS
 from provisioning.resources.privileges import PublicProfileSchema
 from provisioning.store import Record, fold, select
 from provisioning.web.answers import answer, created, nothing, require_match
-from provisioning.web.context import changing, now, reading
+from provisioning.web.collection import ID, NAME, REFERENCE, Collection, by_id
+from provisioning.web.context import changing, reading
 from provisioning.web.fields import STATUSES, Choice, LongText, Moment, Slug, Text
-from provisioning.web.paging import active_asked, list_query, listed
+from provisioning.web.paging import AT, active_asked, at_asked, list_query, listed
 from provisioning.web.records import (
     RecordSchema,
     WindowSchema,
+    begun,
     changed,
     load_changes,
     load_new,
     show,
+    together,
 )
 from provisioning.web.routing import ACTIVE, Resource
 
@@ -69,7 +73,30 @@ SERVICE = ServiceSchema()
 SUBSCRIPTION = SubscriptionSchema()
 KEPT = "A MANDATORY service stays subscribed without an end."
 
-services = Resource("services", __name__, "The catalogue of services, and subscriptions to them.")
+COLLECTION = Collection(
+    SUBSCRIPTIONS,
+    seed="subscriptions",
+    audit="services",
+    schema=SUBSCRIPTION,
+    own={
+        "id": ID,
+        "service": NAME,
+        "registeredBy": REFERENCE,
+        "registeredDate": Moment(required=True),
+    },
+    key=by_id,
+    target=lambda record: record["service"],
+    people={"registeredBy": "registeredBy"},
+    numbered="{}",
+    groups={"service": lambda record: (record["tenant"], record["service"])},
+)
+
+services = Resource(
+    "services",
+    __name__,
+    "The catalogue of services, and subscriptions to them.",
+    collections=[COLLECTION],
+)
 
 
 def show_service(_: Records, service: Record) -> Record:
@@ -86,17 +113,9 @@ def show_subscription(records: Records, subscription: Record) -> Record:
     )
 
 
-def active_subscriptions(records: Records) -> list[Record]:
-    """The active ones, as /info and /details show them: by label."""
-    active = [
-        entry
-        for entry in records.all(SUBSCRIPTIONS)
-        if ActivityWindow.of(entry).is_active(records.now)
-    ]
-    return [
-        show_subscription(records, entry)
-        for entry in sorted(active, key=lambda entry: str(entry["service"]))
-    ]
+def show_active_subscriptions(records: Records) -> list[Record]:
+    """The active ones, as /info and /details show them."""
+    return [show_subscription(records, entry) for entry in active_subscriptions(records)]
 
 
 def offered(catalogue: Catalogue, label: str) -> Record:
@@ -127,11 +146,12 @@ def show_available_service(label: str) -> Response:
     return answer(show_service(records, offered(records.catalogue, label)))
 
 
-@services.operation("GET", "/services", answer=SUBSCRIPTION, many=True, parameters=[ACTIVE])
+@services.operation("GET", "/services", answer=SUBSCRIPTION, many=True, parameters=[ACTIVE, AT])
 def list_subscriptions() -> Response:
     """List the tenant's subscriptions, the active ones unless told."""
     records = reading()
-    query = list_query(SUBSCRIPTION, "service", active=active_asked(True), at=records.now)
+    active, at = together(lambda: active_asked(True), lambda: at_asked(records.now))
+    query = list_query(SUBSCRIPTION, "service", active=active, at=at)
 
     def text(entry: Record) -> str:
         return catalogue_text(records.catalogue.services.get(entry["service"], {}))
@@ -149,8 +169,9 @@ def list_subscriptions() -> Response:
 )
 def create_subscription(label: str, body: Record) -> Response:
     """Subscribe to a service."""
-    terms = load_new(SUBSCRIPTION, body, now())
+    terms = load_new(SUBSCRIPTION, body)
     with changing() as records:
+        terms = begun(terms, records.now)
         service = offered(records.catalogue, label)
         subscription = subscribe(records, service, ActivityWindow.of(terms))
         return created(show_subscription(records, subscription), "services", label)

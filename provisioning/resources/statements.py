@@ -1,17 +1,18 @@
 """Statements: those of the catalogue, the tenant's own, and their configuration per tenant."""
 
 from flask import Response
-from marshmallow import fields
+from marshmallow import ValidationError, fields
 
 from provisioning.domain import people
+from provisioning.domain.errors import Invalid
 from provisioning.domain.records import Records
 from provisioning.domain.services import require_enterprise
-from provisioning.domain.tables import STATEMENT_CONFIGS, STATEMENTS
-from provisioning.resources.entries import Kind, serve_entries
+from provisioning.resources.entries import Entries, serve_entries
 from provisioning.resources.privileges import PublicProfileSchema
 from provisioning.resources.services import ServiceSchema, show_service
 from provisioning.store import Record
 from provisioning.web.answers import answer, encode, require_match
+from provisioning.web.collection import NAME, REFERENCE, Collection
 from provisioning.web.context import changing, reading
 from provisioning.web.fields import (
     HIGHEST_LIST_ORDER,
@@ -23,6 +24,7 @@ from provisioning.web.fields import (
     Slug,
     Text,
     Whole,
+    require_small,
 )
 from provisioning.web.records import RecordSchema, show
 from provisioning.web.routing import Resource
@@ -70,25 +72,50 @@ STATEMENT = StatementSchema()
 STATEMENT_DETAILS = StatementDetailsSchema()
 CONFIG = ConfigSchema()
 
+COLLECTION = Collection(
+    "statements",
+    seed="statements",
+    audit="tenant-statements",
+    schema=STATEMENT,
+    text=("title", "label", "description"),
+)
+CONFIGS = Collection(
+    "statement_configs",
+    seed="statementConfigs",
+    audit="statements",
+    schema=CONFIG,
+    own={
+        "label": NAME,
+        "config": JsonObject(required=True),
+        "changedBy": REFERENCE,
+        "changedDate": Moment(required=True),
+    },
+    people={"changedBy": "changedBy"},
+)
+
 statements = Resource(
     "statements",
     __name__,
     "Statements of the catalogue and the tenant's own; they need the enterprise plan.",
     licences=(require_enterprise,),
+    collections=[COLLECTION, CONFIGS],
 )
-KIND = Kind(
-    "statement",
-    STATEMENTS,
-    STATEMENT,
-    lambda catalogue: catalogue.statements,
-    dependents=(STATEMENT_CONFIGS,),
+ENTRIES = Entries(
+    "statement", COLLECTION, lambda catalogue: catalogue.statements, dependents=(CONFIGS,)
 )
-serve_entries(statements, KIND)
+serve_entries(statements, ENTRIES)
+
+
+def require_size(body: Record) -> None:
+    try:
+        require_small(body)
+    except ValidationError as error:
+        raise Invalid({"config": list(error.messages)}) from None
 
 
 def config_of(records: Records, statement: Record) -> Record:
     """What this tenant has configured, else what the statement begins with (section 7)."""
-    saved = records.get(STATEMENT_CONFIGS, records.own_key(statement["label"]))
+    saved = records.get(CONFIGS.table, records.own_key(statement["label"]))
     config: Record = saved["config"] if saved is not None else statement["config"] or {}
     return config
 
@@ -97,16 +124,17 @@ def config_of(records: Records, statement: Record) -> Record:
 def show_statement_config(label: str) -> Response:
     """Show the tenant's configuration of a statement."""
     records = reading()
-    return answer(config_of(records, KIND.find(records, label)))
+    return answer(config_of(records, ENTRIES.find(records, label)))
 
 
 @statements.operation("PUT", "/statements/<label>/config", body=CONFIG, answer=CONFIG)
 def replace_statement_config(label: str, body: Record) -> Response:
     """Replace the tenant's configuration of a statement by this JSON object."""
+    require_size(body)
     with changing() as records:
-        config = config_of(records, KIND.find(records, label))
+        config = config_of(records, ENTRIES.find(records, label))
         require_match(config)
-        is_saved = records.get(STATEMENT_CONFIGS, records.own_key(label)) is not None
+        is_saved = records.get(CONFIGS.table, records.own_key(label)) is not None
         if is_saved and encode(config) == encode(body):
             return answer(config)
         saved = {
@@ -115,7 +143,7 @@ def replace_statement_config(label: str, body: Record) -> Response:
             "changedBy": records.caller.user,
             "changedDate": records.now,
         }
-        records.put(STATEMENT_CONFIGS, records.own_key(label), saved)
+        records.put(CONFIGS.table, records.own_key(label), saved)
         return answer(body)
 
 
@@ -123,9 +151,9 @@ def replace_statement_config(label: str, body: Record) -> Response:
 def show_statement_details(label: str) -> Response:
     """Show a statement with its service and its configuration."""
     records = reading()
-    statement = KIND.find(records, label)
+    statement = ENTRIES.find(records, label)
     service = records.catalogue.services.get(statement.get("service") or "")
-    saved = records.get(STATEMENT_CONFIGS, records.own_key(label)) or {}
+    saved = records.get(CONFIGS.table, records.own_key(label)) or {}
     return answer(
         show(
             STATEMENT_DETAILS,

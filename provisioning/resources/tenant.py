@@ -13,12 +13,13 @@ from provisioning.resources.endpoints import (
     visible_endpoints,
 )
 from provisioning.resources.privileges import PublicProfileSchema
-from provisioning.resources.services import SubscriptionSchema, active_subscriptions
+from provisioning.resources.services import SubscriptionSchema, show_active_subscriptions
 from provisioning.store import Record
 from provisioning.web.answers import answer, require_match
+from provisioning.web.collection import ID, Collection
 from provisioning.web.context import changing, reading
-from provisioning.web.fields import Choice, Flag, Text
-from provisioning.web.records import RecordSchema, load_changes, show
+from provisioning.web.fields import Choice, Flag, Slug, Text
+from provisioning.web.records import RecordSchema, changed, load_changes, show
 from provisioning.web.routing import Resource
 
 CAPABILITIES = ("read", "write", "makeKeys")
@@ -64,11 +65,24 @@ TENANT = TenantSchema()
 COMPLETE_TENANT = CompleteTenantSchema()
 CALLER = CallerSchema()
 
-tenant = Resource("tenant", __name__, "The active tenant and the caller.")
+COLLECTION = Collection(
+    TENANTS,
+    seed="tenants",
+    audit="tenants",
+    schema=TENANT,
+    own={"id": ID, "label": Slug(32), "active": Flag(required=True)},
+    key=lambda record: record["label"],
+    is_owned=False,
+    defaults={"active": True},
+    numbered="{}",
+    unique={"id": lambda record: record["id"]},
+)
+
+tenant = Resource("tenant", __name__, "The active tenant and the caller.", collections=[COLLECTION])
 
 
 def show_tenant(records: Records) -> Record:
-    return show(TENANT, records.tenant, tenantServices=active_subscriptions(records))
+    return show(TENANT, records.tenant, tenantServices=show_active_subscriptions(records))
 
 
 @tenant.operation("GET", "/info", answer=TENANT)
@@ -83,7 +97,7 @@ def replace_info(body: Record) -> Response:
     changes = load_changes(COMPLETE_TENANT, body)
     with changing() as records:
         require_match(show_tenant(records))
-        records.transaction.put(TENANTS, records.label, records.tenant | changes)
+        records.transaction.put(TENANTS, records.label, changed(records.tenant, changes))
         return answer(show_tenant(records))
 
 
@@ -96,7 +110,7 @@ def show_details() -> Response:
         show(
             COMPLETE_TENANT,
             records.tenant,
-            tenantServices=active_subscriptions(records),
+            tenantServices=show_active_subscriptions(records),
             tenantEndpoints=[
                 show_endpoint(records, endpoint) for endpoint in visible_endpoints(records)
             ],

@@ -1,5 +1,6 @@
 """Users: people's accounts as a tenant sees them, and the search over all of them."""
 
+import threading
 from dataclasses import replace
 
 from flask import Response, request
@@ -11,7 +12,7 @@ from provisioning.domain.activity import ActivityWindow
 from provisioning.domain.errors import Conflict, Forbidden, Invalid
 from provisioning.domain.names import username_key
 from provisioning.domain.records import Records
-from provisioning.domain.tables import PRIVILEGES, USERS
+from provisioning.domain.tables import PRIVILEGES, TENANTS, USERS
 from provisioning.domain.tenants import new_account
 from provisioning.resources.api_keys import keys_of
 from provisioning.resources.privileges import (
@@ -19,22 +20,27 @@ from provisioning.resources.privileges import (
     PublicProfileSchema,
     revoke_all,
 )
-from provisioning.store import Record, is_active_at
+from provisioning.store import Query, Record, Related
 from provisioning.web.answers import answer, created, require_match
-from provisioning.web.context import changing, now, reading
+from provisioning.web.collection import ID, NAME, REFERENCE, Collection
+from provisioning.web.context import changing, reading
 from provisioning.web.fields import (
     Choice,
+    Email,
+    Flag,
+    Lines,
     Text,
+    TimeZone,
     Username,
     Whole,
     check_country,
-    check_email,
-    check_time_zone,
 )
-from provisioning.web.paging import SEARCH, active_asked, list_query, listed
+from provisioning.web.paging import AT, SEARCH, active_asked, at_asked, list_query, listed
 from provisioning.web.records import (
     RecordSchema,
     WindowSchema,
+    begun,
+    changed,
     errors_within,
     load_changes,
     load_new,
@@ -72,6 +78,9 @@ class KeySummarySchema(WindowSchema):
 class UserSchema(RecordSchema):
     """An AS user's account, with what it holds in the active tenant."""
 
+    # The order must not tell what isn't shown.
+    orders = ("id", "username", "email", "firstName", "lastName")
+
     example = {
         "username": "bob@acme.test",
         "email": "bob@acme.test",
@@ -84,23 +93,24 @@ class UserSchema(RecordSchema):
 
     id = fields.Integer(dump_only=True)
     username = Username(required=True)
-    email = Text(254, required=True, checks=[check_email])
+    email = Email(required=True)
     password = fields.String(
         required=True, load_only=True, validate=validate.Length(1, LONGEST_PASSWORD)
     )
     firstName = Text()
     lastName = Text()
-    timeZone = Text(checks=[check_time_zone])
+    timeZone = TimeZone()
     country = Text(checks=[check_country])
     zipCode = Text()
     avatar = Text()
     gender = Choice("M", "F", "U")
     birthYear = Whole(1, LAST_YEAR)
-    hint = Text()
+    hint = Lines()
     tenantUserPrivileges = fields.List(
         fields.Nested(PrivilegeTermsSchema), dump_only=True, metadata={"at_creation": 1}
     )
     activeApiKeys = fields.List(fields.Nested(KeySummarySchema), dump_only=True)
+    home = Flag(dump_only=True)
 
 
 USER = UserSchema()
@@ -108,17 +118,42 @@ PUBLIC_PROFILE = PublicProfileSchema()
 TERMS = PrivilegeTermsSchema()
 KEY_SUMMARY = KeySummarySchema()
 
-users = Resource("users", __name__, "People's accounts, and what they hold in the tenant.")
+COLLECTION = Collection(
+    USERS,
+    seed="users",
+    audit="users",
+    schema=USER,
+    own={"id": ID, "home": NAME, "passwordHash": REFERENCE},
+    apart=frozenset({"password"}),
+    key=lambda record: username_key(record["username"]),
+    target=lambda record: record["username"],
+    is_owned=False,
+    numbered="{}",
+    unique={"id": lambda record: record["id"]},
+    text=("username", "email", "firstName", "lastName"),
+    references={"home": TENANTS},
+)
+HASHING = threading.BoundedSemaphore(2)
+"""Hashing is slow on purpose; more at once would leave no processor to others."""
+
+users = Resource(
+    "users",
+    __name__,
+    "People's accounts, and what they hold in the tenant.",
+    collections=[COLLECTION],
+)
 
 
 def show_user(records: Records, account: Record) -> Record:
     user = username_key(account["username"])
     newest_first = sorted(
-        people.privileges_of(records, user), key=lambda record: -int(record["id"])
+        people.privileges_of(records, user),
+        key=lambda record: (record["activeFrom"], record["id"]),
+        reverse=True,
     )
     return show(
         USER,
-        account,
+        people.profile_here(records, account),
         tenantUserPrivileges=[
             show(TERMS, record, reportsTo=people.username_of(records.view, record["reportsTo"]))
             for record in newest_first
@@ -147,30 +182,40 @@ def first_privilege(body: Record) -> Record:
     if not isinstance(entries, list) or len(entries) > 1:
         raise Invalid.member("tenantUserPrivileges", "Must be a list of one entry at most.")
     if not entries:
-        return load_new(TERMS, {"role": roles.USER}, now())
+        return load_new(TERMS, {"role": roles.USER})
     if not isinstance(entries[0], dict):
         raise Invalid.member("tenantUserPrivileges", "Must hold an object with a role.")
     with errors_within("tenantUserPrivileges"):
-        return load_new(TERMS, entries[0], now())
+        return load_new(TERMS, entries[0])
 
 
 def hashed(password: str) -> str:
     """A salted hash; slow on purpose, so it is made before a transaction begins."""
-    return generate_password_hash(password)
+    with HASHING:
+        return generate_password_hash(password)
 
 
-@users.operation("GET", "/users", answer=USER, many=True, parameters=[ACTIVE])
+@users.operation("GET", "/users", answer=USER, many=True, parameters=[ACTIVE, AT])
 def list_users() -> Response:
     """List the active users of the tenant; with `q`, search all its users."""
     records = reading()
-    query = list_query(USER, by_key=True)
-    active = active_asked(None if query.words else True)
+    has_search = "q" in request.args and bool(" ".join(request.args.getlist("q")).strip())
+    active, at, query = together(
+        lambda: active_asked(None if has_search else True),
+        lambda: at_asked(records.now),
+        lambda: list_query(USER, by_key=True),
+    )
+    held = Query(within=("tenant", records.label))
+    holding = Related(PRIVILEGES, "user", replace(held, active=True, at=at))
+    related = {
+        True: (holding,),
+        False: (Related(PRIVILEGES, "user", held), replace(holding, negated=True)),
+        None: (Related(PRIVILEGES, "user", held),),
+    }[active]
+    query = replace(query, related=related)
     visible = people.visible_users(records)
-    privileges = records.all(PRIVILEGES)
-    current = {entry["user"] for entry in privileges if is_active_at(entry, records.now)}
-    known = current if active else {entry["user"] for entry in privileges}
-    wanted = known - current if active is False else known
-    query = replace(query, keys=wanted if visible is None else wanted & visible)
+    if visible is not None and query.keys is None:
+        query = replace(query, keys=visible)
     return listed(records.query(USERS, query), query, show_user)
 
 
@@ -183,17 +228,25 @@ def list_users() -> Response:
 )
 def create_user(body: Record) -> Response:
     """Create an AS user and its first privilege in the tenant."""
-    account, terms = together(lambda: load_new(USER, body, now()), lambda: first_privilege(body))
+    account, given_terms = together(lambda: load_new(USER, body), lambda: first_privilege(body))
     user = username_key(account["username"])
-    password_hash = hashed(account.pop("password"))
-    with changing() as records:
+    password = account.pop("password")
+
+    def allowed(records: Records) -> Record:
         with errors_within("tenantUserPrivileges"):
+            terms = begun(given_terms, records.now)
             people.require_known_supervisor(records, user, terms["reportsTo"])
         if records.view.get(USERS, user) is not None:
             raise Conflict(
                 "An account with this username exists already. Grant it a privilege in this "
                 "tenant instead: POST /privileges with the username and a role."
             )
+        return terms
+
+    allowed(reading())
+    password_hash = hashed(password)
+    with changing() as records:
+        terms = allowed(records)
         account = new_account(records, account, password_hash)
         records.transaction.put(USERS, user, account)
         people.grant(records, user, terms)
@@ -215,16 +268,22 @@ def replace_user(username: str, body: Record) -> Response:
     require_same(
         "username", username_key(changes.pop("username", username)), username_key(username)
     )
-    if "password" in changes:
-        changes["passwordHash"] = hashed(changes.pop("password"))
-    with changing() as records:
+    password = changes.pop("password", None)
+
+    def allowed(records: Records) -> tuple[str, Record]:
         user, account = people.find_user(records, username)
         if user != records.caller.user and records.caller.role != roles.ADMINISTRATOR:
             raise Forbidden("You may change your own profile only.")
         if account["home"] != records.label:
             raise Forbidden("The account's home is another tenant: its profile is changed there.")
         require_match(show_user(records, account))
-        account = account | changes
+        return user, changed(account, changes)
+
+    if password is not None:
+        allowed(reading())
+        changes["passwordHash"] = hashed(password)
+    with changing() as records:
+        user, account = allowed(records)
         records.transaction.put(USERS, user, account)
         return answer(show_user(records, account))
 
@@ -246,6 +305,8 @@ def remove_user(username: str) -> Response:
 def list_as_users() -> Response:
     """Search the accounts of all tenants by at least three characters."""
     query = list_query(PUBLIC_PROFILE, by_key=True)
-    if len(" ".join(request.args.getlist("q")).strip()) < SHORTEST_SEARCH:
-        raise Invalid.member("q", f"Must have at least {SHORTEST_SEARCH} characters.")
+    if len(" ".join(request.args.getlist("q")).strip()) < SHORTEST_SEARCH or not query.words:
+        raise Invalid.member(
+            "q", f"Must have at least {SHORTEST_SEARCH} characters, letters or digits among them."
+        )
     return listed(reading().query(USERS, query), query, show_profile)

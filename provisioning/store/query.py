@@ -1,6 +1,7 @@
 """A question to a table, as data, and the one function that answers it."""
 
 import json
+import re
 import unicodedata
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -79,12 +80,28 @@ class Page:
 
 
 def fold(text: str) -> str:
-    """The form in which words are compared: without accents (as NFKD separates them) and case."""
+    """The form in which words are compared: without case, and without accents (section 7)."""
     if text.isascii():
         return text.lower()
     # Character by character: sorting the marks of a whole text takes time with their square.
-    separated = "".join(unicodedata.normalize("NFKD", each) for each in text)
-    return "".join(each for each in separated if unicodedata.category(each) != "Mn").casefold()
+    separated = "".join(_separated(each) for each in text)
+    folded = ACCENTS.sub("", separated).casefold()
+    return JAMO.sub(lambda run: unicodedata.normalize("NFC", run[0]), folded)
+
+
+def _separated(char: str) -> str:
+    # The parts of a Hangul syllable are letters, so it stays whole.
+    return char if "\uac00" <= char <= "\ud7a3" else unicodedata.normalize("NFKD", char)
+
+
+ACCENTS = re.compile(
+    "[\u0300-\u0304\u0306-\u030c\u030f\u0311\u0313\u0314\u031b\u0323-\u0328\u032d\u032e\u0330\u0331"
+    "\u0342\u0345\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u064b-\u065f\u0670\u093c\u09bc\u0a3c"
+    "\u0b3c\u3099\u309a\U000110ba]+"
+)
+"""The marks that NFKD separates from some precomposed letter, vowel signs apart; Hebrew points
+and Arabic vowel marks."""
+JAMO = re.compile("[\u1100-\u11ff]+")
 
 
 def is_active_at(record: Record, at: str) -> bool:

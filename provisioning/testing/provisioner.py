@@ -18,7 +18,7 @@ from provisioning.resources.api_keys import new_key
 from provisioning.resources.users import USER, hashed
 from provisioning.seed import load_catalogue
 from provisioning.web.context import Server
-from provisioning.web.records import load_changes
+from provisioning.web.records import load_part
 
 routes = functools.cache(make_routes)
 """Routes cost 30 ms to make and know no store, so servers of the same settings share them."""
@@ -60,7 +60,7 @@ class Provisioner:
         `profile` are the contract's members, such as `firstName`.
         """
         username = username or f"user{next(self._numbers)}@{tenant}.test"
-        given = load_changes(USER, {"username": username, "email": username, **profile})
+        given = load_part(USER, {"username": username, "email": username, **profile})
         account = dict.fromkeys(USER.load_fields) | given
         password = account.pop("password")
         password_hash = hashed(password) if password is not None else None

@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 from provisioning.domain import roles
 from provisioning.domain.activity import Clock
 from provisioning.domain.catalogue import Catalogue
-from provisioning.factory import memory_store, serve
+from provisioning.factory import COLLECTIONS, memory_store, serve
 from provisioning.settings import Settings
 from provisioning.store import Store
 from provisioning.testing.client import Verbs
@@ -56,6 +56,7 @@ class Sandbox(Provisioner):
                 store or memory_store(),
                 clock or Clock(frozen_at=NOW),
                 catalogue or known_catalogue(),
+                COLLECTIONS,
             )
         )
         self.app = serve(routes(settings), self.parts)

@@ -8,7 +8,7 @@ from typing import Any, Self
 from provisioning.control import control_of
 from provisioning.domain import roles
 from provisioning.domain.activity import Clock
-from provisioning.factory import memory_store, serve
+from provisioning.factory import COLLECTIONS, memory_store, serve
 from provisioning.seed import load_seed, prepare_seed
 from provisioning.settings import Settings
 from provisioning.testing.client import Client
@@ -47,15 +47,17 @@ class ProvisioningServer(Provisioner):
         chosen = Settings(**{"control": "on", **settings})
         clock = Clock()
         clock.set(LONG_AGO)
-        super().__init__(Server(chosen, memory_store(), clock, known_catalogue(chosen.catalogue)))
+        super().__init__(
+            Server(chosen, memory_store(), clock, known_catalogue(chosen.catalogue), COLLECTIONS)
+        )
         self.add_tenant(self.tenant)
         self.add_user("alice@acme.test", roles.ADMINISTRATOR)
         self.token = self.add_key("alice@acme.test")
         clock.reset()
         if seed is not None:
-            entries = prepare_seed(seed, clock.now())
+            entries = prepare_seed(self.parts.collections, seed, clock.now())
             with self.store.transaction() as transaction:
-                load_seed(transaction, entries, self.catalogue, clock.now(), replace=False)
+                load_seed(self.parts, transaction, entries, clock.now(), is_replacing=False)
         self._control = control_of(self.parts)
         self.requests, self.faults = self._control.requests, self._control.faults
 

@@ -13,6 +13,7 @@ from provisioning.domain.catalogue import Catalogue
 from provisioning.domain.records import Records
 from provisioning.settings import Settings
 from provisioning.store import Store, View
+from provisioning.web.collection import Collections
 
 
 @dataclass
@@ -23,6 +24,8 @@ class Server:
     store: Store
     clock: Clock
     catalogue: Catalogue
+    collections: Collections
+    """Every kind of record that the resources declare."""
     control: Any = None
     """What the control API keeps of this server, once it is asked for."""
 

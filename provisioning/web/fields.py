@@ -7,11 +7,11 @@ to write output.
 import functools
 import re
 import unicodedata
-import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib.resources import files
 from typing import Any
 
-import pycountry
+import orjson
 from marshmallow import ValidationError, fields, validate
 
 from provisioning.domain.activity import parse_instant
@@ -27,10 +27,21 @@ STATUSES = ("ALPHA", "BETA", "PRODUCTION", "ARCHIVED")
 LONGEST_TEXT = 10_000
 HIGHEST_LIST_ORDER = 2**31 - 1
 HIGHEST_PORT = 65_535
+LARGEST_OBJECT = 65_536
+"""Bytes of a JSON object, compact and in UTF-8."""
+
+
+class RuleOfToday(ValidationError):
+    """A rule that an earlier version did not have: what breaks it is not taken, but read."""
 
 
 class Text(fields.String):
-    """Text of a limited length; required text is not blank."""
+    """Text of a limited length without control characters; required text is not blank."""
+
+    controls = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+    """What it can't hold."""
+    rules_of_today: tuple[Callable[[str], None], ...] = ()
+    """Further checks, which raise RuleOfToday."""
 
     def __init__(self, limit: int = 250, **facts: Any) -> None:
         facts["validate"] = facts.pop("checks", [])
@@ -47,14 +58,30 @@ class Text(fields.String):
             raise ValidationError(f"Longer than maximum length {self.limit}.")
         if self.required and not value.strip():
             raise ValidationError("Must not be blank.")
+        if self.controls.search(value):
+            raise RuleOfToday("Must not contain control characters.")
+        for check in self.rules_of_today:
+            check(value)
         return value
 
 
-class LongText(Text):
+class Lines(Text):
+    """Text that may hold tabs and line ends."""
+
+    controls = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+
+class LongText(Lines):
     """Descriptions and queries."""
 
     def __init__(self, **facts: Any) -> None:
         super().__init__(LONGEST_TEXT, **facts)
+
+
+class Password(Text):
+    """Taken as it is, control characters too."""
+
+    controls = re.compile(r"(?!)")
 
 
 class Slug(Text):
@@ -91,12 +118,19 @@ class Flag(fields.Boolean):
 
 
 class JsonObject(fields.Dict):
-    """A JSON object of any content."""
+    """A JSON object of any content, up to a size."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(value, Mapping):
             raise self.make_error("invalid")
+        require_small(value)
         return value
+
+
+def require_small(value: Mapping[str, Any]) -> None:
+    """RuleOfToday for a JSON object that is larger than a record may hold."""
+    if len(orjson.dumps(value)) > LARGEST_OBJECT:
+        raise RuleOfToday(f"Must have at most {LARGEST_OBJECT} bytes as compact JSON.")
 
 
 class Moment(Text):
@@ -109,11 +143,6 @@ class Moment(Text):
             raise ValidationError(
                 "Must be an RFC 3339 date-time with an offset, such as 2014-09-09T13:49:29Z."
             ) from error
-
-
-class Username(Text):
-    def __init__(self, **facts: Any) -> None:
-        super().__init__(254, checks=[check_username], **facts)
 
 
 class DomainName(Text):
@@ -143,15 +172,61 @@ def category_is_hidden(char: str) -> bool:
     return unicodedata.category(char) in {"Cc", "Cf", "Cs"}
 
 
-def check_email(email: str) -> None:
-    before, _, after = email.partition("@")
-    if not before.strip() or not after.strip() or "@" in after:
-        raise ValidationError("Must be an email address: something@somewhere.")
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\ufdd0-\ufdef"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    + "".join(
+        f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000)
+    )
+    + "]"
+)
+"""Default-ignorable characters, line and paragraph separators, noncharacters."""
+BLANKS = re.compile("[\\s\u2800]")
+
+
+def check_visible(username: str) -> None:
+    spellings = (username, username_key(username))
+    if any(map(INVISIBLE.search, spellings)):
+        raise RuleOfToday("Must not contain characters that nobody sees.")
+    if any(BLANKS.match(each) or BLANKS.match(each[-1:]) for each in spellings):
+        raise RuleOfToday("Must not begin or end with a blank.")
+
+
+class Username(Text):
+    rules_of_today = (check_visible,)
+
+    def __init__(self, **facts: Any) -> None:
+        super().__init__(254, checks=[check_username], **facts)
+
+
+def check_one_line(email: str) -> None:
+    if "\u2028" in email or "\u2029" in email:
+        raise RuleOfToday("Must not contain line or paragraph separators.")
+
+
+class Email(Text):
+    rules_of_today = (check_one_line,)
+
+    def __init__(self, **facts: Any) -> None:
+        super().__init__(254, checks=[check_email], **facts)
 
 
 def check_time_zone(name: str) -> None:
     if name not in time_zones():
-        raise ValidationError("Must be an IANA time zone, such as Atlantic/Reykjavik.")
+        raise RuleOfToday("Must be an IANA time zone, such as Atlantic/Reykjavik.")
+
+
+class TimeZone(Text):
+    """An IANA time zone of the pinned `tzdata` package, whatever the machine has."""
+
+    rules_of_today = (check_time_zone,)
+
+
+def check_email(email: str) -> None:
+    before, _, after = email.partition("@")
+    if not before.strip() or not after.strip() or "@" in after:
+        raise ValidationError("Must be an email address: something@somewhere.")
 
 
 def check_country(code: str) -> None:
@@ -173,9 +248,12 @@ def check_url(url: str) -> None:
 
 @functools.cache
 def time_zones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())
+    names = files("tzdata").joinpath("zones").read_text(encoding="utf-8")
+    return frozenset(names.split())
 
 
 @functools.cache
 def countries() -> frozenset[str]:
+    import pycountry  # noqa: PLC0415 - takes long to load, and not every server needs it
+
     return frozenset(country.alpha_3 for country in pycountry.countries)

@@ -96,7 +96,7 @@ class RecordConverter(OpenAPIConverter):
             facts["format"] = "idn-hostname"
         elif isinstance(field, kinds.Slug):
             facts["pattern"] = f"^{kinds.SLUG}$"
-        for check in field.validators:
+        for check in (*field.validators, *getattr(field, "rules_of_today", ())):
             facts |= CHECKS.get(check, {})
         return facts
 

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 from flask import Response, request
 
+from provisioning.domain.activity import Instant, parse_instant
 from provisioning.domain.errors import Invalid
 from provisioning.domain.records import Records
 from provisioning.store import Order, Page, Query, Record, fold
@@ -23,11 +24,20 @@ SEARCH = Parameter(
     "Words that must all occur, ignoring case and accents.",
     {"type": "string", "maxLength": LONGEST_SEARCH},
 )
+AT = Parameter(
+    "at",
+    "The instant at which `active` is judged, instead of now.",
+    {"type": "string", "format": "date-time"},
+)
 HIGHEST_PAGE = 10**18
 """Pages beyond are as empty as this one; it keeps hostile numbers small."""
 
 
-def list_query(schema: RecordSchema, default: str | None = None, **facts: Any) -> Query:
+def list_query(
+    schema: RecordSchema,
+    default: str | None = None,
+    **facts: Any,
+) -> Query:
     """The request's page, size, words and order, with the facts that narrow the list.
 
     `default` is a member to order by, and the last resort when the order asked for leaves
@@ -46,6 +56,9 @@ def list_query(schema: RecordSchema, default: str | None = None, **facts: Any) -
     if errors:
         raise Invalid(errors)
     words = tuple(dict.fromkeys(fold(text).split()))
+    if text.strip() and not words:
+        # Accents alone: nothing holds what they leave to search by.
+        facts["keys"] = ()
     return Query(words=words, order=order, page=page, size=size, **facts)
 
 
@@ -58,6 +71,27 @@ def active_asked(default: bool | None) -> bool | None:
     if len(values) > 1 or values[0] not in choices:
         raise Invalid.member("active", "Must be true, false or all, once.")
     return choices[values[0]]
+
+
+def at_asked(now: Instant) -> Instant:
+    """`at` of a list that has it: the instant at which `active` is judged."""
+    text = asked_once("at")
+    if text is None:
+        return now
+    try:
+        return parse_instant(text)
+    except ValueError:
+        raise Invalid.member(
+            "at", "Must be an RFC 3339 date-time with an offset, such as 2014-09-09T13:49:29Z."
+        ) from None
+
+
+def asked_once(name: str) -> str | None:
+    """The value of a parameter that may stand in the query once; None where it doesn't."""
+    values = request.args.getlist(name)
+    if len(values) > 1:
+        raise Invalid.member(name, "Must be given once.")
+    return values[0] if values else None
 
 
 def listed(page: Page, query: Query, show: Callable[[Records, Record], object]) -> Response:

@@ -7,7 +7,7 @@ and ignored on input. `load_only` members are never shown. Members in `secrets` 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, missing
 
@@ -15,7 +15,7 @@ from provisioning.domain.activity import ActivityWindow, Instant
 from provisioning.domain.errors import Invalid
 from provisioning.domain.roles import MASK
 from provisioning.store import Record
-from provisioning.web.fields import Moment
+from provisioning.web.fields import Moment, RuleOfToday
 
 
 class RecordSchema(Schema):
@@ -26,6 +26,8 @@ class RecordSchema(Schema):
 
     secrets: ClassVar[frozenset[str]] = frozenset()
     example: ClassVar[Mapping[str, Any]] = {}
+    orders: ClassVar[tuple[str, ...]] = ()
+    """The members that a list may be ordered by, where it isn't all that are public."""
 
 
 class WindowSchema(RecordSchema):
@@ -49,7 +51,7 @@ def holds_secrets(schema: Schema) -> bool:
 
 def orderable(schema: RecordSchema) -> tuple[str, ...]:
     """The public fields that a list may be ordered by."""
-    return tuple(
+    return schema.orders or tuple(
         name
         for name, field in schema.dump_fields.items()
         if name not in schema.secrets and not isinstance(field, (fields.List, fields.Dict))
@@ -77,41 +79,85 @@ def masked(schema: RecordSchema, shown: Record) -> Record:
     return shown | hidden
 
 
-def load_new(schema: RecordSchema, body: Record, now: Instant) -> Record:
-    """A body for a new record, complete with defaults; Invalid names what is wrong."""
+class Changes(dict[str, Any]):
+    """The members that a PUT carries."""
+
+    outdated: Mapping[str, list[str]] = {}
+    """Those that break a rule which earlier versions did not have, and may only stay."""
+
+
+def load_new(schema: RecordSchema, body: Record) -> Record:
+    """A body for a new record, complete with defaults; Invalid names what is wrong.
+
+    An `activeFrom` that isn't given is None, until the record is `begun`.
+    """
     given = {
         name: value
         for name, value in _writable(schema, body).items()
         if value is not None or not has_default(schema, name)
     }
-    values = _load(schema, given, partial=False)
-    record = dict.fromkeys(schema.load_fields) | values
+    missing_members = {
+        name: None
+        for name, field in schema.load_fields.items()
+        if field.required and name not in given
+    }
+    values, errors, outdated = _read(schema, given)
+    errors |= {name: ["Missing data for required field."] for name in missing_members}
+    if errors or outdated:
+        raise Invalid(errors | outdated)
+    record = dict.fromkeys(schema.load_fields) | _defaults(schema) | values
     masks = [name for name in schema.secrets if record.get(name) == MASK]
     if masks:
         message = f"'{MASK}' stands for a secret that is not shown. Give the secret itself."
         raise Invalid({name: [message] for name in masks})
-    if isinstance(schema, WindowSchema):
-        record["activeFrom"] = record["activeFrom"] or now
+    if record.get("activeFrom") is not None:
         require_window(record)
     return record
 
 
-def load_changes(schema: RecordSchema, body: Record) -> Record:
+def begun(record: Record, now: Instant) -> Record:
+    """A new record whose window, if it has one, begins now unless told."""
+    if "activeFrom" not in record or record["activeFrom"] is not None:
+        return record
+    record = record | {"activeFrom": now}
+    require_window(record)
+    return record
+
+
+def load_part(schema: RecordSchema, body: Record) -> Record:
+    """Some members for a new record, without defaults; Invalid names what is wrong."""
+    values, errors, outdated = _read(schema, _writable(schema, body))
+    if errors or outdated:
+        raise Invalid(errors | outdated)
+    return values
+
+
+def load_changes(schema: RecordSchema, body: Record) -> Changes:
     """The members that a PUT carries; a secret that is sent back masked is left out."""
-    changes = _load(schema, _writable(schema, body), partial=True)
+    values, errors, outdated = _read(schema, _writable(schema, body))
+    if errors:
+        raise Invalid(errors | outdated)
+    changes = Changes(values)
+    changes.outdated = outdated
     ends = changes.get("activeUntil")
     # An empty window may be one that was revoked, and is sent back; this one is none.
     if ends is not None and ends < changes.get("activeFrom", ends):
         require_window(changes)
-    return {
-        name: value
-        for name, value in changes.items()
-        if not (name in schema.secrets and value == MASK)
-    }
+    for name in schema.secrets & changes.keys():
+        if changes[name] == MASK:
+            del changes[name]
+    return changes
 
 
-def changed(record: Record, changes: Record) -> Record:
-    """The record with a PUT's members; a window that is newly set must end after it begins."""
+def changed(record: Record, changes: Changes) -> Record:
+    """The record with a PUT's members.
+
+    Invalid for a window that is newly set and doesn't end after it begins, and for a member that
+    takes a new value which breaks a rule of today.
+    """
+    broken = {n: texts for n, texts in changes.outdated.items() if changes[n] != record.get(n)}
+    if broken:
+        raise Invalid(broken)
     merged = record | changes
     if "activeFrom" in merged and ActivityWindow.of(merged) != ActivityWindow.of(record):
         require_window(merged)
@@ -166,13 +212,35 @@ def _writable(schema: RecordSchema, body: Record) -> Record:
     return {name: value for name, value in body.items() if name not in read_only(schema)}
 
 
-def _load(schema: RecordSchema, given: Record, partial: bool) -> Record:
-    try:
-        loaded: Record = schema.load(given, partial=partial)
-    except ValidationError as error:
-        found = cast(Mapping[str, object], error.messages)
-        raise Invalid({str(name): list(flat(texts)) for name, texts in found.items()}) from None
-    return loaded
+@functools.cache
+def _defaults(schema: RecordSchema) -> Record:
+    return {
+        name: field.load_default
+        for name, field in schema.load_fields.items()
+        if field.load_default is not missing
+    }
+
+
+def _read(
+    schema: RecordSchema, given: Record
+) -> tuple[Record, dict[str, list[str]], dict[str, list[str]]]:
+    """Values, what is wrong with others, and which values break a rule of today only."""
+    values: Record = {}
+    errors: dict[str, list[str]] = {}
+    outdated: dict[str, list[str]] = {}
+    for name, value in given.items():
+        field = schema.load_fields.get(name)
+        if field is None:
+            errors[name] = ["Unknown field."]
+            continue
+        try:
+            values[name] = field.deserialize(value)
+        except RuleOfToday as error:
+            values[name] = value
+            outdated[name] = list(flat(error.messages))
+        except ValidationError as error:
+            errors[name] = list(flat(error.messages))
+    return values, errors, outdated
 
 
 def flat(messages: Any, place: str = "") -> Iterable[str]:

@@ -79,10 +79,12 @@ class Resource(Blueprint):
         import_name: str,
         meaning: str,
         licences: tuple[Callable[[Records], None], ...] = (),
+        collections: Sequence[Any] = (),
     ) -> None:
         super().__init__(name, import_name, url_prefix=BASE_PATH)
         self.meaning = meaning
         self.licences = licences
+        self.collections = collections
         self.operations: list[Operation] = []
 
     def operation(self, verb: str, *paths: str, **facts: Any) -> Callable[[View], View]:

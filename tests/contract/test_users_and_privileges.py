@@ -359,7 +359,7 @@ def test_a_user_shows_the_privileges_of_the_active_tenant_only_newest_first(sand
     second = sandbox.grant(BOB, "TEAM_LEADER", tenant="acme", active_from=LATER)
     third = sandbox.grant(BOB, "USER", tenant="acme")
     shown = administrator.get(f"/users/{BOB}").json["tenantUserPrivileges"]
-    assert [entry["id"] for entry in shown] == [third, second, first]
+    assert [entry["id"] for entry in shown] == [second, third, first]
     theirs = administrator_of(sandbox, "globex").get(f"/users/{BOB}").json
     assert [entry["role"] for entry in theirs["tenantUserPrivileges"]] == ["MANAGEMENT"]
 
@@ -386,7 +386,7 @@ def test_the_keys_of_somebody_else_are_an_empty_list_for_who_may_not_see_them(sa
 
 def test_a_user_has_exactly_the_members_of_the_contract(administrator):
     assert " ".join(sorted(administrator.get("/users/alice@acme.test").json)) == (
-        "activeApiKeys avatar birthYear country email firstName gender hint id lastName"
+        "activeApiKeys avatar birthYear country email firstName gender hint home id lastName"
         " tenantUserPrivileges timeZone username zipCode"
     )
 
@@ -1064,9 +1064,39 @@ def test_with_a_second_open_ended_administrator_the_first_may_go(sandbox, admini
     ],
     ids=["ending", "coming", "ended", "elsewhere", "another role"],
 )
-def test_only_another_open_ended_active_administrator_counts(sandbox, administrator, second):
+def test_only_an_administrator_from_now_on_without_an_end_counts(sandbox, administrator, second):
     sandbox.add_user(BOB, **{"role": "ADMINISTRATOR", "tenant": "acme"} | second)
     assert administrator.delete(f"/users/{ALICE}").status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("ends", "status"), [(SOON, 409), (LATER, 200), (LATEST, 200)], ids=["before", "at", "after"]
+)
+def test_a_handover_is_scheduled_when_the_successor_begins_no_later(
+    sandbox, administrator, ends, status
+):
+    sandbox.add_user(BOB, role="ADMINISTRATOR", tenant="acme", active_from=LATER)
+    identity = privilege_of(administrator, ALICE)["id"]
+    answer = administrator.put(f"/privileges/{identity}", json={"activeUntil": ends})
+    assert answer.status_code == status
+
+
+def test_administrators_whose_windows_meet_stand_in_for_one(sandbox, administrator):
+    sandbox.add_user(BOB, role="ADMINISTRATOR", tenant="acme", active_until=LATER)
+    sandbox.add_user("cleo@acme.test", role="ADMINISTRATOR", tenant="acme", active_from=LATER)
+    assert administrator.delete(f"/users/{ALICE}").status_code == 204
+
+
+@pytest.mark.parametrize(
+    "change", [{"role": "USER"}, {"activeUntil": LATEST}, {"activeFrom": LATEST}]
+)
+def test_the_coming_administrator_of_a_handover_stays(sandbox, administrator, change):
+    sandbox.add_user(BOB, role="ADMINISTRATOR", tenant="acme", active_from=LATER)
+    identity = privilege_of(administrator, ALICE)["id"]
+    administrator.put(f"/privileges/{identity}", json={"activeUntil": LATER})
+    bobs = administrator.get(f"/users/{BOB}").json["tenantUserPrivileges"][0]["id"]
+    answer = administrator.put(f"/privileges/{bobs}", json=change)
+    assert answer.status_code == 409
 
 
 def test_an_administrator_whose_second_privilege_stays_open_may_lose_the_first(
@@ -1077,8 +1107,14 @@ def test_an_administrator_whose_second_privilege_stays_open_may_lose_the_first(
     assert administrator.delete(f"/privileges/{identity}").status_code == 409
 
 
-def test_a_tenant_without_an_open_ended_administrator_may_lose_the_one_it_has(sandbox):
+def test_an_administrator_with_an_end_is_the_last_one_until_then(sandbox):
     sandbox.add_user("gina@globex.test", role="ADMINISTRATOR", tenant="globex", active_until=LATER)
+    globex = administrator_of(sandbox, "globex")
+    assert globex.delete("/users/gina@globex.test").status_code == 409
+
+
+def test_a_tenant_without_an_administrator_may_go_on_without(sandbox):
+    sandbox.add_user("gina@globex.test", role="USER", tenant="globex")
     globex = administrator_of(sandbox, "globex")
     assert globex.delete("/users/gina@globex.test").status_code == 204
 
