@@ -4,16 +4,20 @@ PORT ?= 8000
 ARGS ?=
 BIN = .venv/bin
 
-.PHONY: run test test-fast coverage lint format bench clean
+.PHONY: run test test-slow test-all coverage lint format bench clean
 
 run: .venv/installed
 	$(BIN)/provisioning serve --demo --port $(PORT) $(ARGS)
 
+# What is worth running after every change: 90 s at most on two cores, silent about what passes.
 test: .venv/installed-dev
-	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+	$(BIN)/pytest -q -n auto --dist worksteal -m "not slow" $(ARGS)
 
-test-fast: .venv/installed-dev
-	$(BIN)/pytest -n auto --dist worksteal -m "not slow" $(ARGS)
+# What test leaves out: processes, sockets, crashes, and whatever else takes seconds.
+test-slow: .venv/installed-dev
+	$(BIN)/pytest -q -n auto --dist worksteal -m slow $(ARGS)
+
+test-all: test test-slow
 
 # coverage starts pytest, not the other way round: pytest loads our own plugin before any other
 # plugin could begin to measure. Servers and workers that the tests start are measured too.

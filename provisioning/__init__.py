@@ -9,7 +9,7 @@
     seed.py       demo data, seeds and the catalogue; stored.py checks what people edit
     control/      the control API: state, time, requests and faults of a mock
     testing/      a server in a thread, the pytest plugin
-    cli.py        the command line; onboarding.py makes first tenants and keys,
+    cli/          the command line; onboarding.py makes first tenants and keys,
                   local_server.py is what `provisioning serve` runs
 
 Imports go one way: factory, then resources, web, domain, store.

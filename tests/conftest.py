@@ -15,3 +15,11 @@ def sandbox() -> Sandbox:
 def administrator(sandbox: Sandbox) -> Client:
     """Requests of alice@acme.test, ADMINISTRATOR of acme."""
     return sandbox.administrator
+
+
+def pytest_report_teststatus(
+    report: pytest.TestReport, config: pytest.Config
+) -> tuple[str, str, str] | None:
+    """With -q nothing is shown of a test that passes."""
+    is_quiet = config.get_verbosity() < 0
+    return ("passed", "", "") if is_quiet and report.passed and report.when == "call" else None

@@ -160,6 +160,7 @@ def test_a_failed_test_shows_its_own_requests_to_the_sessions_server(suite):
     output.no_fnmatch_line("*GET */statements*")
 
 
+@pytest.mark.slow
 def test_requests_are_shown_from_other_processes_and_for_broken_set_ups(suite):
     suite.makepyfile("""
         import pytest
@@ -182,6 +183,7 @@ def test_capture_settings_of_the_user_are_kept(suite):
     assert "requests to" not in suite.runpytest("--show-capture=no").stdout.str()
 
 
+@pytest.mark.slow
 def test_a_run_without_servers_imports_none(suite):
     suite.makepyfile("""
         import sys

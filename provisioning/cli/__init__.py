@@ -1,0 +1,66 @@
+"""The command line: what an operator does beside the API, and a server for one's own machine.
+
+    tenants.py  tenants and keys
+    data.py     a look at the data, and copies of it
+    serve.py    `provisioning serve`
+    opening.py  the server that a command works on, and the one that gunicorn runs
+    group.py    what all commands have in common
+
+Every command works as `provisioning COMMAND` and, `serve` apart, as `flask --app app COMMAND`.
+"""
+
+import textwrap
+
+import click
+from flask import Flask
+
+from provisioning.cli import data, opening, tenants
+from provisioning.cli.group import Command, Commands
+from provisioning.cli.opening import CANNOT_START
+from provisioning.cli.serve import serve
+from provisioning.settings import described
+
+__all__ = ["CANNOT_START", "application", "main", "serve"]
+
+
+def _settings_shown() -> str:
+    """Every setting for a terminal; the \\b keeps click from flowing the lines together."""
+    blocks = ["Settings are environment variables:"]
+    for variable, default, meaning in described():
+        wrapped = textwrap.fill(meaning.replace("`", ""), 76)
+        shown = f"{variable}={default}" if default else f"{variable} (not set)"
+        blocks.append(f"\b\n{shown}\n{textwrap.indent(wrapped, '    ')}")
+    return "\n\n".join(blocks)
+
+
+@click.group(cls=Commands, epilog=_settings_shown())
+@click.version_option(package_name="provisioning-api")
+def main() -> None:
+    """A server of the Provisioning API, and what its operator needs beside it."""
+
+
+@click.command("settings", cls=Command)
+def show_settings() -> None:
+    """Show every setting with its default and its meaning."""
+    click.echo(_settings_shown().replace("\b\n", ""))
+
+
+for command in (
+    tenants.init,
+    tenants.key,
+    tenants.tenant,
+    data.check,
+    data.backup,
+    show_settings,
+    serve,
+):
+    main.add_command(command)
+
+
+def application() -> Flask:
+    """What gunicorn and flask run: the server that the environment describes, or a clear end."""
+    app = opening.application()
+    for name, command in main.commands.items():
+        if name != serve.name:
+            app.cli.add_command(command)
+    return app

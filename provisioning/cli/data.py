@@ -1,0 +1,47 @@
+"""Commands about the data as a whole."""
+
+import os
+from pathlib import Path
+
+import click
+
+from provisioning.cli.group import Command
+from provisioning.cli.opening import current_server
+from provisioning.domain.tables import TENANTS, USERS
+
+
+@click.command(cls=Command)
+def check() -> None:
+    """Read the whole data file and say whether it is sound, or what is wrong with it."""
+    server = current_server(must_exist=True)
+    server.store.probe()
+    with server.store.read() as view:
+        counts = f"{len(view.all(TENANTS))} tenants, {len(view.all(USERS))} users"
+    click.echo(f"{server.settings.store_path}: sound, {counts}.")
+
+
+@click.command(cls=Command)
+@click.argument("file", type=click.Path(path_type=Path))
+def backup(file: Path) -> None:
+    """Copy the data, checked, to a new FILE that only its owner can read.
+
+    Works while the server runs. To restore, stop the server and put FILE in the data file's place.
+    """
+    path = current_server(must_exist=True).settings.store_path
+    _write_new(file, path.read_bytes())
+    click.echo(f"{path} is copied to {file}.")
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror}.") from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise click.ClickException(f"{path}: {error.strerror}.") from error

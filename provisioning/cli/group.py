@@ -1,0 +1,31 @@
+"""What all commands have in common: how they fail, and JSON for programs."""
+
+from typing import Any
+
+import click
+
+from provisioning.domain.errors import DomainError, Invalid
+from provisioning.seed import BadFile
+from provisioning.settings import BadSetting
+from provisioning.store import StoreUnavailable
+
+
+class Command(click.Command):
+    """Says what went wrong on stderr, without a traceback, and ends with exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Invalid as error:
+            lines = [f"{name}: {text}" for name, texts in error.errors.items() for text in texts]
+            raise click.ClickException("\n".join(lines)) from error
+        except (DomainError, BadSetting, BadFile, StoreUnavailable) as error:
+            raise click.ClickException(str(error)) from error
+
+
+class Commands(click.Group):
+    command_class = Command
+    group_class = type
+
+
+as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON and nothing else.")

@@ -1,0 +1,45 @@
+"""The server that a command works on, and the one that gunicorn and flask run."""
+
+import os
+import sys
+from typing import cast
+
+import click
+from flask import Flask, current_app, has_app_context
+
+from provisioning.factory import create_app, open_server
+from provisioning.seed import BadFile
+from provisioning.settings import BadSetting, Settings
+from provisioning.store import Store, StoreUnavailable
+from provisioning.web.context import SERVER, Server
+
+CANNOT_START = 4
+"""gunicorn stops at this exit code of a worker; after others it would start it again and again."""
+
+
+def current_server(must_exist: bool = False) -> Server:
+    """The parts of the app that flask has loaded, or those opened for this command."""
+    if has_app_context():
+        return cast(Server, current_app.extensions[SERVER])
+    settings = Settings.from_env(os.environ)
+    if must_exist and not settings.store_path.exists():
+        raise click.ClickException(f"{settings.store_path}: there is no such file.")
+    return open_or_explain(settings)
+
+
+def open_or_explain(settings: Settings, store: Store | None = None) -> Server:
+    """The parts of a server; an error of its store names the file."""
+    try:
+        return open_server(settings, store)
+    except StoreUnavailable as error:
+        raise click.ClickException(f"{settings.store_path}: {error}") from error
+
+
+def application() -> Flask:
+    """The server that the environment describes; what is wrong with it is said, and ends it."""
+    try:
+        settings = Settings.from_env(os.environ)
+        return create_app(settings, open_or_explain(settings))
+    except (BadSetting, BadFile, click.ClickException) as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(CANNOT_START)

@@ -1,0 +1,193 @@
+"""`provisioning serve`: a server for one's own machine, and for test-suites of any language."""
+
+import errno
+import json
+import os
+import shlex
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from provisioning import onboarding
+from provisioning.cli.group import Command
+from provisioning.cli.opening import open_or_explain
+from provisioning.cli.tenants import curl_line
+from provisioning.domain.tables import TENANTS
+from provisioning.factory import create_app, memory_store
+from provisioning.local_server import listen, local_server, url_of
+from provisioning.settings import Settings
+from provisioning.store import Record
+from provisioning.web.context import Server
+from provisioning.web.routing import BASE_PATH
+
+LONG_AGO = "2000-01-01T00:00:00Z"
+"""Since when a store in memory has its administrator, so that tests may set the clock back."""
+PARENT_POLL = 0.2
+"""Seconds between two looks at whether the parent is still there."""
+
+
+@click.command(cls=Command)
+@click.option("--demo", is_flag=True, help="Serve the demo data, with its well-known keys.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="The port to listen on; 0 is any free one.",
+)
+@click.option(
+    "--data", type=click.Path(path_type=Path), metavar="FILE", help="The JSON file of the data."
+)
+@click.option(
+    "--memory",
+    is_flag=True,
+    help="Keep the data in memory only, and serve the control API: for tests.",
+)
+@click.option(
+    "--ready-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Once it listens, write one line of JSON to this file and to stdout, and then nothing: "
+    "url, tenant, username, apiToken and pid.",
+)
+@click.option("--exit-with-parent", is_flag=True, help="End when the parent process has ended.")
+def serve(
+    demo: bool,
+    host: str,
+    port: int,
+    data: Path | None,
+    memory: bool,
+    ready_file: Path | None,
+    exit_with_parent: bool,
+) -> None:
+    """Run a server on this machine, for developing and testing clients.
+
+    With --memory or --ready-file an empty store gets the tenant acme and its administrator
+    admin@acme.test. A real deployment runs gunicorn instead: gunicorn app:app
+    """
+    if memory and data is not None:
+        raise click.UsageError("--memory keeps no data file: leave out --data.")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: sys.exit(0))
+    if exit_with_parent:
+        threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
+    if ready_file is not None and _is_plain(ready_file):
+        ready_file.unlink(missing_ok=True)
+    settings = Settings.from_env(_environment(demo, data, memory))
+    try:
+        listener = listen(host, port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            advice = f"port {port} is taken. Choose another: --port NUMBER (make run PORT=NUMBER)"
+        else:
+            advice = f"{host}, port {port}: {error.strerror}"
+        raise click.ClickException(f"Can't listen: {advice}.") from error
+    with listener:
+        server = open_or_explain(settings, memory_store() if memory else None)
+        if memory or ready_file is not None:
+            _begin_if_empty(server, memory)
+        application = create_app(settings, server)
+        url = url_of(listener)
+        running = local_server(listener, application, is_logging=ready_file is None)
+    found = _first_key(server)
+    if ready_file is None:
+        _greet(server, url, found, memory)
+    else:
+        _report_ready(ready_file, {"url": url, **found, "pid": os.getpid()})
+    running.serve_forever()
+
+
+def _environment(demo: bool, data: Path | None, memory: bool) -> Mapping[str, str]:
+    """The environment with what the options of `serve` say."""
+    environment = dict(os.environ)
+    if demo:
+        environment["PROVISIONING_DEMO"] = "on"
+    if data is not None:
+        environment["PROVISIONING_DATA"] = str(data)
+    if memory:
+        environment.setdefault("PROVISIONING_CONTROL", "on")
+    return environment
+
+
+def _begin_if_empty(server: Server, is_memory: bool) -> None:
+    with server.store.read() as view:
+        if view.all(TENANTS):
+            return
+    if is_memory:
+        server.clock.set(LONG_AGO)
+    onboarding.begin_tenant(server, "acme", "Acme", "admin@acme.test")
+    server.clock.reset()
+
+
+def _first_key(server: Server) -> Record:
+    with server.store.read() as view:
+        found = onboarding.administrators_key(view, server.clock.now())
+    return found or {"tenant": None, "username": None, "apiToken": None}
+
+
+def _greet(server: Server, url: str, found: Record, is_memory: bool) -> None:
+    settings = server.settings
+    place = "memory" if is_memory else settings.store_path
+    click.echo(f"The Provisioning API on {url}{BASE_PATH}")
+    click.echo(f"  Try it out:  {url}/docs")
+    click.echo(f"  Data:        {place}{', demo data at first' if settings.is_demo else ''}")
+    if settings.is_open:
+        click.echo(f"  API key:     none is needed\n  First step:  {curl_line(url, None)}")
+    elif found["apiToken"] is None:
+        file = shlex.quote(str(settings.data))
+        demo = " PROVISIONING_DEMO=on" if settings.is_demo else ""
+        click.echo("  API key:     none of an administrator. In another terminal:")
+        click.echo(
+            f"               PROVISIONING_DATA={file}{demo} provisioning init "
+            "--tenant acme --name Acme --admin alice@acme.test"
+        )
+    else:
+        click.echo(f"  API key:     {found['apiToken']}")
+        click.echo(f"               of {found['username'] or 'the tenant'}, {found['tenant']}")
+        click.echo(f"  First step:  {curl_line(url, found['apiToken'])}")
+    click.echo("  To end:      Ctrl-C")
+
+
+def _report_ready(path: Path, found: Record) -> None:
+    """One line of JSON, for a program that waits for the file to appear or reads stdout."""
+    line = json.dumps(found) + "\n"
+    try:
+        if _is_plain(path):
+            with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as new:
+                new.write(line)
+            Path(new.name).replace(path)
+        else:
+            path.write_text(line)
+    except OSError as error:
+        raise click.ClickException(f"--ready-file {path}: {error.strerror}.") from error
+    click.echo(line, nl=False)
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether a path may be replaced: no pipe or device such as /dev/stdout."""
+    return not path.is_symlink() and (path.is_file() or not path.exists())
+
+
+def _end_with(parent: int) -> None:
+    """End this process, in an orderly way, once its parent has ended."""
+    if not _is_adopted(parent):
+        while os.getppid() == parent:
+            time.sleep(PARENT_POLL)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _is_adopted(parent: int) -> bool:
+    """Whether the real parent ended before anyone looked: who adopts is of another session."""
+    session = os.getsid(0)
+    try:
+        return session not in (os.getpid(), os.getsid(parent))
+    except OSError:
+        return False

@@ -1,0 +1,86 @@
+"""Commands about tenants, and the API keys that let the first people in."""
+
+import json
+import os
+
+import click
+
+from provisioning import onboarding
+from provisioning.cli.group import Command, Commands, as_json
+from provisioning.cli.opening import current_server
+from provisioning.domain import roles
+from provisioning.domain.tables import TENANTS
+from provisioning.store import Record
+from provisioning.web.routing import BASE_PATH
+
+
+@click.command(cls=Command)
+@click.option("--tenant", required=True, metavar="LABEL", help="The new tenant's label.")
+@click.option("--name", required=True, help="The new tenant's name.")
+@click.option("--admin", required=True, metavar="USERNAME", help="Who will administer it.")
+@click.option("--email", help="Of a new account; the username itself unless told.")
+@as_json
+def init(tenant: str, name: str, admin: str, email: str | None, is_json: bool) -> None:
+    """Make a tenant with its first administrator and their API key.
+
+    An account that exists already becomes the administrator and keeps its profile. Works while
+    the server runs. The key is shown this once.
+    """
+    made = onboarding.begin_tenant(current_server(), tenant, name, admin, email)
+    _show_key(made, is_json, f"The tenant {made['tenant']} is ready for {made['username']}.")
+
+
+@click.group(cls=Commands)
+def key() -> None:
+    """API keys."""
+
+
+@key.command("new")
+@click.option("--tenant", required=True, metavar="LABEL", help="The tenant that it is for.")
+@click.option("--user", metavar="USERNAME", help="Its owner; without one it is the tenant's own.")
+@click.option(
+    "--type", "kind", type=click.Choice(roles.KEY_TYPES), default=roles.BASIC, show_default=True
+)
+@click.option("--name", help="What it is for.")
+@as_json
+def new_key(tenant: str, user: str | None, kind: str, name: str | None, is_json: bool) -> None:
+    """Make an API key, for instance in place of a lost one."""
+    made = onboarding.make_key(current_server(), tenant, user, kind, name)
+    _show_key(made, is_json, f"A new {kind} key of {made['username'] or made['tenant']}.")
+
+
+@click.group(cls=Commands)
+def tenant() -> None:
+    """Tenants."""
+
+
+@tenant.command("list")
+@as_json
+def list_tenants(is_json: bool) -> None:
+    """List the tenants."""
+    with current_server().store.read() as view:
+        tenants = [
+            {name: record[name] for name in ("label", "name", "active")}
+            for record in sorted(view.all(TENANTS), key=lambda record: str(record["label"]))
+        ]
+    if is_json:
+        click.echo(json.dumps(tenants))
+        return
+    for record in tenants:
+        inactive = "" if record["active"] else "  (inactive)"
+        click.echo(f"{record['label']:<32}  {record['name']}{inactive}")
+
+
+def _show_key(made: Record, is_json: bool, heading: str) -> None:
+    if is_json:
+        click.echo(json.dumps(made))
+        return
+    url = f"http://127.0.0.1:{os.environ.get('PORT') or 8000}"
+    click.echo(f"{heading} The API key, shown this once:\n\n  {made['apiToken']}\n")
+    click.echo(f"To try it while the server runs:\n\n  {curl_line(url, made['apiToken'])}")
+
+
+def curl_line(url: str, token: str | None) -> str:
+    """What a person types to ask who they are."""
+    header = "" if token is None else f'-H "Authorization: Bearer {token}" '
+    return f"curl {header}{url}{BASE_PATH}/whoami"
