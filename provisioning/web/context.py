@@ -78,9 +78,11 @@ class Request(flask.Request):
 
     @property
     def caller(self) -> Caller:
+        return self.admitted or self.admit()
+
+    def admit(self) -> Caller:
         """Who asks; Unauthorized, Forbidden or NotFound for whom this route isn't open."""
-        if self.admitted is None:
-            self.admitted = admit(self, self.view, self.now)
+        self.admitted = admit(self, self.view, self.now)
         return self.admitted
 
     @cached_property

@@ -1,12 +1,15 @@
 """The order in which a request is checked before its view runs (section 6), and what every
 answer carries."""
 
+import functools
 from collections.abc import Iterable
 from typing import Any
 
 from flask import Flask, Response
 from flask.globals import request_ctx
+from flask.sessions import NullSession, SessionInterface
 from flask.typing import ResponseReturnValue
+from werkzeug.routing import MapAdapter
 
 from provisioning.web.context import SERVER, Request, current, repeated
 from provisioning.web.hosts import require_allowed_host, require_local_client
@@ -26,14 +29,43 @@ Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
 
 
+class NoSessions(SessionInterface):
+    """Nobody is remembered from one request to the next."""
+
+    nobody = NullSession()
+
+    def open_session(self, app: Flask, request: Any) -> NullSession:
+        return self.nobody
+
+
 class Application(Flask):
     """Flask, whose requests are our own and whose answers, errors too, carry what each must."""
 
     request_class = Request
+    session_interface = NoSessions()
+
+    def ensure_sync(self, func: Any) -> Any:
+        """No view of ours is a coroutine; to look whether it is one takes its time."""
+        return func
 
     def request_context(self, environ: Environ) -> Any:
         environ.setdefault(SERVER, self.extensions.get(SERVER))
         return super().request_context(environ)
+
+    def create_url_adapter(self, request: Any) -> MapAdapter | None:
+        """Flask's own looks at host and query, which decide on no route here."""
+        if request is None:
+            return None
+        environ = request.environ
+        return MapAdapter(
+            self.url_map,
+            "localhost",
+            environ.get("SCRIPT_NAME", ""),
+            "",
+            environ["wsgi.url_scheme"],
+            environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace"),
+            environ["REQUEST_METHOD"],
+        )
 
     def wsgi_app(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         def start(status: str, headers: Headers, *exc_info: Any) -> Any:
@@ -46,16 +78,20 @@ def check() -> ResponseReturnValue | None:
     """Host, route, verb, key, tenant, key type, role; then the view reads body and record."""
     request = current()
     request.operation = operation_of(request_ctx.app, request.endpoint)
+    return repeated(lambda: _check(request))
+
+
+def _check(request: Request) -> Response | None:
     if not request.path.startswith("/health/"):
         if request.parts.settings.is_local:
             require_local_client(request)
-        repeated(lambda: require_allowed_host(request))
+        require_allowed_host(request)
     if request.routing_exception is not None:
         raise request.routing_exception
     if request.method == "OPTIONS":
         return options()
     if request.operation is not None:
-        repeated(lambda: request.caller)
+        request.admit()
     return None
 
 
@@ -68,15 +104,20 @@ def options() -> Response:
 
 def finished(request: Request, status: str, headers: Headers) -> Headers:
     """An answer's headers with those that every answer carries."""
-    has = {name.lower() for name, _ in headers}
     secret = request.operation is not None and request.operation.answers_secrets
-    if "cache-control" not in has:
-        headers.append(("Cache-Control", "no-store" if secret else "private, no-cache"))
-    headers += [each for each in CARRIED if each[0].lower() not in has]
+    headers += added(tuple(name for name, _ in headers), secret)
     headers.append((REQUEST_ID, request.id))
     if status[:3] in WITHOUT_CONTENT:
         return [each for each in headers if each[0] != "Content-Type"]
     return headers
+
+
+@functools.lru_cache(256)
+def added(names: tuple[str, ...], secret: bool) -> Headers:
+    """What every answer carries, but for what one with headers of these names says itself."""
+    lower = {name.lower() for name in names}
+    caching = ("Cache-Control", "no-store" if secret else "private, no-cache")
+    return [each for each in (caching, *CARRIED) if each[0].lower() not in lower]
 
 
 def init_app(app: Flask) -> None:
