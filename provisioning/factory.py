@@ -23,6 +23,7 @@ from provisioning.store import DurableStorage, MemoryStorage, Store
 from provisioning.web import cors, docs, gate, health, openapi, problems
 from provisioning.web.collection import Collections
 from provisioning.web.context import SERVER, Server
+from provisioning.web.gate import Application
 from provisioning.web.targets import Targets
 
 RESOURCES = (
@@ -60,7 +61,7 @@ def open_server(settings: Settings, store: Store | None = None) -> Server:
 
 def make_routes(settings: Settings) -> Flask:
     """Every route, over no store yet: `serve` gives it one, as often as there are servers."""
-    app = Flask("provisioning", static_folder=None)
+    app = Application("provisioning", static_folder=None)
     problems.init_app(app)
     gate.init_app(app)
     cors.init_app(app, settings)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -146,16 +147,16 @@ class Settings:
         1_000, _whole(1, 100_000), "How many requests the control API remembers."
     )
 
-    @property
+    @cached_property
     def is_open(self) -> bool:
         """Requests need no API key."""
         return self.auth == "off"
 
-    @property
+    @cached_property
     def is_demo(self) -> bool:
         return self.demo == "on"
 
-    @property
+    @cached_property
     def is_local(self) -> bool:
         """Only clients of this machine and of the allowed networks are answered."""
         return self.is_open or self.is_demo

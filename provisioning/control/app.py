@@ -14,9 +14,9 @@ from provisioning.domain.errors import Conflict, Forbidden, Unauthorized
 from provisioning.settings import Settings
 from provisioning.web import cors, problems
 from provisioning.web.answers import JSON, plain
-from provisioning.web.context import server
-from provisioning.web.gate import finish, options
-from provisioning.web.hosts import LOCAL_HOSTS, host_of, is_local_client, matches
+from provisioning.web.context import current, server
+from provisioning.web.gate import Application, options
+from provisioning.web.hosts import LOCAL_HOSTS, is_local_client, matches
 from provisioning.web.json_schema import Plugin, RecordConverter
 
 DOCUMENT = f"{CONTROL_PATH}/openapi.json"
@@ -24,12 +24,11 @@ DOCUMENT = f"{CONTROL_PATH}/openapi.json"
 
 def make_control(settings: Settings) -> Flask:
     """The control API over no server yet: each request brings its own."""
-    app = Flask("provisioning.control", static_folder=None)
+    app = Application("provisioning.control", static_folder=None)
     app.url_map.strict_slashes = False
     problems.init_app(app)
     app.register_error_handler(404, on_unknown_path)
     app.before_request(check)
-    app.after_request(finish)
     cors.init_app(app, settings)
     for routes in ALL:
         app.register_blueprint(routes)
@@ -58,13 +57,13 @@ def check() -> Response | None:
 
 def require_near_client(settings: Settings) -> None:
     """Without a token: the clients of demo mode, and no page of another site in their browser."""
-    if not is_local_client(request, settings):
+    if not is_local_client(current()):
         raise Forbidden(
             "The control API answers clients on the server's own machine, directly, and those in "
             "PROVISIONING_ALLOWED_CLIENTS. PROVISIONING_CONTROL_TOKEN opens it to others."
         )
     allowed = settings.allowed_hosts or LOCAL_HOSTS
-    if not matches(host_of(request), allowed):
+    if not matches(current().host_name, allowed):
         raise Forbidden(
             f"The control API answers only requests for {', '.join(allowed)}. "
             "PROVISIONING_ALLOWED_HOSTS names other hosts."

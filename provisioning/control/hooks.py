@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, request
 
 from provisioning.control.app import make_control
 from provisioning.control.parts import control_of
@@ -20,12 +20,11 @@ from provisioning.domain.names import token_digest
 from provisioning.domain.tables import API_KEYS
 from provisioning.settings import Settings
 from provisioning.store import Record
-from provisioning.web.caller import token_in_request
-from provisioning.web.context import SERVER, now, server, view
-from provisioning.web.gate import request_id
+from provisioning.web.caller import token_in
+from provisioning.web.context import SERVER, current, now, server, view
 from provisioning.web.problems import problem
 from provisioning.web.redaction import redacted_target
-from provisioning.web.routing import BASE_PATH, operation_of
+from provisioning.web.routing import BASE_PATH
 from provisioning.web.targets import Environ, raw_path
 
 EXCHANGE = "provisioning.exchange"
@@ -82,13 +81,13 @@ def _drop(environ: Environ) -> None:
 
 def strike() -> Response | None:
     """After the checks of the gate: the answer of a fault that concerns the request, if any."""
-    if operation_of(current_app, request.endpoint) is None:
+    if current().operation is None:
         return None
-    path, tenant = request.path, g.caller.tenant
+    path, tenant = request.path, current().caller.tenant
     fault = control_of(server()).faults.strike(request.method, path, tenant)
     if fault is None:
         return None
-    g.fault = fault.id
+    current().fault = fault.id
     fault.wait()
     status, is_closing = fault.terms["status"], fault.terms["close"]
     if status is None and not is_closing:
@@ -121,8 +120,8 @@ def record(response: Response) -> Response:
         "status": None if exchange.is_dropped else response.status_code,
         **_asker(token),
         "matched": rule and VARIABLE.sub(r"{\1}", rule.rule).removeprefix(BASE_PATH),
-        "fault": g.get("fault"),
-        "requestId": request_id(),
+        "fault": current().fault,
+        "requestId": current().id,
         "headers": shown_headers(dict(request.headers)),
         "requestBody": shown_body(bytes(exchange.content), exchange.size),
         "responseBody": None if exchange.is_dropped else _shown_answer(response),
@@ -134,14 +133,14 @@ def record(response: Response) -> Response:
 def _token() -> str:
     """The API key of the request, if there is one."""
     try:
-        return token_in_request()
+        return token_in(current())
     except Unauthorized:
         return ""
 
 
 def _asker(token: str) -> Record:
     """Tenant, key and user of the request as far as they are known, for refused ones too."""
-    caller = g.get("caller")
+    caller = current().admitted
     is_open = server().settings.is_open
     key = None if is_open else view().find(API_KEYS, "token", token_digest(token))
     return {

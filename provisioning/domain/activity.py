@@ -72,9 +72,12 @@ class Clock:
     def is_frozen(self) -> bool:
         return self._frozen is not None
 
-    def now(self) -> Instant:
+    def now(self, moment: datetime | None = None) -> Instant:
+        """What the clock shows at a moment, which is that of this machine unless told."""
         frozen = self._frozen
-        return frozen if frozen is not None else to_instant(datetime.now(UTC) + self._offset)
+        if frozen is not None:
+            return frozen
+        return to_instant((moment or datetime.now(UTC)) + self._offset)
 
     def freeze(self) -> None:
         with self._changing:

@@ -8,7 +8,7 @@ from provisioning.domain.activity import ActivityWindow, Instant
 from provisioning.domain.errors import Unauthorized
 from provisioning.domain.names import token_digest
 from provisioning.domain.tables import API_KEYS, PRIVILEGES, TENANTS
-from provisioning.store import Record, View
+from provisioning.store import Record, View, is_active_at
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Caller:
 
 def effective_privilege(privileges: Collection[Record], now: Instant) -> Record | None:
     """The active one with the most reach."""
-    active = [record for record in privileges if ActivityWindow.of(record).is_active(now)]
+    active = [record for record in privileges if is_active_at(record, now)]
     return max(active, key=lambda record: roles.reach(record["role"]), default=None)
 
 
@@ -64,11 +64,11 @@ def identify(view: View, token: str, now: Instant) -> Caller:
     tenant = view.get(TENANTS, key["tenant"])
     if tenant is None or not tenant["active"]:
         raise Unauthorized("The tenant of this API key is inactive.")
-    window = ActivityWindow.of(key)
-    if window.has_ended(now):
-        raise Unauthorized(f"This API key expired at {window.ends}. Ask for a new one.")
-    if not window.is_active(now):
-        raise Unauthorized(f"This API key is not yet active: it will be from {window.begins}.")
+    if not is_active_at(key, now):
+        begins, ends = key["activeFrom"], key["activeUntil"]
+        if ActivityWindow(begins, ends).has_ended(now):
+            raise Unauthorized(f"This API key expired at {ends}. Ask for a new one.")
+        raise Unauthorized(f"This API key is not yet active: it will be from {begins}.")
     if key["user"] is None:
         return Caller(key["tenant"], roles.ADMINISTRATOR, key["type"])
     owned = view.group(PRIVILEGES, "tenantUser", (key["tenant"], key["user"]))

@@ -7,6 +7,11 @@ class StoreUnavailable(Exception):
     Unless the text says otherwise nothing was changed, and trying again later is safe.
     """
 
+    is_retryable = False
+    """Whether another change came between, so that the same again, from its start, may do it."""
+    unknown_fate = False
+    """Whether the change may have been made all the same."""
+
 
 class StoreDamaged(StoreUnavailable):
     """The data can't be understood, and is left as it is for a person to mend.

@@ -6,9 +6,10 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
-from flask import Response, request
+from flask import Response
 
 from provisioning.domain.errors import PreconditionFailed
+from provisioning.web.context import current
 from provisioning.web.routing import BASE_PATH
 
 JSON = "application/json"
@@ -26,18 +27,22 @@ def answer(representation: object, status: int = 200, **headers: str) -> Respons
     """One record with a strong ETag, or 304 to a GET whose If-None-Match holds it."""
     content = encode(representation)
     etag = etag_of(content)
-    if request.method in {"GET", "HEAD"} and request.if_none_match.contains_weak(etag):
-        response = Response(status=304)
-    else:
-        response = Response(content, status, headers, mimetype=JSON)
-    response.set_etag(etag)
-    return response
+    request = current()
+    facts = {**headers, "ETag": f'"{etag}"'}
+    if (
+        "HTTP_IF_NONE_MATCH" in request.environ
+        and request.method in {"GET", "HEAD"}
+        and request.if_none_match.contains_weak(etag)
+    ):
+        return Response(status=304, headers=facts)
+    return Response(content, status, facts, content_type=JSON)
 
 
 def created(representation: object, *segments: object) -> Response:
     """201 with the new record and where it is, relative to this host."""
     path = "/".join(quote(str(segment), safe="") for segment in segments)
-    return answer(representation, 201, Location=f"{request.script_root}{BASE_PATH}/{path}")
+    root = current().script_root
+    return answer(representation, 201, Location=f"{root}{BASE_PATH}/{path}")
 
 
 def nothing() -> Response:
@@ -46,12 +51,13 @@ def nothing() -> Response:
 
 def plain(representation: object, headers: Mapping[str, Any] | None = None) -> Response:
     """JSON without an ETag: lists and the caller."""
-    return Response(encode(representation), 200, headers, mimetype=JSON)
+    return Response(encode(representation), 200, headers, content_type=JSON)
 
 
 def require_match(representation: object) -> None:
     """PreconditionFailed when If-Match names another state than this; call it in a transaction."""
-    if "If-Match" not in request.headers:
+    request = current()
+    if "HTTP_IF_MATCH" not in request.environ:
         return
     if not request.if_match.contains(etag_of(encode(representation))):
         raise PreconditionFailed(

@@ -1,19 +1,35 @@
-"""What one request works with: the server's parts, one instant, one view, one caller."""
+"""What one request works with, in one object: parts, view, instant, host, client, caller."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from flask import current_app, g, request
+import flask
+from werkzeug.utils import cached_property
 
 from provisioning.domain.activity import Clock, Instant
 from provisioning.domain.callers import Caller
 from provisioning.domain.catalogue import Catalogue
+from provisioning.domain.errors import Unauthorized
 from provisioning.domain.records import Records
 from provisioning.settings import Settings
-from provisioning.store import Store, View
+from provisioning.store import Store, StoreUnavailable, View
+from provisioning.web.caller import admit
 from provisioning.web.collection import Collections
+from provisioning.web.hosts import host_in
+
+if TYPE_CHECKING:
+    from provisioning.web.routing import Operation
+
+USABLE_ID = re.compile(r"[\x21-\x7e]{1,128}")
+SERVER = "provisioning.server"
+ATTEMPTS = 3
+"""How often a request is run at most whose change met another one in the store."""
+
+Answer = TypeVar("Answer")
 
 
 @dataclass
@@ -30,44 +46,127 @@ class Server:
     """What the control API keeps of this server, once it is asked for."""
 
 
-SERVER = "provisioning.server"
+class Request(flask.Request):
+    """A request, and what it works with: each is asked for once, when it is first needed."""
+
+    operation: "Operation | None" = None
+    """What the contract says of this route; None for pages that are no part of the API."""
+    admitted: Caller | None = None
+    """The caller, once known: None while nobody has asked for it, and for who was refused."""
+    fault: int | None = None
+    """The id of the control API's fault that has struck."""
+
+    def __init__(self, environ: dict[str, Any], *args: Any, **facts: Any) -> None:
+        super().__init__(environ, *args, **facts)
+        self.parts: Server = environ[SERVER]
+        self._reading: AbstractContextManager[View] | None = None
+        self._view: View | None = None
+        self._now: Instant | None = None
+
+    @property
+    def view(self) -> View:
+        """One view of the store for the whole request, until it begins to change something."""
+        if self._view is None:
+            reading = self.parts.store.read()
+            self._view = reading.__enter__()
+            self._reading = reading
+        return self._view
+
+    @property
+    def now(self) -> Instant:
+        """The request's instant: the clock is asked once."""
+        if self._now is None:
+            self._now = self.parts.clock.now(self.view.time())
+        return self._now
+
+    @property
+    def caller(self) -> Caller:
+        return self.admitted or self.admit()
+
+    def admit(self) -> Caller:
+        """Who asks; Unauthorized, Forbidden or NotFound for whom this route isn't open."""
+        self.admitted = admit(self, self.view, self.now)
+        return self.admitted
+
+    @cached_property
+    def host_name(self) -> str:
+        return host_in(self.environ)
+
+    @cached_property
+    def id(self) -> str:
+        """The client's X-Request-ID if it is usable, else a new one."""
+        given = str(self.environ.get("HTTP_X_REQUEST_ID", ""))
+        return given if USABLE_ID.fullmatch(given) else secrets.token_hex(16)
+
+    def end_reading(self) -> None:
+        """Let go of the view; what was read through it is read no further."""
+        reading, self._reading, self._view = self._reading, None, None
+        if reading is not None:
+            with suppress(StoreUnavailable):  # what was asked for has been read
+                reading.__exit__(None, None, None)
+
+    def begin_again(self) -> None:
+        """Forget what was read: view, instant and caller."""
+        self.end_reading()
+        self._now = self.admitted = None
+
+    def close(self) -> None:
+        self.end_reading()
+        super().close()
+
+
+def current() -> Request:
+    """The request that this thread answers."""
+    return cast(Request, flask.request._get_current_object())  # type: ignore[attr-defined]
 
 
 def server() -> Server:
     """The parts behind this request; several servers may share one set of routes."""
-    return cast(Server, request.environ.get(SERVER) or current_app.extensions[SERVER])
+    return current().parts
 
 
 def now() -> Instant:
-    """The request's instant: the clock is asked once."""
-    if "now" not in g:
-        g.now = server().clock.now()
-    return cast(Instant, g.now)
+    return current().now
 
 
 def view() -> View:
-    """The request's view of the store: one for the whole request."""
-    if "view" not in g:
-        with server().store.read() as current:
-            g.view = current
-    return cast(View, g.view)
+    return current().view
 
 
 def reading() -> Records:
-    """The caller's records, to look at."""
-    return Records(view(), caller(), now(), server().catalogue)
+    """The caller's records, to look at until the request begins to change something."""
+    request = current()
+    return Records(request.view, request.caller, request.now, request.parts.catalogue)
 
 
 @contextmanager
 def changing() -> Iterator[Records]:
     """The caller's records in a transaction, which commits unless an error leaves the block.
 
-    The caller is identified and admitted anew inside the transaction: what was allowed
-    when the request came may have been revoked since.
+    The caller is admitted anew inside the transaction, by the clock as it is there, and this is
+    the instant of the change: what was allowed when the request came may be so no more. What
+    `reading` gave before must not be used any further.
     """
-    with server().store.transaction() as transaction:
-        yield Records(transaction, g.admit(transaction), now(), server().catalogue)
+    request = current()
+    tenant = request.caller.tenant
+    request.end_reading()
+    parts = request.parts
+    with parts.store.transaction(tenant) as transaction:
+        now = parts.clock.now(transaction.time())
+        caller = admit(request, transaction, now)
+        if caller.tenant != tenant:
+            raise Unauthorized("This API key has just become another tenant's. Ask again.")
+        yield Records(transaction, caller, now, parts.catalogue)
 
 
-def caller() -> Caller:
-    return cast(Caller, g.caller)
+def repeated(run: Callable[[], Answer]) -> Answer:
+    """What `run` answers. It is run again, on a new view, where the store says that this helps:
+    another change, by another server perhaps, came between."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return run()
+        except StoreUnavailable as error:
+            if not error.is_retryable:
+                raise
+            current().begin_again()
+    return run()

@@ -1,38 +1,97 @@
 """The order in which a request is checked before its view runs (section 6), and what every
 answer carries."""
 
-import re
-import uuid
+import functools
+from collections.abc import Iterable
+from typing import Any
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response
 from flask.globals import request_ctx
+from flask.sessions import NullSession, SessionInterface
 from flask.typing import ResponseReturnValue
+from werkzeug.routing import MapAdapter
 
-from provisioning.web.caller import remember
-from provisioning.web.context import now, server, view
+from provisioning.web.context import SERVER, Request, current, repeated
 from provisioning.web.hosts import require_allowed_host, require_local_client
 from provisioning.web.routing import operation_of
 
 REQUEST_ID = "X-Request-ID"
-WITHOUT_CONTENT = frozenset({204, 304})
-USABLE_ID = re.compile(r"[\x21-\x7e]{1,128}")
+WITHOUT_CONTENT = frozenset({"204", "304"})
+CARRIED = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("X-Frame-Options", "DENY"),
+)
+"""What every answer carries that doesn't say otherwise."""
+
+Environ = dict[str, Any]
+Headers = list[tuple[str, str]]
+
+
+class NoSessions(SessionInterface):
+    """Nobody is remembered from one request to the next."""
+
+    nobody = NullSession()
+
+    def open_session(self, app: Flask, request: Any) -> NullSession:
+        return self.nobody
+
+
+class Application(Flask):
+    """Flask, whose requests are our own and whose answers, errors too, carry what each must."""
+
+    request_class = Request
+    session_interface = NoSessions()
+
+    def ensure_sync(self, func: Any) -> Any:
+        """No view of ours is a coroutine; to look whether it is one takes its time."""
+        return func
+
+    def request_context(self, environ: Environ) -> Any:
+        environ.setdefault(SERVER, self.extensions.get(SERVER))
+        return super().request_context(environ)
+
+    def create_url_adapter(self, request: Any) -> MapAdapter | None:
+        """Flask's own looks at host and query, which decide on no route here."""
+        if request is None:
+            return None
+        environ = request.environ
+        return MapAdapter(
+            self.url_map,
+            "localhost",
+            environ.get("SCRIPT_NAME", ""),
+            "",
+            environ["wsgi.url_scheme"],
+            environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace"),
+            environ["REQUEST_METHOD"],
+        )
+
+    def wsgi_app(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        def start(status: str, headers: Headers, *exc_info: Any) -> Any:
+            return start_response(status, finished(current(), status, headers), *exc_info)
+
+        return super().wsgi_app(environ, start)
 
 
 def check() -> ResponseReturnValue | None:
     """Host, route, verb, key, tenant, key type, role; then the view reads body and record."""
-    is_health_check = request.path.startswith("/health/")
-    settings = server().settings
-    if not is_health_check:
-        if settings.is_local:
-            require_local_client(request, settings)
-        require_allowed_host(request, settings, view(), now())
+    request = current()
+    request.operation = operation_of(request_ctx.app, request.endpoint)
+    return repeated(lambda: _check(request))
+
+
+def _check(request: Request) -> Response | None:
+    if not request.path.startswith("/health/"):
+        if request.parts.settings.is_local:
+            require_local_client(request)
+        require_allowed_host(request)
     if request.routing_exception is not None:
         raise request.routing_exception
     if request.method == "OPTIONS":
         return options()
-    operation = operation_of(current_app, request.endpoint)
-    if operation is not None:
-        remember(operation, view())
+    if request.operation is not None:
+        request.admit()
     return None
 
 
@@ -43,32 +102,25 @@ def options() -> Response:
     return Response(status=204, headers={"Allow": ", ".join(methods)})
 
 
-def finish(response: Response) -> Response:
-    """What every answer carries, errors included."""
-    headers = response.headers
-    if response.status_code in WITHOUT_CONTENT:
-        headers.pop("Content-Type", None)
-    headers[REQUEST_ID] = request_id()
-    operation = operation_of(current_app, request.endpoint)
-    secret = operation is not None and operation.answers_secrets
-    headers.setdefault("Cache-Control", "no-store" if secret else "private, no-cache")
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "no-referrer")
-    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-    headers.setdefault("X-Frame-Options", "DENY")
-    return response
+def finished(request: Request, status: str, headers: Headers) -> Headers:
+    """An answer's headers with those that every answer carries."""
+    secret = request.operation is not None and request.operation.answers_secrets
+    headers += added(tuple(name for name, _ in headers), secret)
+    headers.append((REQUEST_ID, request.id))
+    if status[:3] in WITHOUT_CONTENT:
+        return [each for each in headers if each[0] != "Content-Type"]
+    return headers
 
 
-def request_id() -> str:
-    """The caller's X-Request-ID if it is usable, else a new one."""
-    if "request_id" not in g:
-        given = request.headers.get(REQUEST_ID, "")
-        g.request_id = given if USABLE_ID.fullmatch(given) else uuid.uuid4().hex
-    return str(g.request_id)
+@functools.lru_cache(256)
+def added(names: tuple[str, ...], secret: bool) -> Headers:
+    """What every answer carries, but for what one with headers of these names says itself."""
+    lower = {name.lower() for name in names}
+    caching = ("Cache-Control", "no-store" if secret else "private, no-cache")
+    return [each for each in (caching, *CARRIED) if each[0].lower() not in lower]
 
 
 def init_app(app: Flask) -> None:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.before_request(check)
-    app.after_request(finish)

@@ -2,8 +2,7 @@
 
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
-
-from flask import Request
+from typing import TYPE_CHECKING, Any
 
 from provisioning.domain.activity import ActivityWindow, Instant
 from provisioning.domain.errors import BadRequest, Forbidden
@@ -11,15 +10,35 @@ from provisioning.domain.tables import DOMAIN_MAPPINGS, TENANTS
 from provisioning.settings import Settings
 from provisioning.store import View
 
+if TYPE_CHECKING:
+    from provisioning.web.context import Request
+
 LOCAL_HOSTS = ("localhost", "*.localhost", "127.0.0.1", "[::1]")
-FORWARDING_HEADERS = ("Forwarded", "Via", "X-Real-Ip")
-FORWARDING_PREFIX = "X-Forwarded-"
+FORWARDING = frozenset(
+    f"HTTP_{name.upper().replace('-', '_')}"
+    for name in (
+        "Forwarded",
+        "Via",
+        "X-Real-IP",
+        "X-Original-Forwarded-For",
+        "CF-Connecting-IP",
+        "True-Client-IP",
+        "X-Client-IP",
+        "Client-IP",
+        "X-Cluster-Client-IP",
+        "X-Envoy-External-Address",
+        "X-ProxyUser-Ip",
+        "Fastly-Client-IP",
+    )
+)
+"""As WSGI names the headers by which proxies and CDNs say for whom they ask."""
+FORWARDING_PREFIX = "HTTP_X_FORWARDED_"
 HOST = re.compile(r"([a-z0-9._-]*|\[[0-9a-f:.]+\])(:[0-9]{0,5})?", re.ASCII | re.IGNORECASE)
 
 
-def host_of(request: Request) -> str:
+def host_in(environ: dict[str, Any]) -> str:
     """The name in the Host header: lower case, without port and final dot."""
-    host = str(request.environ.get("HTTP_HOST", "")).strip().lower()
+    host = str(environ.get("HTTP_HOST", "")).strip().lower()
     name = host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
     return name.removesuffix(".")
 
@@ -45,12 +64,14 @@ def matches(host: str, allowed: tuple[str, ...]) -> bool:
     return host in allowed or f"*.{host.partition('.')[2]}" in allowed
 
 
-def require_allowed_host(request: Request, settings: Settings, view: View, now: Instant) -> None:
+def require_allowed_host(request: "Request") -> None:
     """Guard against DNS rebinding; an active domain mapping is always allowed."""
     require_host(request)
+    settings, host = request.parts.settings, request.host_name
     allowed = settings.allowed_hosts or (LOCAL_HOSTS if settings.is_local else ())
-    host = host_of(request)
-    if not allowed or matches(host, allowed) or mapped_tenant(view, host, now) is not None:
+    if not allowed or matches(host, allowed):
+        return
+    if mapped_tenant(request.view, host, request.now) is not None:
         return
     if settings.is_local:
         raise Forbidden(
@@ -60,7 +81,7 @@ def require_allowed_host(request: Request, settings: Settings, view: View, now: 
     raise BadRequest("This host is not served here. Check the URL, or PROVISIONING_ALLOWED_HOSTS.")
 
 
-def require_host(request: Request) -> None:
+def require_host(request: "Request") -> None:
     """A host decides on the tenant, so it is one or the request is none (RFC 9112, 3.2)."""
     given = request.environ.get("HTTP_HOST")
     if given is None and request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
@@ -75,27 +96,30 @@ HOW_TO_OPEN = (
 )
 
 
-def require_local_client(request: Request, settings: Settings) -> None:
+def require_local_client(request: "Request") -> None:
     """Without authentication, or with demo keys, only clients close by are answered."""
-    if not is_local_client(request, settings):
+    if not is_local_client(request):
         raise Forbidden(
             f"Without real keys this server answers only clients on its own machine, directly. "
             f"{HOW_TO_OPEN} PROVISIONING_ALLOWED_CLIENTS names further networks."
         )
 
 
-def is_local_client(request: Request, settings: Settings) -> bool:
-    forwarded = any(name in request.headers for name in FORWARDING_HEADERS) or any(
-        name.title().startswith(FORWARDING_PREFIX) for name in dict(request.headers)
-    )
+def is_forwarded(environ: dict[str, Any]) -> bool:
+    """Whether the request says that it came through a proxy or a CDN."""
+    return any(name in FORWARDING or name.startswith(FORWARDING_PREFIX) for name in environ)
+
+
+def is_local_client(request: "Request") -> bool:
+    allowed = request.parts.settings.allowed_clients
     try:
         address: IPv4Address | IPv6Address = ip_address(request.remote_addr or "")
     except ValueError:
         return False
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
-    return not forwarded and (
-        address.is_loopback or any(address in network for network in settings.allowed_clients)
+    return not is_forwarded(request.environ) and (
+        address.is_loopback or any(address in network for network in allowed)
     )
 
 

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from provisioning.domain import roles
 from provisioning.domain.records import Records
 from provisioning.web.body import read_body
-from provisioning.web.context import server
+from provisioning.web.context import repeated, server
 from provisioning.web.records import RecordSchema, holds_secrets
 
 BASE_PATH = "/api/v1/provisioning"
@@ -113,7 +113,7 @@ class Resource(Blueprint):
                 if operation.body is not None:
                     limit = server().settings.max_body
                     variables["body"] = read_body(request, limit, operation.body_needed)
-                return view(**variables)
+                return repeated(lambda: view(**variables))
 
             serve.operation = operation  # type: ignore[attr-defined]
             for path in paths:

@@ -36,14 +36,14 @@ class Targets:
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         target = raw_target(environ)
-        if "://" in target and not target.startswith("/"):
+        if not target.startswith("/") and "://" in target:
             environ["HTTP_HOST"] = urlsplit(target).netloc.rpartition("@")[2]
         path = environ.get("PATH_INFO", "")
         if len(path) > 1 and path.endswith("/") and not path.endswith("//"):
             environ["PATH_INFO"] = path = path[:-1]
-        if ENCODED_SLASH.search(raw_path(environ)):
+        if "%" in target and ENCODED_SLASH.search(raw_path(environ)):
             environ["PATH_INFO"] = self._with_opaque_slashes(raw_path(environ))
-        elif not _is_utf8(path):
+        elif not path.isascii() and not _is_utf8(path):
             environ["PATH_INFO"] = path + NO_NAME
         return self.application(environ, start_response)
 
