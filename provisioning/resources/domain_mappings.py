@@ -20,7 +20,7 @@ from provisioning.web.records import (
     require_same,
     show,
 )
-from provisioning.web.routing import Resource
+from provisioning.web.routing import Resource, Variable
 
 
 class DomainMappingSchema(WindowSchema):
@@ -35,7 +35,16 @@ class DomainMappingSchema(WindowSchema):
 
 DOMAIN_MAPPING = DomainMappingSchema()
 
-domain_mappings = Resource("domain-mapping", __name__, "Host names that lead to the tenant.")
+domain_mappings = Resource(
+    "domain-mapping",
+    __name__,
+    "Host names that lead to the tenant.",
+    variables={
+        "/domain-mapping/<domain>": Variable(
+            "domain", "A domain, in Unicode or as A-labels.", "insight.acme.example"
+        )
+    },
+)
 
 
 def show_mapping(_: Records, mapping: Record) -> Record:

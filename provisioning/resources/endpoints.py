@@ -24,7 +24,7 @@ from provisioning.web.records import (
     show,
     together,
 )
-from provisioning.web.routing import Resource
+from provisioning.web.routing import Resource, Variable
 
 
 class EndpointTypeSchema(RecordSchema):
@@ -94,7 +94,14 @@ class EndpointSchema(WindowSchema):
 ENDPOINT = EndpointSchema()
 ENDPOINT_TYPE = EndpointTypeSchema()
 
-endpoints = Resource("endpoints", __name__, "Service endpoints of the tenant, and their types.")
+ID = Variable("id", "The id of a service endpoint.", 1, {"type": "integer", "minimum": 1})
+
+endpoints = Resource(
+    "endpoints",
+    __name__,
+    "Service endpoints of the tenant, and their types.",
+    variables={"/endpoints/<endpoint_id>": ID, "/service-endpoints/<endpoint_id>": ID},
+)
 
 
 def show_endpoint(records: Records, endpoint: Record) -> Record:

@@ -24,7 +24,7 @@ from provisioning.web.records import (
     load_new,
     show,
 )
-from provisioning.web.routing import ACTIVE, Resource
+from provisioning.web.routing import ACTIVE, Resource, Variable
 
 
 class PublicProfileSchema(RecordSchema):
@@ -37,8 +37,15 @@ class PublicProfileSchema(RecordSchema):
     avatar = Text(dump_only=True)
 
 
+SUPERVISOR = {
+    "description": "The username of somebody with a privilege in the same tenant.",
+    "examples": ["alice@acme.test"],
+}
+
+
 class PrivilegeSchema(WindowSchema):
-    """User x tenant x role x window. `username` is for granting, and must match later."""
+    """A role that a user holds in the tenant over a window. `username` says to whom it is
+    granted; in a change it must be the holder's."""
 
     example = {
         "username": "bob@acme.test",
@@ -48,8 +55,8 @@ class PrivilegeSchema(WindowSchema):
 
     id = fields.Integer(dump_only=True)
     username = Username(required=True, load_only=True)
-    role = Choice(*roles.ROLES, required=True)
-    reportsTo = Text(254)
+    role = Choice("Role", roles.ROLES, required=True)
+    reportsTo = Text(254, told=SUPERVISOR)
     user = fields.Nested(PublicProfileSchema, dump_only=True)
 
 
@@ -67,7 +74,18 @@ LAST_ADMINISTRATOR = "It would leave the tenant without an active, open-ended AD
 GRANTED = "The user holds that role over an overlapping window, or would report to themselves."
 CHANGED = f"The privilege has ended. {GRANTED} {LAST_ADMINISTRATOR}"
 
-privileges = Resource("privileges", __name__, "Roles of users in the tenant, over windows.")
+privileges = Resource(
+    "privileges",
+    __name__,
+    "Roles of users in the tenant, over windows.",
+    variables={
+        "/privileges/<reference>": Variable(
+            "id",
+            "A privilege's id; or a username, which stands for what they hold.",
+            "alice@acme.test",
+        )
+    },
+)
 
 
 def show_privilege(records: Records, privilege: Record) -> Record:

@@ -29,7 +29,7 @@ from provisioning.web.records import (
     load_new,
     show,
 )
-from provisioning.web.routing import ACTIVE, Resource
+from provisioning.web.routing import ACTIVE, Resource, Variable
 
 SERVICE_TYPES = (
     INTERNAL,
@@ -47,8 +47,8 @@ class ServiceSchema(RecordSchema):
 
     name = Text(required=True)
     label = Slug(32)
-    type = Choice(*SERVICE_TYPES, required=True)
-    status = Choice(*STATUSES, required=True)
+    type = Choice("ServiceType", SERVICE_TYPES, required=True)
+    status = Choice("Status", STATUSES, required=True)
     icon = Text(50)
     preview = Text()
     shortDescription = Text()
@@ -69,7 +69,14 @@ SERVICE = ServiceSchema()
 SUBSCRIPTION = SubscriptionSchema()
 KEPT = "A MANDATORY service stays subscribed without an end."
 
-services = Resource("services", __name__, "The catalogue of services, and subscriptions to them.")
+LABEL = Variable("label", "The label of a service.", "enterprise")
+
+services = Resource(
+    "services",
+    __name__,
+    "The catalogue of services, and subscriptions to them.",
+    variables={"/available-services/<label>": LABEL, "/services/<label>": LABEL},
+)
 
 
 def show_service(_: Records, service: Record) -> Record:

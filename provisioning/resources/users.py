@@ -16,6 +16,7 @@ from provisioning.domain.tenants import new_account
 from provisioning.resources.api_keys import keys_of
 from provisioning.resources.privileges import (
     LAST_ADMINISTRATOR,
+    SUPERVISOR,
     PublicProfileSchema,
     revoke_all,
 )
@@ -31,7 +32,7 @@ from provisioning.web.fields import (
     check_email,
     check_time_zone,
 )
-from provisioning.web.paging import SEARCH, active_asked, list_query, listed
+from provisioning.web.paging import LONGEST_SEARCH, SEARCH, active_asked, list_query, listed
 from provisioning.web.records import (
     RecordSchema,
     WindowSchema,
@@ -43,10 +44,15 @@ from provisioning.web.records import (
     show,
     together,
 )
-from provisioning.web.routing import ACTIVE, Resource
+from provisioning.web.routing import ACTIVE, Resource, Variable
 
 SHORTEST_SEARCH = 3
-LONG_ENOUGH = {**SEARCH.schema, "minLength": SHORTEST_SEARCH, "pattern": r"\S[\s\S]+\S"}
+LONG_ENOUGH = {
+    "type": "string",
+    "maxLength": LONGEST_SEARCH,
+    "minLength": SHORTEST_SEARCH,
+    "pattern": r"\S[\s\S]+\S",
+}
 LONGEST_PASSWORD = 1_024
 LAST_YEAR = 9_999
 
@@ -55,8 +61,8 @@ class PrivilegeTermsSchema(WindowSchema):
     """A privilege within a user, where the user goes without saying."""
 
     id = fields.Integer(dump_only=True)
-    role = Choice(*roles.ROLES, required=True)
-    reportsTo = Text(254)
+    role = Choice("Role", roles.ROLES, required=True)
+    reportsTo = Text(254, told=SUPERVISOR)
 
 
 class KeySummarySchema(WindowSchema):
@@ -66,7 +72,7 @@ class KeySummarySchema(WindowSchema):
 
     id = Text(dump_only=True, allow_none=False)
     apiToken = Text(dump_only=True, allow_none=False)
-    type = Choice(*roles.KEY_TYPES, dump_only=True, allow_none=False)
+    type = Choice("KeyType", roles.KEY_TYPES, dump_only=True, allow_none=False)
 
 
 class UserSchema(RecordSchema):
@@ -94,7 +100,7 @@ class UserSchema(RecordSchema):
     country = Text(checks=[check_country])
     zipCode = Text()
     avatar = Text()
-    gender = Choice("M", "F", "U")
+    gender = Choice("Gender", ("M", "F", "U"))
     birthYear = Whole(1, LAST_YEAR)
     hint = Text()
     tenantUserPrivileges = fields.List(
@@ -108,7 +114,16 @@ PUBLIC_PROFILE = PublicProfileSchema()
 TERMS = PrivilegeTermsSchema()
 KEY_SUMMARY = KeySummarySchema()
 
-users = Resource("users", __name__, "People's accounts, and what they hold in the tenant.")
+users = Resource(
+    "users",
+    __name__,
+    "People's accounts, and what they hold in the tenant.",
+    variables={
+        "/users/<username>": Variable(
+            "username", "A username, in any case and Unicode form.", "alice@acme.test"
+        )
+    },
+)
 
 
 def show_user(records: Records, account: Record) -> Record:
