@@ -3,16 +3,20 @@
 import functools
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
 import pytest
 from openapi_spec_validator import validate
 
-from provisioning.factory import open_store
+from provisioning.factory import create_app, memory_store, open_server, open_store
 from provisioning.settings import Settings
-from provisioning.testing.sandbox import Sandbox
-from provisioning.web.routing import BASE_PATH
+from provisioning.testing.sandbox import Client, Sandbox
+from provisioning.web import openapi
+from provisioning.web.fields import Choice, Slug, Whole
+from provisioning.web.records import RecordSchema
+from provisioning.web.routing import BASE_PATH, Resource, Variable
 from tests.routes import contract_routes, generic
 
 BOB = "bob@acme.test"
@@ -111,11 +115,18 @@ def test_every_parameter_says_what_it_means():
             assert parameter["description"].endswith(".")
 
 
-def test_any_of_three_places_for_the_key_will_do():
-    schemes = document()["components"]["securitySchemes"]
-    places = {(each.get("in"), each.get("name") or each["scheme"]) for each in schemes.values()}
-    assert places == {(None, "bearer"), ("header", "X-API-Key"), ("query", "apikey")}
-    assert document()["security"] == [{name: []} for name in schemes]
+def test_generators_of_clients_are_told_of_no_way_that_puts_a_key_into_an_address():
+    [(name, scheme)] = document()["components"]["securitySchemes"].items()
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    assert document()["security"] == [{name: []}]
+    for operation in OPERATIONS.values():
+        names = {each["name"] for each in map(resolved, operation.get("parameters", []))}
+        assert "apikey" not in names
+
+
+def test_people_are_told_of_the_other_two_places_for_a_key():
+    text = document()["info"]["description"]
+    assert all(place in text for place in ("Authorization: Bearer", "X-API-Key", "`apikey`"))
 
 
 def test_with_authentication_off_no_key_is_asked_for():
@@ -322,11 +333,37 @@ def test_creation_needs_members_that_a_change_does_not():
     assert "required" not in changes
 
 
-def test_a_body_takes_members_of_the_servers_own_and_no_unknown_ones():
-    _, new, changes = schemas_of("User")
-    for body in (new, changes):
-        assert body["additionalProperties"] is False
-        assert body["properties"]["id"]["readOnly"]
+def test_members_of_the_servers_own_are_not_offered_for_a_body():
+    shown, new, changes = schemas_of("User")
+    assert set(shown["properties"]) - set(new["properties"]) == {
+        "id",
+        "activeApiKeys",
+        "home",
+    }
+    assert "tenantUserPrivileges" not in changes["properties"]
+    assert "readOnly" not in json.dumps(document())
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_what_was_answered_fits_the_body_of_a_change_and_what_is_unknown_does_not(name):
+    reference = OPERATIONS[name]["requestBody"]["content"]["application/json"]["schema"]
+    schema = resolved(reference)
+    fits = jsonschema.Draft202012Validator(
+        {**schema, "required": [], "components": document()["components"]}
+    ).is_valid
+    for member in schema.get("patternProperties", {"^()$": {}}):
+        for ignored in member.removeprefix("^(").removesuffix(")$").split("|"):
+            assert fits({ignored: ["anything"]} if ignored else {})
+    assert fits({"unknown": 1}) == (name == "PUT /statements/{label}/config")
+
+
+def test_the_server_takes_and_ignores_what_the_pattern_lets_pass(administrator):
+    _, _, changes = schemas_of("User")
+    [pattern] = changes["patternProperties"]
+    sent = {name: ["anything"] for name in administrator.get(ALICE).json if re.match(pattern, name)}
+    assert {"id", "tenantUserPrivileges", "activeApiKeys"} <= set(sent)
+    assert administrator.put(ALICE, json=sent).status_code == 200
+    assert administrator.put(ALICE, json={"unknown": 1}).status_code == 422
 
 
 def test_null_stands_for_a_default_at_creation_only():
@@ -352,9 +389,8 @@ def test_an_endpoint_type_is_a_label_or_an_object_going_in_and_an_object_coming_
     [
         ("NewDashboard", "label", {"pattern": "^[a-z0-9]+([-_][a-z0-9]+)*$", "maxLength": 50}),
         ("NewDashboard", "listOrder", {"minimum": -(2**31), "maximum": 2**31 - 1}),
-        ("NewUser", "gender", {"type": ["string", "null"], "enum": ["M", "F", "U", None]}),
         ("NewUser", "birthYear", {"minimum": 1, "maximum": 9999}),
-        ("User", "id", {"type": "integer", "readOnly": True}),
+        ("User", "id", {"type": "integer"}),
         ("ApiKey", "activeUntil", {"type": ["string", "null"], "format": "date-time"}),
         ("NewStatement", "query", {"maxLength": 10_000}),
         ("NewStatement", "config", {"type": ["object", "null"]}),
@@ -410,3 +446,188 @@ def test_a_pattern_takes_what_the_server_takes(prepared, schema, member, value, 
         del body["username"]
     response = prepared.administrator.post(name[schema], json=body | {member: value})
     assert (response.status_code == 201) == fits, response.data
+
+
+def enumerations(part: Any, place: str = "") -> Iterator[str]:
+    """Where a schema lists its values."""
+    if isinstance(part, dict):
+        if isinstance(part.get("enum"), list):
+            yield place
+        for name, inner in part.items():
+            yield from enumerations(inner, f"{place}/{name}")
+    elif isinstance(part, list):
+        for inner in part:
+            yield from enumerations(inner, place)
+
+
+def test_each_set_of_words_is_one_component():
+    schemas = document()["components"]["schemas"]
+    listed = {name: tuple(each["enum"]) for name, each in schemas.items() if "enum" in each}
+    assert {"Role", "KeyType", "Status", "Gender", "Activity"} <= set(listed)
+    assert len(set(listed.values())) == len(listed)
+    assert {place.removeprefix("/") for place in enumerations(schemas)} == set(listed)
+
+
+def test_a_parameter_refers_to_its_words_too():
+    parameters = {
+        each["name"]: each for each in map(resolved, OPERATIONS["GET /users"]["parameters"])
+    }
+    assert parameters["active"]["schema"] == {"$ref": "#/components/schemas/Activity"}
+
+
+def test_a_word_that_may_be_absent_is_the_component_or_null():
+    for schema in schemas_of("User"):
+        reference, null = schema["properties"]["gender"]["anyOf"]
+        assert reference == {"$ref": "#/components/schemas/Gender"}
+        assert null == {"type": "null"}
+
+
+def test_two_sets_of_words_do_not_share_a_name():
+    class First(RecordSchema):
+        mood = Choice("Mood", ("GOOD", "BAD"))
+        again = Choice("Mood", ("GOOD", "BAD"))
+
+    class Second(First):
+        again = Choice("Mood", ("GOOD", "WORSE"))
+
+    assert toy_document(First())["components"]["schemas"]["Mood"]["enum"] == ["GOOD", "BAD"]
+    with pytest.raises(ValueError, match="Mood"):
+        toy_document(Second())
+
+
+WORDS = {"GET": {"list", "get"}, "POST": {"create"}, "PUT": {"update"}, "DELETE": {"delete"}}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_is_called_as_people_expect_in_a_client(name):
+    word, _, noun = OPERATIONS[name]["operationId"].partition("_")
+    assert word in WORDS[name.split()[0]]
+    assert noun and not noun.startswith("one_")
+
+
+def test_the_operations_on_users_have_these_names():
+    ids = {
+        OPERATIONS[name]["operationId"]
+        for name in OPERATIONS
+        if OPERATIONS[name]["tags"] == ["users"]
+    }
+    assert ids >= {"list_users", "get_user", "create_user", "update_user", "delete_user"}
+
+
+def test_an_older_path_is_deprecated_and_no_other():
+    deprecated = {name.split()[1] for name in OPERATIONS if OPERATIONS[name].get("deprecated")}
+    assert deprecated == {"/service-endpoints", "/service-endpoints/{id}"}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_what_people_read_are_sentences(name):
+    operation = OPERATIONS[name]
+    texts = [operation["description"], operation["summary"]]
+    texts += [resolved(each)["description"] for each in operation["responses"].values()]
+    for text in texts:
+        assert re.fullmatch(r"[A-Z`].{8,}\.", text, re.DOTALL), text
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_variable_of_a_path_has_an_example_that_fits(name):
+    described = map(resolved, OPERATIONS[name].get("parameters", []))
+    variables = {each["name"]: each for each in described if each["in"] == "path"}
+    assert set(re.findall(r"{(.*?)}", name)) == set(variables)
+    for each in variables.values():
+        jsonschema.validate(each["example"], each["schema"])
+
+
+def test_every_get_finds_the_examples_of_its_path_in_the_demo_data():
+    settings = Settings(demo="on")
+    server = open_server(settings, memory_store())
+    client = Client(create_app(settings, server), "demo-acme-alice-administrator-basic-key")
+    for name, operation in OPERATIONS.items():
+        verb, path = name.split()
+        if verb == "GET" and "{" in path:
+            for each in map(resolved, operation["parameters"]):
+                path = path.replace(f"{{{each['name']}}}", str(each.get("example")))
+            assert (path, client.get(path).status_code) == (path, 200)
+
+
+def test_the_document_names_the_address_by_which_it_was_asked_for(sandbox):
+    facts = {"base_url": "https://api.acme.test:8443/tenants", "headers": {}}
+    [server] = sandbox.client().get("//openapi.json", **facts).json["servers"]
+    assert server["url"] == "https://api.acme.test:8443/tenants"
+    [server] = sandbox.client().get("//openapi.json").json["servers"]
+    assert server["url"] == "http://localhost"
+
+
+class ToySchema(RecordSchema):
+    """A thing to play with."""
+
+    example = {"label": "ball"}
+
+    label = Slug(50)
+    weight = Whole(1, 9)
+
+
+TOY_VARIABLES = {"/toys/<label>": Variable("label", "The label of a toy.", "ball")}
+
+
+def toy_document(schema: RecordSchema, variables: Any = TOY_VARIABLES, **facts: Any) -> Any:
+    """The document of a resource that the web folder has never heard of."""
+    toys = Resource("toys", __name__, "Things to play with.", variables=variables, **facts)
+
+    @toys.operation("GET", "/toys", answer=schema, many=True)
+    def list_toys() -> None:
+        """List the toys."""
+
+    @toys.operation("POST", "/toys", body=schema, answer=schema, errors=[404])
+    def create_toy(body: Any) -> None:
+        """Make a toy."""
+
+    @toys.operation("GET", "/toys/<label>", answer=schema)
+    def show_one_toy(label: str) -> None:
+        """Show a toy."""
+
+    @toys.operation(
+        "PUT", "/toys/<label>", body=schema, answer={"type": "object"}, body_needed=False
+    )
+    def replace_toy(label: str, body: Any) -> None:
+        """Change a toy."""
+
+    @toys.operation("POST", "/toys/<label>/lose", status=204)
+    def lose_toy(label: str) -> None:
+        """Lose a toy."""
+
+    about = openapi.About(
+        "Toys", "All about toys.", {"token": {"type": "http", "scheme": "bearer"}}, is_open=True
+    )
+    return openapi.build([toys], about, Settings())
+
+
+def test_a_tenth_resource_is_described_without_an_edit():
+    described = toy_document(ToySchema())
+    validate(described)
+    item = described["paths"][f"{BASE_PATH}/toys/{{label}}"]
+    assert item["get"]["operationId"] == "get_toy"
+    assert item["get"]["parameters"][0]["example"] == "ball"
+    links = described["paths"][f"{BASE_PATH}/toys"]["post"]["responses"]["201"]["links"]
+    assert set(links) == {"get_toy", "update_toy"}
+
+
+def test_a_variable_that_nobody_has_declared_is_an_error_that_names_it():
+    with pytest.raises(LookupError, match="/toys/<label>"):
+        toy_document(ToySchema(), variables={})
+
+
+def test_an_api_of_its_own_has_its_own_base_path_and_neither_callers_nor_pages_nor_etags():
+    described = toy_document(ToySchema(), base_path="/_play", plain=True)
+    validate(described)
+    assert described["security"] == [{}, {"token": []}]
+    assert {path.split("/")[1] for path in described["paths"]} == {"_play"}
+    everything = json.dumps(described)
+    for word in ("ETag", "If-Match", "X-Total-Count", '"page"', "ADMINISTRATOR", '"412"'):
+        assert word not in everything
+    change = described["paths"]["/_play/toys/{label}"]["put"]
+    assert not change["requestBody"]["required"]
+    assert change["responses"]["200"]["content"]["application/json"]["schema"] == {"type": "object"}
+    assert "404" in described["paths"]["/_play/toys"]["post"]["responses"]
+    lose = described["paths"]["/_play/toys/{label}/lose"]["post"]
+    assert lose["operationId"] == "lose_toy"
+    assert "content" not in lose["responses"]["204"]

@@ -54,7 +54,7 @@ class FaultSchema(RecordSchema):
     example = {"path": "/users/*", "method": "PUT", "status": 503, "retryAfter": 2, "times": 1}
 
     id = fields.Integer(dump_only=True)
-    method = Choice(*VERBS)
+    method = Choice("Verb", VERBS)
     path = Text(1_000, required=True)
     tenant = Text(32)
     delay = Delay(allow_none=True)

@@ -29,20 +29,20 @@ from provisioning.web.records import (
     masked,
     show,
 )
-from provisioning.web.routing import Resource
+from provisioning.web.routing import Resource, Variable
 
 TOKEN_BYTES = 32
 
 
 class ApiKeySchema(WindowSchema):
-    """A key; `apiToken` is shown in full to administrators and to the key's owner only."""
+    """An API key. Its `apiToken` is shown in full to administrators and to its owner only."""
 
     secrets = frozenset({"apiToken"})
     example = {"type": "BASIC", "name": "Nightly import"}
 
     id = Text(dump_only=True, allow_none=False)
     apiToken = Text(dump_only=True, allow_none=False)
-    type = Choice(*roles.KEY_TYPES, required=True)
+    type = Choice("KeyType", roles.KEY_TYPES, required=True)
     name = Text()
     createdDate = Moment(dump_only=True, allow_none=False)
     user = fields.Nested(PublicProfileSchema, dump_only=True, allow_none=True)
@@ -68,8 +68,17 @@ COLLECTION = Collection(
     text_of=("user",),
 )
 
+KEY_MEANING = "The `id` of a key. Its `apiToken` will do, but is a secret."
+
 api_keys = Resource(
-    "api-keys", __name__, "Keys of the tenant and of its users.", collections=[COLLECTION]
+    "api-keys",
+    __name__,
+    "Keys of the tenant and of its users.",
+    variables={
+        "/api-keys/<key>": Variable("key", KEY_MEANING, "key-3", member="id"),
+        "/users/<username>/api-keys/<key>": Variable("key", KEY_MEANING, "key-1", member="id"),
+    },
+    collections=[COLLECTION],
 )
 
 

@@ -13,7 +13,7 @@ from provisioning.web.fields import (
     Whole,
 )
 from provisioning.web.records import RecordSchema
-from provisioning.web.routing import Resource
+from provisioning.web.routing import Resource, Variable
 
 DASHBOARD_TYPES = (
     "REAL_TIME",
@@ -41,8 +41,8 @@ class DashboardSchema(RecordSchema):
     title = Text(required=True)
     menuLabel = Text(50, required=True)
     label = Slug(50)
-    type = Choice(*DASHBOARD_TYPES, required=True)
-    status = Choice(*STATUSES, required=True)
+    type = Choice("DashboardType", DASHBOARD_TYPES, required=True)
+    status = Choice("Status", STATUSES, required=True)
     listOrder = Whole(-HIGHEST_LIST_ORDER - 1, HIGHEST_LIST_ORDER, required=True)
     subtitle = Text()
     biLine = Text(50)
@@ -69,6 +69,12 @@ dashboards = Resource(
     "dashboards",
     __name__,
     "Dashboards of the catalogue and the tenant's own.",
+    variables={
+        "/dashboards/<label>": Variable("label", "The label of a dashboard.", "live-activity"),
+        "/tenant-dashboards/<label>": Variable(
+            "label", "The label of a dashboard of the tenant's own.", "warehouse-heatmap"
+        ),
+    },
     collections=[COLLECTION],
 )
 serve_entries(dashboards, Entries("dashboard", COLLECTION, lambda catalogue: catalogue.dashboards))

@@ -22,7 +22,7 @@ from provisioning.web.records import (
     require_same,
     show,
 )
-from provisioning.web.routing import Resource
+from provisioning.web.routing import Resource, Variable
 
 
 class DomainMappingSchema(WindowSchema):
@@ -48,7 +48,15 @@ COLLECTION = Collection(
 )
 
 domain_mappings = Resource(
-    "domain-mapping", __name__, "Host names that lead to the tenant.", collections=[COLLECTION]
+    "domain-mapping",
+    __name__,
+    "Host names that lead to the tenant.",
+    variables={
+        "/domain-mapping/<domain>": Variable(
+            "domain", "A domain, in Unicode or as A-labels.", "insight.acme.example"
+        )
+    },
+    collections=[COLLECTION],
 )
 
 

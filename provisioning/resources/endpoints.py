@@ -26,7 +26,7 @@ from provisioning.web.records import (
     show,
     together,
 )
-from provisioning.web.routing import Resource
+from provisioning.web.routing import Resource, Variable
 
 
 class EndpointTypeSchema(RecordSchema):
@@ -113,12 +113,17 @@ COLLECTION = Collection(
     numbered="{}",
 )
 ENDPOINTS = COLLECTION.table
+ENDPOINT_ID = Variable("id", "The id of a service endpoint.", 1, {"type": "integer", "minimum": 1})
 
 endpoints = Resource(
     "endpoints",
     __name__,
     "Service endpoints of the tenant, and their types.",
     collections=[COLLECTION],
+    variables={
+        "/endpoints/<endpoint_id>": ENDPOINT_ID,
+        "/service-endpoints/<endpoint_id>": ENDPOINT_ID,
+    },
 )
 
 

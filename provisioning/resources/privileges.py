@@ -27,7 +27,7 @@ from provisioning.web.records import (
     show,
     together,
 )
-from provisioning.web.routing import ACTIVE, Parameter, Resource
+from provisioning.web.routing import ACTIVE, Parameter, Resource, Variable
 
 
 class PublicProfileSchema(RecordSchema):
@@ -40,8 +40,15 @@ class PublicProfileSchema(RecordSchema):
     avatar = Text(dump_only=True)
 
 
+SUPERVISOR = {
+    "description": "The username of somebody with a privilege in the same tenant.",
+    "examples": ["alice@acme.test"],
+}
+
+
 class PrivilegeSchema(WindowSchema):
-    """User x tenant x role x window. `username` is for granting, and must match later."""
+    """A role that a user holds in the tenant over a window. `username` says to whom it is
+    granted; in a change it must be the holder's."""
 
     example = {
         "username": "bob@acme.test",
@@ -51,8 +58,8 @@ class PrivilegeSchema(WindowSchema):
 
     id = fields.Integer(dump_only=True)
     username = Username(required=True, load_only=True)
-    role = Choice(*roles.ROLES, required=True)
-    reportsTo = Text(254)
+    role = Choice("Role", roles.ROLES, required=True)
+    reportsTo = Text(254, told=SUPERVISOR)
     user = fields.Nested(PublicProfileSchema, dump_only=True)
 
 
@@ -94,7 +101,17 @@ GRANTED = "The user holds that role over an overlapping window, or would report 
 CHANGED = f"The privilege has ended. {GRANTED} {LAST_ADMINISTRATOR}"
 
 privileges = Resource(
-    "privileges", __name__, "Roles of users in the tenant, over windows.", collections=[COLLECTION]
+    "privileges",
+    __name__,
+    "Roles of users in the tenant, over windows.",
+    variables={
+        "/privileges/<reference>": Variable(
+            "id",
+            "A privilege's id; or a username, which stands for what they hold.",
+            "alice@acme.test",
+        )
+    },
+    collections=[COLLECTION],
 )
 
 
@@ -173,9 +190,9 @@ def effective(records: Records, account: Record) -> object:
     return None if privilege is None else show_privilege(records, privilege)
 
 
-ROLE = Parameter("role", "Those of this role.", {"type": "string", "enum": list(roles.ROLES)})
+ROLE = Parameter("role", "Those of this role.", Choice("Role", roles.ROLES, allow_none=False))
 OWNER = Parameter("user", "Those of this username, compared as usernames are.")
-SUPERVISOR = Parameter("reportsTo", "Those that report to this username.")
+REPORTS_TO = Parameter("reportsTo", "Those that report to this username.")
 
 
 @privileges.operation(
@@ -183,7 +200,7 @@ SUPERVISOR = Parameter("reportsTo", "Those that report to this username.")
     "/privileges",
     answer=PRIVILEGE,
     many=True,
-    parameters=[ACTIVE, AT, OWNER, SUPERVISOR, ROLE],
+    parameters=[ACTIVE, AT, OWNER, REPORTS_TO, ROLE],
 )
 def list_privileges() -> Response:
     """List the privileges of the tenant."""

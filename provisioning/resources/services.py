@@ -33,7 +33,7 @@ from provisioning.web.records import (
     show,
     together,
 )
-from provisioning.web.routing import ACTIVE, Resource
+from provisioning.web.routing import ACTIVE, Resource, Variable
 
 SERVICE_TYPES = (
     INTERNAL,
@@ -51,8 +51,8 @@ class ServiceSchema(RecordSchema):
 
     name = Text(required=True)
     label = Slug(32)
-    type = Choice(*SERVICE_TYPES, required=True)
-    status = Choice(*STATUSES, required=True)
+    type = Choice("ServiceType", SERVICE_TYPES, required=True)
+    status = Choice("Status", STATUSES, required=True)
     icon = Text(50)
     preview = Text()
     shortDescription = Text()
@@ -90,12 +90,14 @@ COLLECTION = Collection(
     numbered="{}",
     groups={"service": lambda record: (record["tenant"], record["service"])},
 )
+LABEL = Variable("label", "The label of a service.", "enterprise")
 
 services = Resource(
     "services",
     __name__,
     "The catalogue of services, and subscriptions to them.",
     collections=[COLLECTION],
+    variables={"/available-services/<label>": LABEL, "/services/<label>": LABEL},
 )
 
 

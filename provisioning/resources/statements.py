@@ -27,7 +27,7 @@ from provisioning.web.fields import (
     require_small,
 )
 from provisioning.web.records import RecordSchema, show
-from provisioning.web.routing import Resource
+from provisioning.web.routing import Resource, Variable
 
 
 class StatementSchema(RecordSchema):
@@ -44,8 +44,8 @@ class StatementSchema(RecordSchema):
 
     title = Text(required=True)
     label = Slug(50)
-    type = Choice("OI", "CUSTOM", required=True)
-    status = Choice(*STATUSES, required=True)
+    type = Choice("StatementType", ("OI", "CUSTOM"), required=True)
+    status = Choice("Status", STATUSES, required=True)
     query = LongText(required=True)
     description = LongText()
     service = Text(dump_only=True)
@@ -97,6 +97,12 @@ statements = Resource(
     "statements",
     __name__,
     "Statements of the catalogue and the tenant's own; they need the enterprise plan.",
+    variables={
+        "/statements/<label>": Variable("label", "The label of a statement.", "delayed-shipments"),
+        "/tenant-statements/<label>": Variable(
+            "label", "The label of a statement of the tenant's own.", "late-pallets"
+        ),
+    },
     licences=(require_enterprise,),
     collections=[COLLECTION, CONFIGS],
 )

@@ -47,6 +47,8 @@ class CompleteTenantSchema(TenantSchema):
 
 
 class TenantNameSchema(RecordSchema):
+    """What the active tenant is called."""
+
     label = Text(32, dump_only=True, allow_none=False)
     name = Text(dump_only=True, allow_none=False)
 
@@ -54,11 +56,11 @@ class TenantNameSchema(RecordSchema):
 class CallerSchema(RecordSchema):
     """Who asks: the key's type, its owner or null, and what they may do here."""
 
-    keyType = Choice(*roles.KEY_TYPES, dump_only=True, allow_none=False)
+    keyType = Choice("KeyType", roles.KEY_TYPES, dump_only=True, allow_none=False)
     user = fields.Nested(PublicProfileSchema, dump_only=True, allow_none=True)
     tenant = fields.Nested(TenantNameSchema, dump_only=True)
-    role = Choice(*roles.ROLES, dump_only=True, allow_none=False)
-    can = fields.List(Choice(*CAPABILITIES, allow_none=False), dump_only=True)
+    role = Choice("Role", roles.ROLES, dump_only=True, allow_none=False)
+    can = fields.List(Choice("Capability", CAPABILITIES, allow_none=False), dump_only=True)
 
 
 TENANT = TenantSchema()

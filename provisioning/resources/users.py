@@ -17,6 +17,7 @@ from provisioning.domain.tenants import new_account
 from provisioning.resources.api_keys import keys_of
 from provisioning.resources.privileges import (
     LAST_ADMINISTRATOR,
+    SUPERVISOR,
     PublicProfileSchema,
     revoke_all,
 )
@@ -35,7 +36,15 @@ from provisioning.web.fields import (
     Whole,
     check_country,
 )
-from provisioning.web.paging import AT, SEARCH, active_asked, at_asked, list_query, listed
+from provisioning.web.paging import (
+    AT,
+    LONGEST_SEARCH,
+    SEARCH,
+    active_asked,
+    at_asked,
+    list_query,
+    listed,
+)
 from provisioning.web.records import (
     RecordSchema,
     WindowSchema,
@@ -49,10 +58,15 @@ from provisioning.web.records import (
     show,
     together,
 )
-from provisioning.web.routing import ACTIVE, Resource
+from provisioning.web.routing import ACTIVE, Resource, Variable
 
 SHORTEST_SEARCH = 3
-LONG_ENOUGH = {**SEARCH.schema, "minLength": SHORTEST_SEARCH, "pattern": r"\S[\s\S]+\S"}
+LONG_ENOUGH = {
+    "type": "string",
+    "maxLength": LONGEST_SEARCH,
+    "minLength": SHORTEST_SEARCH,
+    "pattern": r"\S[\s\S]+\S",
+}
 LONGEST_PASSWORD = 1_024
 LAST_YEAR = 9_999
 
@@ -61,8 +75,8 @@ class PrivilegeTermsSchema(WindowSchema):
     """A privilege within a user, where the user goes without saying."""
 
     id = fields.Integer(dump_only=True)
-    role = Choice(*roles.ROLES, required=True)
-    reportsTo = Text(254)
+    role = Choice("Role", roles.ROLES, required=True)
+    reportsTo = Text(254, told=SUPERVISOR)
 
 
 class KeySummarySchema(WindowSchema):
@@ -72,7 +86,7 @@ class KeySummarySchema(WindowSchema):
 
     id = Text(dump_only=True, allow_none=False)
     apiToken = Text(dump_only=True, allow_none=False)
-    type = Choice(*roles.KEY_TYPES, dump_only=True, allow_none=False)
+    type = Choice("KeyType", roles.KEY_TYPES, dump_only=True, allow_none=False)
 
 
 class UserSchema(RecordSchema):
@@ -103,7 +117,7 @@ class UserSchema(RecordSchema):
     country = Text(checks=[check_country])
     zipCode = Text()
     avatar = Text()
-    gender = Choice("M", "F", "U")
+    gender = Choice("Gender", ("M", "F", "U"))
     birthYear = Whole(1, LAST_YEAR)
     hint = Lines()
     tenantUserPrivileges = fields.List(
@@ -141,6 +155,11 @@ users = Resource(
     __name__,
     "People's accounts, and what they hold in the tenant.",
     collections=[COLLECTION],
+    variables={
+        "/users/<username>": Variable(
+            "username", "A username, in any case and Unicode form.", "alice@acme.test"
+        )
+    },
 )
 
 

@@ -7,7 +7,7 @@ to write output.
 import functools
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -23,6 +23,7 @@ URL = (
     r"|[^\s\\/?#@]*(/(?!/)[^\s\\]*|[?#][^\s\\]*)?)$"
 )
 """With an authority or without; no `@` before path, query or fragment begin."""
+CONTROL = r"\u0000-\u001f\u007f-\u009f"
 STATUSES = ("ALPHA", "BETA", "PRODUCTION", "ARCHIVED")
 LONGEST_TEXT = 10_000
 HIGHEST_LIST_ORDER = 2**31 - 1
@@ -35,8 +36,26 @@ class RuleOfToday(ValidationError):
     """A rule that an earlier version did not have: what breaks it is not taken, but read."""
 
 
+Check = Callable[[str], None]
+TOLD: dict[Check, dict[str, Any]] = {}
+"""What the documents tell of checks, as far as JSON Schema can say it."""
+
+
+def told(**facts: Any) -> Callable[[Check], Check]:
+    """Facts of JSON Schema about the members that pass a check."""
+
+    def tell(check: Check) -> Check:
+        TOLD[check] = facts
+        return check
+
+    return tell
+
+
 class Text(fields.String):
-    """Text of a limited length without control characters; required text is not blank."""
+    """Text of a limited length without control characters; required text is not blank.
+
+    `told` is for the documents.
+    """
 
     controls = re.compile(r"[\x00-\x1f\x7f-\x9f]")
     """What it can't hold."""
@@ -45,7 +64,7 @@ class Text(fields.String):
 
     def __init__(self, limit: int = 250, **facts: Any) -> None:
         facts["validate"] = facts.pop("checks", [])
-        facts["metadata"] = {"maxLength": limit}
+        facts["metadata"] = {"maxLength": limit, **facts.pop("told", {})}
         facts.setdefault("allow_none", not facts.get("required"))
         super().__init__(**facts)
         self.limit = limit
@@ -93,8 +112,11 @@ class Slug(Text):
 
 
 class Choice(Text):
-    def __init__(self, *choices: str, **facts: Any) -> None:
+    """One of a few words; `kind` is what the documents call them together."""
+
+    def __init__(self, kind: str, choices: Sequence[str], **facts: Any) -> None:
         super().__init__(checks=[validate.OneOf(choices)], **facts)
+        self.kind, self.choices = kind, choices
 
 
 class Whole(fields.Integer):
@@ -156,6 +178,10 @@ class DomainName(Text):
             raise ValidationError("Must be a domain name, such as insight.acme.example.") from error
 
 
+@told(
+    pattern=rf"^(?![0-9]+$|\.{{1,2}}$)[^\s/{CONTROL}]([^/{CONTROL}]*[^\s/{CONTROL}])?$",
+    examples=["bob@acme.test"],
+)
 def check_username(username: str) -> None:
     key = username_key(username)
     if any(category_is_hidden(char) for char in username + key):
@@ -212,6 +238,14 @@ class Email(Text):
         super().__init__(254, checks=[check_email], **facts)
 
 
+@told(pattern=r"^[^@]*[^@\s][^@]*@[^@]*[^@\s][^@]*$", examples=["bob@acme.test"])
+def check_email(email: str) -> None:
+    before, _, after = email.partition("@")
+    if not before.strip() or not after.strip() or "@" in after:
+        raise ValidationError("Must be an email address: something@somewhere.")
+
+
+@told(description="The name of an IANA time zone.", examples=["Atlantic/Reykjavik"])
 def check_time_zone(name: str) -> None:
     if name not in time_zones():
         raise RuleOfToday("Must be an IANA time zone, such as Atlantic/Reykjavik.")
@@ -223,22 +257,23 @@ class TimeZone(Text):
     rules_of_today = (check_time_zone,)
 
 
-def check_email(email: str) -> None:
-    before, _, after = email.partition("@")
-    if not before.strip() or not after.strip() or "@" in after:
-        raise ValidationError("Must be an email address: something@somewhere.")
-
-
+@told(pattern="^[A-Z]{3}$", description="An ISO 3166-1 alpha-3 code.", examples=["ISL"])
 def check_country(code: str) -> None:
     if code not in countries():
         raise ValidationError("Must be an ISO 3166-1 alpha-3 code, such as ISL.")
 
 
+@told(pattern="^[0-9]{1,5}$", description="A port from 1 to 65535.", examples=["5671"])
 def check_port(port: str) -> None:
     if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= HIGHEST_PORT:
         raise ValidationError(f"Must be a string of digits from 1 to {HIGHEST_PORT}.")
 
 
+@told(
+    pattern=URL,
+    description="A URL without user information.",
+    examples=["amqps://mq.acme.example:5671"],
+)
 def check_url(url: str) -> None:
     if re.search(r"[\s\\]", url):
         raise ValidationError("Must be a URL, such as amqps://mq.acme.example:5671.")

@@ -1,6 +1,6 @@
 """Schemas of records in the words of JSON Schema, for the OpenAPI document."""
 
-from collections.abc import Callable
+import inspect
 from typing import Any
 
 from apispec.ext.marshmallow import MarshmallowPlugin
@@ -8,51 +8,12 @@ from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import fields
 
 from provisioning.web import fields as kinds
-from provisioning.web.records import RecordSchema, has_default, shown_members
+from provisioning.web.records import RecordSchema, has_default, read_only, shown_members
+from provisioning.web.routing import JsonSchema
 
-JsonSchema = dict[str, Any]
-
-CONTROL = r"\u0000-\u001f\u007f-\u009f"
-CHECKS: dict[Callable[[str], None], JsonSchema] = {
-    kinds.check_username: {
-        "pattern": rf"^(?![0-9]+$|\.{{1,2}}$)[^\s/{CONTROL}]([^/{CONTROL}]*[^\s/{CONTROL}])?$",
-        "examples": ["bob@acme.test"],
-    },
-    kinds.check_email: {
-        "pattern": r"^[^@]*[^@\s][^@]*@[^@]*[^@\s][^@]*$",
-        "examples": ["bob@acme.test"],
-    },
-    kinds.check_time_zone: {
-        "description": "An IANA time zone.",
-        "examples": ["Atlantic/Reykjavik"],
-    },
-    kinds.check_country: {
-        "pattern": "^[A-Z]{3}$",
-        "description": "ISO 3166-1 alpha-3.",
-        "examples": ["ISL"],
-    },
-    kinds.check_port: {
-        "pattern": "^[0-9]{1,5}$",
-        "description": "From 1 to 65535.",
-        "examples": ["5671"],
-    },
-    kinds.check_url: {
-        "pattern": kinds.URL,
-        "description": "Without user information.",
-        "examples": ["amqps://mq.acme.example:5671"],
-    },
-}
-"""What the checks of members come to, as far as JSON Schema can say it."""
-
-EXAMPLES = {
-    "activeFrom": "2026-01-01T00:00:00Z",
-    "activeUntil": "2036-01-01T00:00:00Z",
-    "reportsTo": "alice@acme.test",
-}
-"""For members of several schemas; a schema's own example goes before."""
-
-IGNORED = {"readOnly": True, "description": "The server's own: accepted and ignored."}
-SECRET = "Shown as `********` to most callers; a `PUT` of that keeps the secret."  # noqa: S105
+NULL: JsonSchema = {"type": "null"}
+IGNORED = {"description": "A member of the server's own, which is accepted and ignored."}
+SECRET = "It is shown as `********` to most callers; a `PUT` of that keeps the secret."  # noqa: S105
 
 
 class RecordConverter(OpenAPIConverter):
@@ -74,52 +35,73 @@ class RecordConverter(OpenAPIConverter):
         return _object(schema, members, required=list(members))
 
     def body(self, schema: RecordSchema, is_new: bool) -> JsonSchema:
-        """A reference to what a POST (`is_new`) or a PUT takes."""
+        """A reference to what a POST (`is_new`) or a PUT takes.
+
+        Members of the server's own are no properties, so that generated clients don't offer
+        them; the pattern lets them pass, so that an answer can be sent back.
+        """
         bare = self.schema_name_resolver(schema)
         name = f"New{bare}" if is_new else f"{bare}Changes"
         if name not in self.spec.components.schemas:
-            members = {name: self._taken_member(schema, name, is_new) for name in schema.fields}
+            ignored = [name for name in read_only(schema) if not (is_new and _starts(schema, name))]
+            members = {
+                name: self._taken_member(schema, name, is_new)
+                for name in schema.fields
+                if name not in ignored
+            }
             required = [name for name, field in schema.load_fields.items() if field.required]
             component = _object(schema, members, required if is_new else [])
             if members:
                 component["additionalProperties"] = False
+            if ignored:
+                component["patternProperties"] = {f"^({'|'.join(sorted(ignored))})$": IGNORED}
             self.spec.components.schema(name, component)
         return {"$ref": f"#/components/schemas/{name}"}
 
     def field2property(self, field: fields.Field[Any]) -> JsonSchema:
+        if isinstance(field, kinds.Choice):
+            return self._choice(field)
         facts: JsonSchema = super().field2property(field)
+        facts.pop("readOnly", None)
         if isinstance(field, kinds.Moment):
             facts["format"] = "date-time"
-        if isinstance(field, (kinds.Moment, kinds.Choice)):
             facts.pop("maxLength", None)
         elif isinstance(field, kinds.DomainName):
             facts["format"] = "idn-hostname"
         elif isinstance(field, kinds.Slug):
             facts["pattern"] = f"^{kinds.SLUG}$"
         for check in (*field.validators, *getattr(field, "rules_of_today", ())):
-            facts |= CHECKS.get(check, {})
+            facts |= kinds.TOLD.get(check, {})
         return facts
+
+    def _choice(self, field: kinds.Choice) -> JsonSchema:
+        """A reference to the one component of all members that take these words."""
+        component: JsonSchema = {"type": "string", "enum": list(field.choices)}
+        if field.kind not in self.spec.components.schemas:
+            self.spec.components.schema(field.kind, component)
+        elif self.spec.components.schemas[field.kind] != component:
+            raise ValueError(f"Two kinds of Choice are called {field.kind}.")
+        reference = {"$ref": f"#/components/schemas/{field.kind}"}
+        return {"anyOf": [reference, NULL]} if field.allow_none else reference
 
     def _shown_member(self, schema: RecordSchema, name: str) -> JsonSchema:
         facts = self._member(schema, name)
         facts.pop("default", None)
         if hasattr(schema.fields[name], "accepts"):
-            described = "null when the catalogue has it no longer."
-            return {"anyOf": [facts, {"type": "null"}], "description": described}
+            described = "It is null when the catalogue has it no longer."
+            return {"anyOf": [facts, NULL], "description": described}
         return facts
 
     def _taken_member(self, schema: RecordSchema, name: str, is_new: bool) -> JsonSchema:
         field = schema.fields[name]
-        if is_new and isinstance(field, fields.List) and "at_creation" in field.metadata:
+        if isinstance(field, fields.List) and _starts(schema, name):
             items = self.body(field.inner.schema, is_new)  # type: ignore[attr-defined] # is Nested
             most = field.metadata["at_creation"]
             return {"type": ["array", "null"], "items": items, "maxItems": most}
-        if field.dump_only:
-            return IGNORED
         if hasattr(field, "accepts"):
-            return dict(field.accepts) | _examples(schema, name)
+            return dict(field.accepts) | _example(schema, name)
         facts = self._member(schema, name)
-        if isinstance(field, kinds.Text) and field.required and "enum" not in facts:
+        if isinstance(field, kinds.Text) and field.required and "type" in facts:
             facts = {"pattern": r"^(?!\s*$)"} | facts
         if not is_new:
             facts.pop("default", None)
@@ -131,7 +113,8 @@ class RecordConverter(OpenAPIConverter):
         facts = self.field2property(schema.fields[name])
         if name in schema.secrets:
             facts["description"] = SECRET
-        return facts | _examples(schema, name)
+        # Beside a reference many generators overlook or refuse what else there is.
+        return facts if "$ref" in facts else facts | _example(schema, name)
 
 
 class Plugin(MarshmallowPlugin):
@@ -139,11 +122,15 @@ class Plugin(MarshmallowPlugin):
     converter: RecordConverter
 
 
-def _examples(schema: RecordSchema, name: str) -> JsonSchema:
-    known = {**EXAMPLES, **schema.example}
-    return {"examples": [known[name]]} if name in known else {}
+def _starts(schema: RecordSchema, name: str) -> bool:
+    """Whether a list of the server's own takes first entries at creation."""
+    return "at_creation" in schema.fields[name].metadata
+
+
+def _example(schema: RecordSchema, name: str) -> JsonSchema:
+    return {"examples": [schema.example[name]]} if name in schema.example else {}
 
 
 def _object(schema: RecordSchema, members: JsonSchema, required: list[str]) -> JsonSchema:
-    facts = {"description": type(schema).__doc__, "properties": members, "required": required}
+    facts = {"description": inspect.getdoc(schema), "properties": members, "required": required}
     return {"type": "object"} | {name: fact for name, fact in facts.items() if fact}

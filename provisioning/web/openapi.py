@@ -1,217 +1,306 @@
-"""The OpenAPI 3.1 document: what operations and schemas say, in the words of that format."""
+"""The OpenAPI 3.1 documents: what operations and schemas say, in the words of that format."""
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from apispec import APISpec
-from flask import Flask, Response
+from flask import Flask, request
 
 from provisioning.domain import roles
 from provisioning.settings import Settings
 from provisioning.web.answers import JSON, answer
 from provisioning.web.components import (
     ERRORS,
-    SECURITY,
-    TEXT,
+    HEADERS,
+    SCHEMAS,
     Document,
     Error,
-    add_components,
+    header,
     parameter,
     response,
+    shared_parameters,
     whole,
 )
-from provisioning.web.json_schema import Plugin, RecordConverter
+from provisioning.web.fields import Choice
+from provisioning.web.json_schema import Plugin
 from provisioning.web.paging import SEARCH
 from provisioning.web.records import orderable
-from provisioning.web.routing import BASE_PATH, Operation, Parameter, Resource
+from provisioning.web.routing import TEXT, Operation, Parameter, Resource, Variable
 
 API_VERSION = "1"
 """The version in the base path: the API's, not this server's."""
 DESCRIPTION = """
-Who may do what in a tenant: users, privileges, services and API keys. The API key says which
-tenant a request acts on. Every `GET` answers `HEAD`, every path `OPTIONS`; a trailing slash and
-unknown query parameters do no harm. Errors are `application/problem+json` (RFC 9457).
+Who may do what in a tenant: users, privileges, services and API keys.
+
+An API key tells who asks, and which tenant a request acts on. Send it as
+`Authorization: Bearer KEY`. The header `X-API-Key` and the query parameter `apikey` are
+understood, too; but addresses are kept in logs and histories, and keys don't belong there.
+
+Every `GET` answers `HEAD`, and every path `OPTIONS`. A trailing slash and unknown query
+parameters do no harm. A `PUT` changes the members that it carries. A record can be sent back as
+it was answered: members of the server's own are ignored, and unknown ones are an error. Errors
+are `application/problem+json` (RFC 9457).
 """
 HEALTH = {"name": "health", "description": "For load balancers and supervisors; without a key."}
-VARIABLE = re.compile("<(.*?)>")
-VARIABLES = {
-    "username": Parameter("username", "A username, in any case and Unicode form."),
-    "reference": Parameter("id", "A privilege's id; or a username, for what they hold."),
-    "label": Parameter("label", "A label."),
-    "domain": Parameter("domain", "A domain, in Unicode or as A-labels."),
-    "endpoint_id": Parameter("id", "A service endpoint's id."),
-    "key": Parameter("key", "A key's `id`, or its `apiToken`."),
-}
-"""What a variable of a path is called here, and what it means."""
-MEMBERS = {"key": "id"}
-"""The member of a record that its path holds, where that has another name."""
-EXAMPLES = {
-    "users": "bob@acme.test",
-    "privileges": "bob@acme.test",
-    "domain-mapping": "insight.acme.example",
-    "available-services": "enterprise",
-    "services": "enterprise",
-    "dashboards": "live-activity",
-    "tenant-dashboards": "deliveries-by-depot",
-    "statements": "delayed-shipments",
-    "tenant-statements": "late-deliveries",
-    "endpoints": "1",
-    "service-endpoints": "1",
-}
-"""What may come after a segment of a path: of the catalogue, or once a body's example was sent."""
+VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
+DONE = "It is done."
 
 
-def build(resources: Sequence[Resource], settings: Settings) -> Document:
+@dataclass(frozen=True)
+class About:
+    """What is told of an API as a whole. `schemes` are the ways to say who asks; `is_open`:
+    a request that doesn't say so is answered, too."""
+
+    title: str
+    description: str
+    schemes: Mapping[str, Document]
+    is_open: bool = False
+
+
+def build(resources: Sequence[Resource], about: About, settings: Settings) -> Document:
     """The document of these resources, for a server with these settings."""
-    plugin = Plugin()
-    spec = APISpec(
-        "Provisioning API",
-        API_VERSION,
-        "3.1.0",
-        plugins=[plugin],
-        info={"description": DESCRIPTION.strip()},
-        servers=[{"url": "/"}],
-        security=[] if settings.is_open else [{name: []} for name in SECURITY],
-        tags=[*({"name": each.name, "description": each.meaning} for each in resources), HEALTH],
-    )
-    add_components(spec, settings)
-    operations = [each for resource in resources for each in resource.operations]
-    for operation in operations:
-        for path in operation.paths:
-            shown = VARIABLE.sub(lambda found: f"{{{VARIABLES[found[1]].name}}}", path)
-            described = _operation(plugin.converter, operation, path, settings)
-            if operation.verb == "POST" and (links := _links(path, operations)):
-                described["responses"]["201"]["links"] = links
-            spec.path(BASE_PATH + shown, operations={operation.verb.lower(): described})
-    _add_health(spec)
-    return spec.to_dict()
+    return _Builder(resources, about, settings).build()
 
 
-def _operation(
-    converter: RecordConverter, operation: Operation, path: str, settings: Settings
-) -> Document:
-    described: Document = {
-        "operationId": _operation_id(operation, path),
-        "summary": operation.summary,
-        "tags": [operation.tag],
-        "parameters": _parameters(operation, path),
-        "responses": _responses(converter, operation, path, settings),
-    }
-    if operation.allows != roles.ANY_ROLE:
-        allowed = [role for role in roles.ROLES if role in operation.allows]
-        described["description"] = f"Open to {', '.join(allowed)}."
-    if operation.body is not None:
-        body, is_new = operation.body, operation.verb == "POST"
-        example = {
-            name: value
-            for name, value in body.example.items()
-            if is_new or name not in body.fields or not body.fields[name].required
+class _Builder:
+    """One document while it is made."""
+
+    def __init__(self, resources: Sequence[Resource], about: About, settings: Settings) -> None:
+        self.resources, self.about = resources, about
+        self.operations = [each for resource in resources for each in resource.operations]
+        self.variables = {
+            f"{resource.url_prefix}{place}": variable
+            for resource in resources
+            for place, variable in resource.variables.items()
         }
-        content = {JSON: {"schema": converter.body(body, is_new), "example": example}}
-        described["requestBody"] = {"required": operation.body_needed, "content": content}
-    return described
+        plugin = Plugin()
+        needed: list[Document] = [{name: []} for name in about.schemes]
+        self.spec = APISpec(
+            about.title,
+            API_VERSION,
+            "3.1.0",
+            plugins=[plugin],
+            info={
+                "description": about.description.strip(),
+                "contact": {"name": "The people who run this server"},
+                "license": {"name": "MIT License", "identifier": "MIT"},
+            },
+            servers=[{"url": "/"}],
+            security=[*([{}] if about.is_open and needed else []), *needed],
+            tags=[{"name": each.name, "description": each.meaning} for each in resources],
+        )
+        self.converter = plugin.converter
+        components = self.spec.components
+        for name, schema in SCHEMAS.items():
+            components.schema(name, schema, lazy=True)
+        for name, scheme in about.schemes.items():
+            components.security_scheme(name, dict(scheme))
+        for name in HEADERS:
+            components.header(name, header(name), lazy=True)
+        for where, shared in shared_parameters(settings):
+            components.parameter(shared.name, where, parameter(where, shared), lazy=True)
+
+    def build(self) -> Document:
+        for operation in self.operations:
+            for path in operation.paths:
+                whole_path = operation.base_path + path
+                described = {operation.verb.lower(): self.operation(operation, path)}
+                self.spec.path(self.shown_path(whole_path), operations=described)
+        document: Document = self.spec.to_dict()
+        return document
+
+    def operation(self, operation: Operation, path: str) -> Document:
+        described: Document = {
+            "operationId": operation_id(operation, path),
+            "summary": operation.summary,
+            "description": meaning_of(operation),
+            "tags": [operation.tag],
+            "parameters": self.parameters(operation, path),
+            "responses": self.responses(operation, path),
+        }
+        if path != operation.paths[0]:
+            described["deprecated"] = True
+        if operation.body is not None:
+            body, is_new = operation.body, operation.verb == "POST"
+            example = {
+                name: value
+                for name, value in body.example.items()
+                if is_new or name not in body.fields or not body.fields[name].required
+            }
+            content = {JSON: {"schema": self.converter.body(body, is_new), "example": example}}
+            described["requestBody"] = {"required": operation.body_needed, "content": content}
+        return described
+
+    def parameters(self, operation: Operation, path: str) -> list[Document | str]:
+        described: list[Document | str] = [
+            {
+                "name": variable.name,
+                "in": "path",
+                "description": variable.meaning,
+                "required": True,
+                "schema": variable.schema,
+                "example": variable.example,
+            }
+            for variable in self.variables_of(operation.base_path + path)
+        ]
+        given = {each.name: each for each in operation.parameters}
+        listed = operation.answer
+        if operation.many and not operation.plain and listed is not None:
+            described += ["page", "size"]
+            given = {SEARCH.name: SEARCH} | given
+        described += [self.query(each) for each in given.values()]
+        if operation.many and not operation.plain and not isinstance(listed, (dict, type(None))):
+            allowed = [sign + member for member in orderable(listed) for sign in ("", "-")]
+            members = {"type": "array", "items": TEXT | {"enum": allowed}, "minItems": 1}
+            order = Parameter("order", "The members to order by; `-` before one descends.", members)
+            described.append(self.query(order) | {"style": "form", "explode": False})
+        elif not operation.plain and operation.verb != "POST":
+            described.append("If-None-Match" if operation.verb == "GET" else "If-Match")
+        return described
+
+    def query(self, told: Parameter) -> Document:
+        described = parameter("query", told)
+        if isinstance(told.schema, Choice):
+            described["schema"] = self.converter.field2property(told.schema)
+        return described
+
+    def responses(self, operation: Operation, path: str) -> Document:
+        responses: Document = {str(operation.status): self.answer(operation)}
+        if operation.verb == "GET" and not operation.many and not operation.plain:
+            responses["304"] = response("The record has that ETag still.", "ETag")
+        if operation.verb == "POST" and (links := self.links(operation, path)):
+            responses[str(operation.status)]["links"] = links
+        possible = {
+            *(400, 403, 500, 503),
+            *operation.errors,
+            # Without keys the host has to name the tenant.
+            401 if self.about.schemes else 404,
+            *((404,) if VARIABLE.search(path) else ()),
+            *((412,) if operation.verb in {"PUT", "DELETE"} and not operation.plain else ()),
+            *((422,) if operation.many or operation.parameters else ()),
+            *((413, 415, 422) if operation.body is not None else ()),
+        }
+        if operation.conflict is not None:
+            responses["409"] = Error("Conflict", operation.conflict).described()
+        return responses | {str(each): self.error(ERRORS[each]) for each in sorted(possible)}
+
+    def answer(self, operation: Operation) -> Document:
+        answered = operation.answer
+        if answered is None:
+            return response(DONE)
+        schema = answered if isinstance(answered, dict) else self.converter.shown(answered)
+        headers: list[str] = []
+        meaning = "It is done, and this is the outcome."
+        if operation.many:
+            schema = {"type": "array", "items": schema}
+            meaning = "These are all of them."
+        if not operation.plain:
+            meaning = "This is the record as it is now."
+            headers = ["ETag"]
+            if operation.many:
+                meaning = "This is one page of the list."
+                headers = ["X-Total-Count", "Link"]
+            elif operation.verb == "POST":
+                headers.append("Location")
+        return response(meaning, *headers) | {"content": {JSON: {"schema": schema}}}
+
+    def error(self, error: Error) -> str:
+        """The name of its component, which is made when it is first needed."""
+        if error.name not in self.spec.components.responses:
+            self.spec.components.response(error.name, error.described())
+        return error.name
+
+    def links(self, made: Operation, path: str) -> Document:
+        """Where one goes with a record that was made at a path: to its own path, one below."""
+        one = re.compile(re.escape(path) + "/<[^/>]+>")
+        above = [each.name for each in self.variables_of(made.base_path + path)]
+        given = {name: f"$request.path.{name}" for name in above}
+        links: Document = {}
+        for operation in self.operations:
+            for place in filter(one.fullmatch, operation.paths):
+                variable = self.variables_of(operation.base_path + place)[-1]
+                member = {variable.name: f"$response.body#/{variable.member or variable.name}"}
+                name = operation_id(operation, place)
+                links[name] = {"operationId": name, "parameters": given | member}
+        return links
+
+    def variables_of(self, path: str) -> list[Variable]:
+        return [self.variable(path[: found.end()]) for found in VARIABLE.finditer(path)]
+
+    def variable(self, place: str) -> Variable:
+        if place not in self.variables:
+            raise LookupError(f"No Resource tells in its `variables` what {place} ends with.")
+        return self.variables[place]
+
+    def shown_path(self, path: str) -> str:
+        """The path with its variables in braces, by the names that they have in documents."""
+        return VARIABLE.sub(lambda found: f"{{{self.variable(path[: found.end()]).name}}}", path)
 
 
-def _operation_id(operation: Operation, path: str) -> str:
+def operation_id(operation: Operation, path: str) -> str:
     """The operation's name; that of an older path tells which one."""
     if path == operation.paths[0]:
         return operation.name
     return f"{operation.name}_at_{path.split('/')[1].replace('-', '_')}"
 
 
-def _variables(path: str) -> list[Document]:
-    described = []
-    for segment, variable in re.findall(r"([^/]+)/<(.*?)>", path):
-        example = {"example": EXAMPLES[segment]} if segment in EXAMPLES else {}
-        described.append(parameter("path", VARIABLES[variable]) | example)
-    return described
+def meaning_of(operation: Operation) -> str:
+    """What an operation does, and for whom."""
+    if operation.plain:
+        return operation.summary
+    if operation.allows != roles.ANY_ROLE:
+        allowed = [role for role in roles.ROLES if role in operation.allows]
+        return f"{operation.summary} It is open to {' and '.join(allowed)}."
+    if operation.verb == "GET":
+        return f"{operation.summary} It is open to every role, and shows what the caller may see."
+    return f"{operation.summary} It is open to every role."
 
 
-def _parameters(operation: Operation, path: str) -> list[Document | str]:
-    described: list[Document | str] = [*_variables(path)]
-    if operation.many and operation.answer is not None:
-        allowed = [sign + member for member in orderable(operation.answer) for sign in ("", "-")]
-        members = {"type": "array", "items": TEXT | {"enum": allowed}, "minItems": 1}
-        order = Parameter("order", "Members to order by; `-` before one descends.", members)
-        given = {each.name: each for each in (SEARCH, *operation.parameters)}
-        described += ["page", "size", *(parameter("query", each) for each in given.values())]
-        described.append(parameter("query", order) | {"style": "form", "explode": False})
-    elif operation.verb != "POST":
-        described.append("If-None-Match" if operation.verb == "GET" else "If-Match")
-    return described
-
-
-def _responses(
-    converter: RecordConverter, operation: Operation, path: str, settings: Settings
-) -> Document:
-    responses: Document = {}
-    answers, status = operation.answer, str(operation.status)
-    if answers is None:
-        responses[status] = response("Done.")
-    elif operation.many:
-        page = {"type": "array", "items": converter.shown(answers)}
-        responses[status] = response("A page of them.", "X-Total-Count", "Link")
-        responses[status]["content"] = {JSON: {"schema": page}}
-    else:
-        location = ["Location"] if operation.verb == "POST" else []
-        responses[status] = response("The record as it is now.", "ETag", *location)
-        responses[status]["content"] = {JSON: {"schema": converter.shown(answers)}}
-        if operation.verb == "GET":
-            responses["304"] = response("The record has that ETag still.", "ETag")
-    if operation.conflict is not None:
-        responses["409"] = Error("Conflict", operation.conflict).described()
-    possible = {
-        *(400, 403, 500, 503),
-        # Without keys the host has to name the tenant.
-        404 if settings.is_open else 401,
-        *((404,) if VARIABLE.search(path) else ()),
-        *((412,) if operation.verb in {"PUT", "DELETE"} else ()),
-        *((422,) if operation.many else ()),
-        *((413, 415, 422) if operation.body is not None else ()),
-    }
-    return responses | {str(status): ERRORS[status].name for status in sorted(possible)}
-
-
-def _links(path: str, operations: Sequence[Operation]) -> Document:
-    """Where one goes with a record that was made at a path: to its own path, one below."""
-    one = re.compile(re.escape(path) + "/<([^/>]+)>")
-    above = [VARIABLES[variable].name for variable in VARIABLE.findall(path)]
-    given = {name: f"$request.path.{name}" for name in above}
-    links: Document = {}
-    for operation in operations:
-        for match in filter(None, map(one.fullmatch, operation.paths)):
-            name = VARIABLES[match[1]].name
-            member = {name: f"$response.body#/{MEMBERS.get(name, name)}"}
-            operation_id = _operation_id(operation, match[0])
-            links[operation_id] = {"operationId": operation_id, "parameters": given | member}
-    return links
-
-
-def _add_health(spec: APISpec) -> None:
+def with_health(document: Document) -> Document:
+    """The document with the health checks, which ask for no key."""
+    document["tags"].append(HEALTH)
     for name, meaning, errors in (
         ("live", "Say whether the process answers.", (500,)),
         ("ready", "Say whether the store can be read and written.", (500, 503)),
     ):
         content = {JSON: {"schema": whole({"status": {"const": name}})}}
-        operation = {
-            "operationId": f"show_{name}",
-            "summary": meaning,
-            "tags": [HEALTH["name"]],
-            "security": [],
-            "responses": {
-                "200": response("Yes.") | {"content": content},
-                **{str(status): ERRORS[status].name for status in errors},
-            },
+        request_id = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
+        answers: Document = {
+            "200": {"description": "Yes, it is so.", "headers": request_id, "content": content}
         }
-        spec.path(f"/health/{name}", operations={"get": operation})
+        for status in errors:
+            answers[str(status)] = {"$ref": f"#/components/responses/{ERRORS[status].name}"}
+        document["paths"][f"/health/{name}"] = {
+            "get": {
+                "operationId": f"get_{name}",
+                "summary": meaning,
+                "description": f"{meaning} It needs no key.",
+                "tags": [HEALTH["name"]],
+                "security": [],
+                "responses": answers,
+            }
+        }
+    return document
 
 
 def init_app(app: Flask, resources: Sequence[Resource], settings: Settings) -> None:
     """Serve the document, which is built when it is first asked for."""
-    document = functools.cache(lambda: build(resources, settings))
 
-    def show_document() -> Response:
-        return answer(document())
+    @functools.cache
+    def document() -> Document:
+        bearer = {"type": "http", "scheme": "bearer", "description": "An API key."}
+        schemes = {} if settings.is_open else {"bearer": bearer}
+        about = About("Provisioning API", DESCRIPTION, schemes)
+        return with_health(build(resources, about, settings))
 
-    app.add_url_rule("/openapi.json", "openapi", show_document)
+    app.add_url_rule("/openapi.json", "openapi", lambda: answer(at_this_server(document())))
+
+
+def at_this_server(document: Document) -> Document:
+    """The document with the address by which it was asked for, so that a collection that is
+    made of it finds the server."""
+    url = f"{request.scheme}://{request.host}{request.script_root}"
+    described = "This server, under the name by which it was asked."
+    return document | {"servers": [{"url": url, "description": described}]}

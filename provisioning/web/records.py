@@ -33,8 +33,8 @@ class RecordSchema(Schema):
 class WindowSchema(RecordSchema):
     """A record with an activity window; `activeFrom` defaults to now."""
 
-    activeFrom = Moment(allow_none=False)
-    activeUntil = Moment()
+    activeFrom = Moment(allow_none=False, told={"examples": ["2026-01-01T00:00:00Z"]})
+    activeUntil = Moment(told={"examples": ["2036-01-01T00:00:00Z"]})
 
 
 @functools.cache

@@ -1,6 +1,6 @@
 """A resource is a blueprint whose operations say what the contract says of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
@@ -12,10 +12,15 @@ from provisioning.domain import roles
 from provisioning.domain.records import Records
 from provisioning.web.body import read_body
 from provisioning.web.context import repeated, server
+from provisioning.web.fields import Choice
 from provisioning.web.records import RecordSchema, holds_secrets
 
 BASE_PATH = "/api/v1/provisioning"
 View = Callable[..., Response]
+JsonSchema = dict[str, Any]
+TEXT: JsonSchema = {"type": "string"}
+GENERATED_WORDS = {"show": "get", "find": "get", "replace": "update", "remove": "delete"}
+"""The verbs of this code, and those that people expect in a generated client."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +29,28 @@ class Parameter:
 
     name: str
     meaning: str
-    schema: dict[str, Any] = field(default_factory=lambda: {"type": "string"})
+    schema: JsonSchema | Choice = field(default_factory=lambda: TEXT)
     required: bool = False
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of a path, for the documents. Its example is in the demo data.
+
+    `member` is the member of a record that the path holds, if it isn't `name`.
+    """
+
+    name: str
+    meaning: str
+    example: str | int
+    schema: JsonSchema = field(default_factory=lambda: TEXT)
+    member: str | None = None
 
 
 ACTIVE = Parameter(
     "active",
     "`true`: those whose window is active now, `false`: the others, `all`: both.",
-    {"type": "string", "enum": ["true", "false", "all"]},
+    Choice("Activity", ("true", "false", "all"), allow_none=False),
 )
 
 
@@ -39,10 +58,13 @@ ACTIVE = Parameter(
 class Operation:
     """One verb on one or more paths, as section 2 lists it.
 
-    `body` and `answer` are schemas of records (`answer=None`: 204, nothing); `many` makes the
-    answer a list. `allows` are the roles that can ever do this; `licences` raise Forbidden
-    for tenants that may not use it. `body_needed=False`: the body may be absent. `conflict`
-    says when the answer is 409; without it that never happens.
+    `body` and `answer` are schemas of records; an `answer` may also be any JSON Schema, and
+    without one there is none. `many` makes the answer a list. `allows` are the roles that can
+    ever do this; `licences` raise Forbidden for tenants that may not use it.
+    `body_needed=False`: the body may be absent; `largest_body` in bytes holds where the
+    server's limit is lower. `conflict` says when the answer is 409; without it that never
+    happens; `errors` are the statuses that don't follow from all this. What is `plain` knows
+    no caller, no pages and no ETags.
     """
 
     verb: str
@@ -50,68 +72,73 @@ class Operation:
     name: str
     summary: str
     tag: str
+    status: int
+    base_path: str = BASE_PATH
     body: RecordSchema | None = None
-    answer: RecordSchema | None = None
+    answer: RecordSchema | JsonSchema | None = None
     many: bool = False
+    plain: bool = False
     allows: frozenset[str] = roles.ANY_ROLE
     licences: tuple[Callable[[Records], None], ...] = ()
     parameters: Sequence[Parameter] = ()
     body_needed: bool = True
+    largest_body: int = 0
     conflict: str | None = None
-
-    @property
-    def status(self) -> int:
-        if self.verb == "POST":
-            return 201
-        return 200 if self.answer is not None else 204
+    errors: Sequence[int] = ()
 
     @property
     def answers_secrets(self) -> bool:
-        return self.answer is not None and holds_secrets(self.answer)
+        return isinstance(self.answer, RecordSchema) and holds_secrets(self.answer)
 
 
 class Resource(Blueprint):
-    """What the contract calls a resource: its routes, and what OpenAPI says of them."""
+    """What the contract calls a resource: its routes, and what OpenAPI says of them.
+
+    `variables` tells of a path's last variable, by the path up to it: `/users/<username>`
+    does so for all paths that begin with it, those of other resources, too. `facts` are
+    those of Operation that all operations here share.
+    """
 
     def __init__(
         self,
         name: str,
         import_name: str,
         meaning: str,
-        licences: tuple[Callable[[Records], None], ...] = (),
         collections: Sequence[Any] = (),
+        base_path: str = BASE_PATH,
+        variables: Mapping[str, Variable] | None = None,
+        **facts: Any,
     ) -> None:
-        super().__init__(name, import_name, url_prefix=BASE_PATH)
+        super().__init__(name, import_name, url_prefix=base_path)
         self.meaning = meaning
-        self.licences = licences
         self.collections = collections
+        self.variables = variables or {}
         self.operations: list[Operation] = []
+        self._facts = {"base_path": base_path, **facts}
 
     def operation(self, verb: str, *paths: str, **facts: Any) -> Callable[[View], View]:
         """Serve a verb on paths. A read is open to every role, a change to administrators.
 
         The view gets the variables of its path, and, if there is a `body` schema, the
-        parsed JSON object as `body`. Its docstring's first line is the summary.
+        parsed JSON object as `body`. Its docstring's first line is the summary. Its name
+        becomes that of the operation, with the verbs that generated clients have.
         """
+        facts = self._facts | facts
         if verb != "GET":
             facts.setdefault("allows", roles.ADMINISTRATORS)
+        made = 201 if verb == "POST" else 200
+        facts.setdefault("status", 204 if facts.get("answer") is None else made)
 
         def register(view: View) -> View:
-            facts.setdefault("name", view.__name__)
-            operation = Operation(
-                verb,
-                paths,
-                summary=(view.__doc__ or "").strip().partition("\n")[0],
-                tag=self.name,
-                licences=self.licences,
-                **facts,
-            )
+            name = generated_name(facts.pop("name", view.__name__))
+            summary = (view.__doc__ or "").strip().partition("\n")[0]
+            operation = Operation(verb, paths, name, summary, self.name, **facts)
             self.operations.append(operation)
 
             @wraps(view)
             def serve(**variables: Any) -> ResponseReturnValue:
                 if operation.body is not None:
-                    limit = server().settings.max_body
+                    limit = max(server().settings.max_body, operation.largest_body)
                     variables["body"] = read_body(request, limit, operation.body_needed)
                 return repeated(lambda: view(**variables))
 
@@ -121,6 +148,12 @@ class Resource(Blueprint):
             return view
 
         return register
+
+
+def generated_name(name: str) -> str:
+    """`show_one_user` as generated clients have it: `get_user`."""
+    word, _, noun = name.partition("_")
+    return "_".join(filter(None, (GENERATED_WORDS.get(word, word), noun.removeprefix("one_"))))
 
 
 def operation_of(app: Flask, endpoint: str | None) -> Operation | None:
