@@ -9,11 +9,12 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from provisioning.local_server import listen, url_of
+from provisioning.cli.serving import listen, url_of
 from provisioning.testing.client import Client
 
 SERVE = (sys.executable, "-m", "provisioning", "serve")
@@ -201,7 +202,7 @@ def test_the_log_shows_requests_without_their_keys(serve):
 
 
 def test_a_port_that_is_taken_is_named(serve):
-    with listen("127.0.0.1", 0) as taken:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         code, _, errors = serve("--demo", "--port", str(port)).ended()
     assert code == 1
@@ -220,6 +221,23 @@ def test_memory_and_a_data_file_exclude_each_other(serve):
     assert "leave out --data" in errors
 
 
+@contextmanager
+def sockets(host):
+    opened = listen(host, 0)
+    try:
+        yield opened
+    finally:
+        for each in opened:
+            each.close()
+
+
+def needs_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+
+
 @pytest.mark.parametrize(
     ("host", "url"),
     [
@@ -229,17 +247,31 @@ def test_memory_and_a_data_file_exclude_each_other(serve):
     ],
 )
 def test_the_url_is_one_that_this_machine_reaches(host, url):
-    with listen(host, 0) as listener:
-        assert url_of(listener) == f"{url}{listener.getsockname()[1]}"
+    with sockets(host) as (first, *_):
+        assert url_of(first) == f"{url}{first.getsockname()[1]}"
 
 
 def test_an_ipv6_address_stands_in_brackets():
-    try:
-        listener = listen("::1", 0)
-    except OSError:
-        pytest.skip("this machine has no IPv6")
-    with listener:
+    needs_ipv6()
+    with sockets("::1") as (listener,):
         assert url_of(listener).startswith("http://[::1]:")
+
+
+@pytest.mark.parametrize("options", [(), ("--host", "localhost")], ids=["unless told", "told"])
+def test_localhost_is_both_of_its_addresses(serve, options):
+    needs_ipv6()
+    port = json.loads(serve(*FOR_TESTS, *options).line())["url"].rpartition(":")[2]
+    for address in ("127.0.0.1", "[::1]"):
+        answer = Client(f"http://{address}:{port}").get("/health/live")
+        assert answer.status_code == 200
+
+
+def test_localhost_needs_its_port_on_both_addresses(serve):
+    needs_ipv6()
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
+        port = taken.getsockname()[1]
+        code, _, errors = serve("--demo", "--port", str(port)).ended()
+    assert (code, f"port {port} is taken" in errors) == (1, True)
 
 
 def is_over(pid):

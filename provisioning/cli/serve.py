@@ -17,10 +17,10 @@ import click
 from provisioning import onboarding
 from provisioning.cli.group import Command
 from provisioning.cli.opening import open_or_explain
+from provisioning.cli.serving import listen, serve_until_told, url_of
 from provisioning.cli.tenants import curl_line
 from provisioning.domain.tables import TENANTS
 from provisioning.factory import create_app, memory_store
-from provisioning.local_server import listen, local_server, url_of
 from provisioning.settings import Settings
 from provisioning.store import Record
 from provisioning.web.context import Server
@@ -34,7 +34,12 @@ PARENT_POLL = 0.2
 
 @click.command(cls=Command)
 @click.option("--demo", is_flag=True, help="Serve the demo data, with its well-known keys.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--host",
+    default="localhost",
+    show_default=True,
+    help="The address to listen on; localhost is 127.0.0.1 and, where there is IPv6, ::1.",
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -83,26 +88,26 @@ def serve(
         ready_file.unlink(missing_ok=True)
     settings = Settings.from_env(_environment(demo, data, memory))
     try:
-        listener = listen(host, port)
+        listeners = listen(host, port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             advice = f"port {port} is taken. Choose another: --port NUMBER (make run PORT=NUMBER)"
         else:
             advice = f"{host}, port {port}: {error.strerror}"
         raise click.ClickException(f"Can't listen: {advice}.") from error
-    with listener:
-        server = open_or_explain(settings, memory_store() if memory else None)
-        if memory or ready_file is not None:
-            _begin_if_empty(server, memory)
-        application = create_app(settings, server)
-        url = url_of(listener)
-        running = local_server(listener, application, is_logging=ready_file is None)
+    server = open_or_explain(settings, memory_store() if memory else None)
+    if memory or ready_file is not None:
+        _begin_if_empty(server, memory)
+    url = url_of(listeners[0])
     found = _first_key(server)
-    if ready_file is None:
-        _greet(server, url, found, memory)
-    else:
-        _report_ready(ready_file, {"url": url, **found, "pid": os.getpid()})
-    running.serve_forever()
+
+    def ready() -> None:
+        if ready_file is None:
+            _greet(server, url, found, memory)
+        else:
+            _report_ready(ready_file, {"url": url, **found, "pid": os.getpid()})
+
+    serve_until_told(listeners, create_app(settings, server), ready_file is None, ready)
 
 
 def _environment(demo: bool, data: Path | None, memory: bool) -> Mapping[str, str]:

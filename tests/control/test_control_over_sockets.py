@@ -9,10 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from provisioning.local_server import listen, local_server
-from provisioning.testing.sandbox import Sandbox
 from provisioning.testing.server import ProvisioningServer
-from tests.edge.serving import served
+from tests.edge.serving import SERVE, served
 
 BASE = "/api/v1/provisioning"
 
@@ -25,17 +23,10 @@ def under_gunicorn(tmp_path):
 
 
 @contextmanager
-def under_werkzeug(_):
-    with listen("127.0.0.1", 0) as listener:
-        server = local_server(listener, Sandbox(control="on").app)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+def under_serve(tmp_path):
+    with served(tmp_path / "db.json", command=SERVE, control="on") as server:
         yield server.port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        assert "Traceback" not in server.log
 
 
 @contextmanager
@@ -44,7 +35,7 @@ def in_a_test(_):
         yield int(re.search(r":(\d+)$", server.root_url)[1])
 
 
-SERVERS = [pytest.param(under_gunicorn, marks=pytest.mark.slow), under_werkzeug, in_a_test]
+SERVERS = [pytest.param(under_gunicorn, marks=pytest.mark.slow), under_serve, in_a_test]
 
 
 def ask(connection, method, path, body=None, token=None):

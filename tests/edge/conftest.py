@@ -1,9 +1,11 @@
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from .serving import Server, prepared, served
+from .serving import GUNICORN, SERVE, Server, prepared, served
 
 BASE = "/api/v1/provisioning"
 
@@ -36,23 +38,37 @@ class Edge:
         return f"Authorization: Bearer {self.acme}"
 
 
-@pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
-    """One server for all tests that leave no more behind than a changed tenant's name."""
-    data = tmp_path_factory.mktemp("edge") / "db.json"
+@contextmanager
+def running_edge(folder: Path, command: tuple[str, ...]) -> Iterator[Edge]:
     tokens = {}
-    with prepared(data) as provisioner:
+    with prepared(folder / "db.json") as provisioner:
         for tenant in ("acme", "globex"):
             provisioner.add_tenant(tenant)
             provisioner.add_user(f"alice@{tenant}.test", "ADMINISTRATOR", tenant)
             tokens[tenant] = provisioner.add_key(f"alice@{tenant}.test", tenant)
-    with served(data) as server:
+    with served(folder / "db.json", command=command) as server:
         yield Edge(server, **tokens)
 
 
-@pytest.fixture
-def edge(running: Edge) -> Iterator[Edge]:
-    """The same; whatever a test has done to it, it answers the next request, and did not err."""
+@pytest.fixture(scope="session")
+def gunicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+    """One server for all tests that leave no more behind than a changed tenant's name."""
+    with running_edge(tmp_path_factory.mktemp("edge"), GUNICORN) as edge:
+        yield edge
+
+
+@pytest.fixture(scope="session")
+def provisioning_serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+    """The same under `provisioning serve`."""
+    with running_edge(tmp_path_factory.mktemp("serve"), SERVE) as edge:
+        yield edge
+
+
+@pytest.fixture(params=["gunicorn", "provisioning_serve"])
+def edge(request: pytest.FixtureRequest) -> Iterator[Edge]:
+    """Each kind of server; whatever a test has done to it, it answers the next request, and did
+    not err."""
+    running: Edge = request.getfixturevalue(request.param)
     before = len(running.server.log)
     yield running
     answer = running.server.client(running.acme).get("/whoami")

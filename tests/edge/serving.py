@@ -1,4 +1,4 @@
-"""The real server, `gunicorn app:app`, in a process group of its own, over a store of its own."""
+"""Real servers, each in a process group of its own, over a store of its own."""
 
 import os
 import re
@@ -19,15 +19,19 @@ from provisioning.web.routing import BASE_PATH
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30
 """Seconds after which a server that hasn't begun, or an answer that hasn't come, never will."""
+GUNICORN = ("-m", "gunicorn", "--bind", "127.0.0.1:0", "app:app")
+SERVE = ("-m", "provisioning", "serve", "--port", "0")
 NOT_INHERITED = {"PORT", "WEB_CONCURRENCY", "GUNICORN_CMD_ARGS", "FORWARDED_ALLOW_IPS"}
 
 
 class Server:
-    """gunicorn over a data file. `log` is all that it has written."""
+    """A server over a data file. `log` is all that it has written."""
 
-    def __init__(self, data: Path, *options: str, **settings: str) -> None:
+    def __init__(
+        self, data: Path, *options: str, command: tuple[str, ...] = GUNICORN, **settings: str
+    ) -> None:
         self.data = data
-        self._options = options
+        self._command = (sys.executable, *command, *options)
         self._settings = {f"PROVISIONING_{name.upper()}": text for name, text in settings.items()}
         self._log = data.with_suffix(".log")
         self._log.touch()
@@ -42,12 +46,7 @@ class Server:
         }
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    *["-m", "gunicorn", "--bind", "127.0.0.1:0"],
-                    *self._options,
-                    "app:app",
-                ],
+                self._command,
                 cwd=ROOT,
                 env={**environment, "PROVISIONING_DATA": str(self.data), **self._settings},
                 stdin=subprocess.DEVNULL,
@@ -90,9 +89,11 @@ class Server:
 
 
 @contextmanager
-def served(data: Path, *options: str, **settings: str) -> Iterator[Server]:
-    """A server whose settings are fields of Settings, and gunicorn's options."""
-    server = Server(data, *options, **settings)
+def served(
+    data: Path, *options: str, command: tuple[str, ...] = GUNICORN, **settings: str
+) -> Iterator[Server]:
+    """A server whose settings are fields of Settings, and the command's further options."""
+    server = Server(data, *options, command=command, **settings)
     try:
         yield server
     finally:

@@ -184,6 +184,65 @@ def test_no_request_is_smuggled_behind_a_length_that_can_be_read_in_two_ways(edg
         assert wire.rest() == b""
 
 
+HIDDEN = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LENGTH = f"Content-Length: {len(HIDDEN)}"
+AS_A_CHUNK = b"%x\r\n%b\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN)
+IN_FRONT = b"0\r\n\r\n" + HIDDEN
+
+
+def in_digits(number: int, count: int) -> bytes:
+    return b"%b\r\n%b\r\n0\r\n\r\n" % (b"%0*x" % (count, number), HIDDEN)
+
+
+@pytest.mark.parametrize(
+    "headers, body",
+    [
+        pytest.param([LENGTH, CHUNKED], IN_FRONT, id="a length and chunks"),
+        pytest.param([CHUNKED, LENGTH], IN_FRONT, id="chunks and a length"),
+        pytest.param(["Content-Length: 0", CHUNKED], AS_A_CHUNK, id="no length and chunks"),
+        pytest.param(["Content-Length: 0", LENGTH], HIDDEN, id="two lengths, the first is 0"),
+        pytest.param([LENGTH, "Content-Length: 0"], HIDDEN, id="two lengths, the last is 0"),
+        pytest.param([f"Content-Length: 0, {len(HIDDEN)}"], HIDDEN, id="a list of lengths"),
+        pytest.param([f"Content-Length: +{len(HIDDEN)}"], HIDDEN, id="a sign"),
+        pytest.param([f"Content-Length: {len(HIDDEN):#x}"], HIDDEN, id="hexadecimal"),
+        pytest.param([f"Content-Length : {len(HIDDEN)}"], HIDDEN, id="a blank before the colon"),
+        pytest.param([f"Content-Length:\x0b{len(HIDDEN)}"], HIDDEN, id="a vertical tab"),
+        pytest.param([f"Content_Length: {len(HIDDEN)}"], b"", id="an underscore"),
+        pytest.param(["Transfer-Encoding: identity", CHUNKED], AS_A_CHUNK, id="identity, chunked"),
+        pytest.param(["Transfer-Encoding: identity", LENGTH], HIDDEN, id="identity and a length"),
+        pytest.param(["Transfer-Encoding: identity"], HIDDEN, id="identity alone"),
+        pytest.param(["Transfer-Encoding: chunked, identity"], IN_FRONT, id="chunks not last"),
+        pytest.param(["Transfer-Encoding: x, chunked", LENGTH], IN_FRONT, id="an unknown one"),
+        pytest.param(["Transfer-Encoding: CHUNKED"], AS_A_CHUNK, id="in capitals"),
+        pytest.param(["Transfer-Encoding:\tchunked\t"], AS_A_CHUNK, id="tabs"),
+        pytest.param(["Transfer-Encoding: chunked\x0b", LENGTH], IN_FRONT, id="and a control"),
+        pytest.param(["Transfer-Encoding\x00: chunked", LENGTH], IN_FRONT, id="NUL in the name"),
+        pytest.param([LENGTH, "X: y\r\n Transfer-Encoding: chunked"], HIDDEN, id="a folded line"),
+        pytest.param([f"X: y\r\n Content-Length: {len(HIDDEN)}"], HIDDEN, id="a folded length"),
+        pytest.param(["Transfer-Encoding:\r\n chunked"], AS_A_CHUNK, id="a folded coding"),
+        pytest.param([f"X: y\nContent-Length: {len(HIDDEN)}"], HIDDEN, id="a bare line feed"),
+        pytest.param([f"X: y\rContent-Length: {len(HIDDEN)}"], HIDDEN, id="a bare return"),
+        pytest.param([CHUNKED], in_digits(len(HIDDEN), 8), id="a chunk size of 8 digits"),
+        pytest.param([CHUNKED], in_digits(len(HIDDEN), 9), id="of 9 digits"),
+        pytest.param([CHUNKED], in_digits(2**32, 9), id="of 4 GiB"),
+        pytest.param([CHUNKED], in_digits(2**64, 17), id="of 2^64"),
+        pytest.param([CHUNKED], in_digits(2**64 + len(HIDDEN), 17), id="of 2^64 and the rest"),
+        pytest.param([CHUNKED], in_digits(len(HIDDEN), 40), id="of 40 digits"),
+        pytest.param([CHUNKED], AS_A_CHUNK.replace(b"\r\n", b"\n"), id="chunks without returns"),
+        pytest.param([CHUNKED], b"0\n\n" + HIDDEN, id="an end without returns"),
+        pytest.param([CHUNKED], b"0 \r\n\r\n" + HIDDEN, id="a blank after the size"),
+        pytest.param([CHUNKED], b"0;\n\r\n\r\n" + HIDDEN, id="a line feed in an extension"),
+    ],
+)
+def test_a_request_hidden_in_a_body_is_never_answered(edge, headers, body):
+    """Whatever a request says of its length: there is one answer to it, or a refusal."""
+    with Wire(edge.port) as wire:
+        wire.send(request("PUT", f"{BASE}/info", edge.key, JSON, *headers) + body).end()
+        answers = wire.rest()
+    assert b'"live"' not in answers
+    assert len(re.findall(rb"^HTTP/1\.1 (?!100)", answers, re.MULTILINE)) == 1
+
+
 def test_an_unknown_transfer_coding_is_501_and_ends_the_connection(edge):
     with Wire(edge.port) as wire:
         wire.send(change(edge, "Transfer-Encoding: xchunked", body=b"{}") + get(edge))

@@ -1,0 +1,142 @@
+"""How gunicorn runs the server, for deployments; a clone's gunicorn.conf.py is made of this.
+
+    gunicorn --config python:provisioning.gunicorn_conf 'provisioning.cli:application()'
+
+Options on the command line and in GUNICORN_CMD_ARGS go before what stands here. WEB_CONCURRENCY
+sets the number of workers: one unless told, and more are safe. gunicorn itself has no defence
+against slow clients: others than this machine reach it through a proxy that collects requests
+and answers, as deploy/nginx.conf does.
+"""
+
+import os
+import re
+import socket
+import time
+from contextlib import suppress
+from http import HTTPStatus
+from logging import Formatter, LogRecord
+from typing import Any
+
+from gunicorn.glogging import Logger, SafeAtoms
+
+from provisioning.output import lose_rather_than_wait
+
+# Reachable from this machine alone, until someone decides otherwise (`--bind 0.0.0.0:8000`):
+# gunicorn itself would open every interface as soon as the environment holds a PORT.
+bind = f"127.0.0.1:{os.environ.get('PORT') or 8000}"
+
+# One process holds the records once; its threads read while one of them waits for the disk.
+worker_class = "gthread"
+threads = 8
+
+# Requests in flight when SIGTERM comes have this long to end. Below the 30 s after which process
+# managers commonly kill, above the 5 s that a write waits at most for the lock of the file.
+graceful_timeout = 20
+# An idle connection waits in the poller and takes no thread, so that clients may reuse theirs.
+keepalive = 5
+
+# The longest line that gunicorn can take: a too long search is answered by the API, as
+# problem+json, and not by gunicorn, as HTML.
+limit_request_line = 8190
+# What browsers, tracing and a few proxies add is far below; what is above is no client of ours.
+limit_request_fields = 64
+# A URL of that length may come back as a Referer.
+limit_request_field_size = 8190
+
+# Nobody's X-Forwarded-* is believed, not even from this machine, where the default would.
+forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "")
+
+# The socket would lie in the user's home, shared by every gunicorn of that user.
+control_socket_disable = True
+
+accesslog = "-"
+access_log_format = (
+    '%(h)s - - %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %({x-request-id}o)s %(M)sms'
+)
+
+_SECRET_ATOM = re.compile(r"authorization|api[-_]?key|token|cookie|password")
+# gunicorn says what is wrong with a request and then repeats what it could not read, keys and all.
+_REPEATS_INPUT = re.compile(
+    r"(Invalid request from ip=\S* [^:]*|Ignored premature client disconnection)[:.].*", re.DOTALL
+)
+
+
+def _redacted(text: str) -> str:
+    # Imported in the workers alone: what the arbiter imports would survive a HUP, which is how
+    # gunicorn takes up new code.
+    from provisioning.web.redaction import redacted_target  # noqa: PLC0415
+
+    return redacted_target(text)
+
+
+class _RedactedAtoms(SafeAtoms):
+    """What a format of the access log may name; redacted as it is read, since few are."""
+
+    def __getitem__(self, name: str) -> Any:
+        value = super().__getitem__(name)
+        if not isinstance(value, str):
+            return value if value is None or isinstance(value, int) else "-"
+        if _SECRET_ATOM.search(name.lower()) and value != "-":
+            return "********"
+        if name == "r":  # method, target, protocol
+            return " ".join(map(_redacted, value.split(" ")))
+        return _redacted(value)
+
+
+class RedactingLogger(Logger):
+    """gunicorn's logger, without the API keys that requests carry in target and headers.
+
+    A line that can't be written is lost; neither an answer nor a signal waits for it.
+    """
+
+    atoms_wrapper_class = _RedactedAtoms
+
+    def setup(self, cfg: Any) -> None:
+        lose_rather_than_wait()  # in the arbiter, and so in its workers
+        super().setup(cfg)
+
+    def atoms(self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any) -> Any:
+        atoms = super().atoms(resp, req, environ, request_time)
+        # The path as it was sent: decoded it could hold line breaks, or a ? inside a key.
+        path = environ["RAW_URI"].partition("?")[0]
+        atoms |= {"U": path, "{path_info}e": path}
+        # The name of a Basic authorization: where a key stands when it is sent like a password.
+        atoms["u"] = "-"
+        return atoms
+
+
+def _redact_record(record: LogRecord) -> bool:
+    message = _REPEATS_INPUT.sub(r"\1", record.getMessage())
+    record.msg, record.args = _redacted_words(message), ()
+    if record.exc_info:
+        record.exc_text = _redacted_words(Formatter().formatException(record.exc_info))
+    return True
+
+
+def _redacted_words(text: str) -> str:
+    return re.sub(r"\S+", lambda word: _redacted(word[0]), text)
+
+
+logger_class = RedactingLogger
+
+READING_ON = 2
+"""Seconds in which a client that has been told that its body is too large may go on sending it:
+many send all of it before they look for an answer, and lose that if the connection is gone."""
+
+
+def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> None:
+    if resp is None or resp.status_code != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return
+    connection, until = environ["gunicorn.socket"], time.monotonic() + READING_ON
+    with suppress(Exception):  # each kind of body has errors of its own
+        while (left := until - time.monotonic()) > 0:
+            connection.settimeout(left)
+            if not req.body.read(65_536):
+                return
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RD)
+
+
+def post_worker_init(worker: Any) -> None:
+    # Not before: until now a worker that starts could miss a SIGTERM, and importing takes a while.
+    worker.log.error_log.addFilter(_redact_record)
