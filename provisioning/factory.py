@@ -10,6 +10,7 @@ from provisioning import control, seed
 from provisioning.domain.activity import Clock
 from provisioning.domain.tables import TENANTS
 from provisioning.resources.api_keys import api_keys
+from provisioning.resources.audit import audit
 from provisioning.resources.dashboards import dashboards
 from provisioning.resources.domain_mappings import domain_mappings
 from provisioning.resources.endpoints import endpoints
@@ -36,6 +37,7 @@ RESOURCES = (
     statements,
     endpoints,
     api_keys,
+    audit,
 )
 COLLECTIONS = Collections([each for resource in RESOURCES for each in resource.collections])
 

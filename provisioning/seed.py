@@ -141,7 +141,7 @@ def prepare_seed(collections: Collections, seed: Any, now: Instant) -> list[Entr
     """A seed's records in stored form, those with ids first; hashes passwords, so it is slow."""
     if not isinstance(seed, dict):
         raise BadFile(["A seed is a JSON object of lists of records."])
-    lists = {each.seed: each for each in collections.values()}
+    lists = collections.seeded
     errors = [f"{name}: there is no such list." for name in seed if name not in lists]
     entries: list[Entry] = []
     for name, collection in lists.items():
@@ -210,8 +210,8 @@ def instant_since(text: str, now: Instant) -> Instant:
 def export(collections: Collections, view: View) -> Record:
     """Everything in the form of a seed, with ids, tokens and password hashes."""
     return {
-        each.seed: [as_given(view, each, record) for record in view.all(each.table)]
-        for each in collections.values()
+        name: [as_given(view, each, record) for record in view.all(each.table)]
+        for name, each in collections.seeded.items()
     }
 
 

@@ -143,6 +143,12 @@ class Settings:
         _text,
         "If set, the control API wants it as `Authorization: Bearer`, from any client.",
     )
+    audit_keep: int | None = setting(
+        None,
+        _whole(0, 10_000_000),
+        "How many records of the audit are kept for each tenant; `0` keeps none. Unset: 1000, on "
+        "SQL stores 100000.",
+    )
     request_log: int = setting(
         1_000, _whole(1, 100_000), "How many requests the control API remembers."
     )

@@ -9,7 +9,7 @@ from provisioning.web.collection import Collections
 
 
 def counts(collections: Collections, view: View) -> dict[str, int]:
-    return {each.seed: view.count(each.table) for each in collections.values()}
+    return {name: view.count(each.table) for name, each in collections.seeded.items()}
 
 
 def forget(collections: Collections, transaction: Transaction, label: str) -> None:

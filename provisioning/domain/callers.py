@@ -19,6 +19,8 @@ class Caller:
     role: str
     key_type: str = roles.BASIC
     user: str | None = None
+    key: str | None = None
+    """The id of the API key; None where authentication is off."""
 
     @property
     def is_overseer(self) -> bool:
@@ -70,7 +72,7 @@ def identify(view: View, token: str, now: Instant) -> Caller:
             raise Unauthorized(f"This API key expired at {ends}. Ask for a new one.")
         raise Unauthorized(f"This API key is not yet active: it will be from {begins}.")
     if key["user"] is None:
-        return Caller(key["tenant"], roles.ADMINISTRATOR, key["type"])
+        return Caller(key["tenant"], roles.ADMINISTRATOR, key["type"], key=key["id"])
     owned = view.group(PRIVILEGES, "tenantUser", (key["tenant"], key["user"]))
     privilege = effective_privilege(owned, now)
     if privilege is None:
@@ -78,4 +80,4 @@ def identify(view: View, token: str, now: Instant) -> Caller:
             "The owner of this API key has no active privilege in its tenant. "
             "An administrator there can grant one."
         )
-    return Caller(key["tenant"], privilege["role"], key["type"], key["user"])
+    return Caller(key["tenant"], privilege["role"], key["type"], key["user"], key["id"])

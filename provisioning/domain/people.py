@@ -116,6 +116,9 @@ PRIVATE = ("timeZone", "country", "zipCode", "gender", "birthYear", "hint")
 """What of an account is shown through its home tenant alone (section 3)."""
 
 
+PRIVATE_SET = frozenset(PRIVATE)
+
+
 def profile_here(records: Records, account: Record) -> Record:
     """An account as its home shows it, or without its private members through another tenant."""
     if account["home"] == records.label:

@@ -58,6 +58,8 @@ COLLECTION = Collection(
     own={"id": NAME, "user": REFERENCE, "apiToken": NAME, "createdDate": Moment(required=True)},
     key=by_id,
     target=by_id,
+    also_audited={"apiToken": "apiToken", "user": "user"},
+    secrets=API_KEY.secrets,
     people={"username": "user"},
     numbered="key-{}",
     unique={"token": lambda record: token_digest(record["apiToken"])},

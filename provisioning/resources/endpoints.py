@@ -108,6 +108,7 @@ COLLECTION = Collection(
     },
     key=by_id,
     target=by_id,
+    secrets=ENDPOINT.secrets,
     account_ids=("registeredByUserId",),
     defaults={"active": True, "durable": False},
     numbered="{}",

@@ -82,6 +82,7 @@ COLLECTION = Collection(
     apart=frozenset({"username"}),
     key=by_id,
     target=by_id,
+    also_audited={"user": "user"},
     people={"username": "user", "reportsTo": "reportsTo"},
     numbered="{}",
     groups={

@@ -90,6 +90,7 @@ CONFIGS = Collection(
         "changedBy": REFERENCE,
         "changedDate": Moment(required=True),
     },
+    also_audited={"config": "config"},
     people={"changedBy": "changedBy"},
 )
 

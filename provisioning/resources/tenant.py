@@ -74,6 +74,7 @@ COLLECTION = Collection(
     schema=TENANT,
     own={"id": ID, "label": Slug(32), "active": Flag(required=True)},
     key=lambda record: record["label"],
+    also_audited={"active": "active"},
     is_owned=False,
     defaults={"active": True},
     numbered="{}",

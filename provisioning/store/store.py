@@ -42,6 +42,9 @@ class Store:
     the first one from version 1: pure functions from tables to tables.
     """
 
+    audit_keep = 1_000
+    """Records of the audit that are kept for each tenant, unless the settings tell."""
+
     def __init__(
         self,
         storage: DurableStorage | MemoryStorage,

@@ -49,10 +49,10 @@ class Collection:
 
     table: str
     """Its name in the store."""
-    seed: str
-    """Its list in seeds and exports."""
-    audit: str
-    """What the audit calls it: the resource through which it changes (section 9)."""
+    seed: str | None
+    """Its list in seeds and exports; None keeps it out of them."""
+    audit: str | None
+    """What the audit calls it: the resource through which it changes; None keeps it out."""
     schema: RecordSchema
     """Its members on the wire; what clients may write is stored as it came, unless `apart`."""
     own: Mapping[str, fields.Field[Any]] = field(default_factory=dict)
@@ -63,6 +63,10 @@ class Collection:
     """The document id of a stored record."""
     target: Callable[[Record], object] = lambda record: record["label"]
     """What names a record within its tenant, in the audit."""
+    also_audited: Mapping[str, str] = field(default_factory=dict)
+    """Member in the audit -> stored member, beside what clients write under its own name."""
+    secrets: frozenset[str] = frozenset()
+    """Members of the audit that are masked in it."""
     is_owned: bool = True
     """Whether each record belongs to one tenant, and goes with it."""
     people: Mapping[str, str] = field(default_factory=dict)
@@ -87,6 +91,12 @@ class Collection:
         """Every stored member, and what it may hold."""
         written = {n: f for n, f in self.schema.load_fields.items() if n not in self.apart}
         return written | ({"tenant": NAME} if self.is_owned else {}) | dict(self.own)
+
+    @cached_property
+    def audited(self) -> Mapping[str, str]:
+        """Member in the audit -> stored member: what clients may write, and what is told."""
+        written = (name for name in self.schema.load_fields if name not in self.apart)
+        return {name: name for name in written} | dict(self.also_audited)
 
     @cached_property
     def facts(self) -> Table:
@@ -141,6 +151,11 @@ class Collections(dict[str, Collection]):
     @property
     def tables(self) -> tuple[Table, ...]:
         return tuple(each.facts for each in self.values())
+
+    @property
+    def seeded(self) -> dict[str, Collection]:
+        """Those that seeds and exports hold, by the name of their list."""
+        return {each.seed: each for each in self.values() if each.seed is not None}
 
     @property
     def owned(self) -> tuple[Collection, ...]:

@@ -17,6 +17,8 @@ from provisioning.domain.errors import Unauthorized
 from provisioning.domain.records import Records
 from provisioning.settings import Settings
 from provisioning.store import Store, StoreUnavailable, View
+from provisioning.web import audit
+from provisioning.web.audit import Author
 from provisioning.web.caller import admit
 from provisioning.web.collection import Collections
 from provisioning.web.hosts import host_in
@@ -45,6 +47,12 @@ class Server:
     control: Any = None
     """What the control API keeps of this server, once it is asked for."""
 
+    @property
+    def audit_keep(self) -> int:
+        """How many records of the audit are kept for each tenant."""
+        told = self.settings.audit_keep
+        return self.store.audit_keep if told is None else told
+
 
 class Request(flask.Request):
     """A request, and what it works with: each is asked for once, when it is first needed."""
@@ -53,6 +61,8 @@ class Request(flask.Request):
     """What the contract says of this route; None for pages that are no part of the API."""
     admitted: Caller | None = None
     """The caller, once known: None while nobody has asked for it, and for who was refused."""
+    via: str = audit.API
+    """What the audit says of how a change came."""
     fault: int | None = None
     """The id of the control API's fault that has struck."""
 
@@ -91,6 +101,10 @@ class Request(flask.Request):
     @cached_property
     def host_name(self) -> str:
         return host_in(self.environ)
+
+    @cached_property
+    def client(self) -> str:
+        return self.remote_addr or ""
 
     @cached_property
     def id(self) -> str:
@@ -157,6 +171,8 @@ def changing() -> Iterator[Records]:
         if caller.tenant != tenant:
             raise Unauthorized("This API key has just become another tenant's. Ask again.")
         yield Records(transaction, caller, now, parts.catalogue)
+        author = Author(request.via, tenant, caller.user, caller.key, request.id, request.client)
+        audit.keep(parts, transaction, author, now)
 
 
 def repeated(run: Callable[[], Answer]) -> Answer:

@@ -49,7 +49,7 @@ def list_query(
     size = _number("size", 1, highest, min(DEFAULT_SIZE, highest), errors)
     order = _order(orderable(schema), errors)
     if default is not None:
-        order = (*order, *(Order(member) for member in default.split(",")))
+        order = (*order, *map(_ordered, default.split(",")))
     text = " ".join(request.args.getlist("q"))
     if len(text) > LONGEST_SEARCH:
         errors["q"] = [f"Must have at most {LONGEST_SEARCH} characters."]
@@ -127,8 +127,12 @@ def _order(allowed: Collection[str], errors: dict[str, list[str]]) -> tuple[Orde
             if member not in allowed:
                 errors["order"] = [f"Must be out of {', '.join(allowed)}, '-' before it descends."]
                 return ()
-            wanted.setdefault(member, Order(member, value.startswith("-")))
+            wanted.setdefault(member, _ordered(value))
     return tuple(wanted.values())
+
+
+def _ordered(value: str) -> Order:
+    return Order(value.removeprefix("-"), value.startswith("-"))
 
 
 def _links(query: Query, total: int) -> str:

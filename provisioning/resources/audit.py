@@ -1,0 +1,193 @@
+"""The audit: who changed what in the tenant, for administrators and auditors (section 9)."""
+
+from dataclasses import replace
+
+from flask import Response
+from marshmallow import fields
+
+from provisioning.domain import roles
+from provisioning.domain.activity import parse_instant
+from provisioning.domain.errors import Invalid
+from provisioning.domain.names import username_key
+from provisioning.domain.records import Records, not_found
+from provisioning.domain.tables import AUDIT
+from provisioning.store import Record
+from provisioning.web.answers import answer
+from provisioning.web.audit import ACTIONS, WAYS, key_of, shown_to
+from provisioning.web.collection import ID, NAME, REFERENCE, Collection
+from provisioning.web.context import reading, server
+from provisioning.web.fields import Choice, Moment, Text, Whole
+from provisioning.web.paging import asked_once, list_query, listed
+from provisioning.web.records import RecordSchema, show, together
+from provisioning.web.routing import Parameter, Resource, Variable
+
+HIGHEST_NUMBER = 2**53 - 1
+
+
+class AuditRecordSchema(RecordSchema):
+    """One stored record that a request, or the command line, has created, changed or removed."""
+
+    orders = ("id", "at", "by", "key", "via", "requestId", "action", "resource", "target", "user")
+
+    id = fields.Integer(dump_only=True)
+    at = Moment(dump_only=True, allow_none=False)
+    by = Text(dump_only=True)
+    key = Text(dump_only=True)
+    via = Choice("Via", WAYS, dump_only=True, allow_none=False)
+    requestId = Text(dump_only=True)
+    action = Choice("Action", ACTIONS, dump_only=True, allow_none=False)
+    resource = Text(dump_only=True, allow_none=False)
+    target = Text(dump_only=True, allow_none=False)
+    user = Text(dump_only=True)
+    client = Text(dump_only=True)
+    changes = fields.Dict(dump_only=True)
+
+
+AUDIT_RECORD = AuditRecordSchema()
+COLLECTION = Collection(
+    AUDIT,
+    seed=None,
+    audit=None,
+    schema=AUDIT_RECORD,
+    own={
+        "id": ID,
+        "number": Whole(1, HIGHEST_NUMBER, required=True),
+        "at": Moment(required=True),
+        "by": REFERENCE,
+        "byUser": REFERENCE,
+        "key": REFERENCE,
+        "via": NAME,
+        "requestId": REFERENCE,
+        "action": NAME,
+        "resource": NAME,
+        "target": NAME,
+        "user": REFERENCE,
+        "aboutUser": REFERENCE,
+        "client": REFERENCE,
+        "changes": fields.Dict(required=True),
+    },
+    key=lambda record: key_of(record["tenant"], record["number"]),
+    unique={"id": lambda record: record["id"]},
+    text=("by", "user", "target", "resource", "action"),
+    asked=(
+        "byUser",
+        "aboutUser",
+        "at",
+        "key",
+        "via",
+        "requestId",
+        "action",
+        "resource",
+        "target",
+    ),
+)
+
+audit = Resource(
+    "audit",
+    __name__,
+    "Who changed what, and when.",
+    collections=[COLLECTION],
+    variables={
+        "/audit/<audit_id>": Variable(
+            "id", "The id of an audit record.", 1, {"type": "integer", "minimum": 1}
+        )
+    },
+)
+
+
+def show_record(records: Records, record: Record) -> Record:
+    return show(AUDIT_RECORD, record, changes=shown_to(records, record))
+
+
+def of_users(name: str, stored: str) -> Record:
+    text = asked_once(name)
+    return {} if text is None else {stored: username_key(text)}
+
+
+def exact(name: str) -> Record:
+    text = asked_once(name)
+    return {} if text is None else {name: text}
+
+
+def one_of(name: str, allowed: tuple[str, ...]) -> Record:
+    found = exact(name)
+    if found and found[name] not in allowed:
+        raise Invalid.member(name, f"Must be one of {', '.join(allowed)}.")
+    return found
+
+
+def instant(name: str) -> str | None:
+    text = asked_once(name)
+    try:
+        return None if text is None else parse_instant(text)
+    except ValueError:
+        raise Invalid.member(
+            name, "Must be an RFC 3339 date-time with an offset, such as 2014-09-09T13:49:29Z."
+        ) from None
+
+
+def resource_names() -> tuple[str, ...]:
+    names = (each.audit for each in server().collections.values())
+    return tuple(name for name in names if name is not None)
+
+
+FILTERS = (
+    Parameter("by", "Those that this username made, compared as usernames are."),
+    Parameter("user", "Those about this username, compared as usernames are."),
+    Parameter("resource", "Those of this kind of record, such as `privileges`."),
+    Parameter("target", "Those of the record with this username, id, label or domain."),
+    Parameter("action", "Those that did this.", Choice("Action", ACTIONS, allow_none=False)),
+    Parameter("key", "Those made with the key of this id."),
+    Parameter("via", "Those that came this way.", Choice("Via", WAYS, allow_none=False)),
+    Parameter("requestId", "Those of this request."),
+    Parameter("from", "From this instant on.", {"type": "string", "format": "date-time"}),
+    Parameter("until", "Before this instant.", {"type": "string", "format": "date-time"}),
+)
+
+
+@audit.operation(
+    "GET",
+    "/audit",
+    name="list_audit_records",
+    answer=AUDIT_RECORD,
+    many=True,
+    allows=roles.OVERSEERS,
+    parameters=FILTERS,
+)
+def list_audit() -> Response:
+    """List what was changed in the tenant, newest first."""
+    records = reading()
+    *equal, begins, ends, query = together(
+        lambda: of_users("by", "byUser"),
+        lambda: of_users("user", "aboutUser"),
+        lambda: one_of("resource", resource_names()),
+        lambda: exact("target"),
+        lambda: one_of("action", ACTIONS),
+        lambda: exact("key"),
+        lambda: one_of("via", WAYS),
+        lambda: exact("requestId"),
+        lambda: instant("from"),
+        lambda: instant("until"),
+        lambda: list_query(AUDIT_RECORD, "-id", within=("tenant", records.label)),
+    )
+    filters = {name: value for each in equal for name, value in each.items()}
+    between = {} if begins is None and ends is None else {"at": (begins, ends)}
+    query = replace(query, equal=filters, between=between)
+    return listed(records.query(AUDIT, query), query, show_record)
+
+
+@audit.operation(
+    "GET",
+    "/audit/<audit_id>",
+    name="show_audit_record",
+    answer=AUDIT_RECORD,
+    allows=roles.OVERSEERS,
+)
+def show_one(audit_id: str) -> Response:
+    """Show one change."""
+    records = reading()
+    digits = audit_id.isascii() and audit_id.isdigit() and len(audit_id) <= len(str(HIGHEST_NUMBER))
+    record = records.view.find(AUDIT, "id", int(audit_id)) if digits else None
+    if record is None or record["tenant"] != records.label or str(record["id"]) != audit_id:
+        raise not_found()
+    return answer(show_record(records, record))

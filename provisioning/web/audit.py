@@ -1,0 +1,181 @@
+"""The audit: what a transaction has changed, as records that are kept with it (section 9).
+
+No resource does anything for it: the transaction knows what it has put and removed, and the
+declarations know what that is called on the wire.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from provisioning.domain import people
+from provisioning.domain.activity import Instant
+from provisioning.domain.names import username_key
+from provisioning.domain.records import Records
+from provisioning.domain.roles import MASK
+from provisioning.domain.tables import AUDIT, USERS
+from provisioning.store import Change, Record, Transaction, View
+from provisioning.web.collection import Collection
+
+if TYPE_CHECKING:
+    from provisioning.web.context import Server
+
+LARGEST_VALUE = 1_000
+"""Bytes of a value as JSON; of a larger one only size and digest are kept."""
+MOST_DROPPED = 100
+"""Old records that one transaction drops at most, where fewer are to be kept than there were."""
+API, SCIM, CLI = "api", "scim", "cli"
+WAYS = (API, SCIM, CLI)
+CREATE, CHANGE, REMOVE = "create", "change", "remove"
+ACTIONS = (CREATE, CHANGE, REMOVE)
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who makes a change, and how."""
+
+    via: str
+    tenant: str | None = None
+    """Through which it is made; None on the command line, where each record says it."""
+    user: str | None = None
+    key: str | None = None
+    request_id: str | None = None
+    client: str | None = None
+
+
+def keep(server: "Server", transaction: Transaction, author: Author, now: Instant) -> None:
+    """Put a record for each stored record that the transaction has changed."""
+    limit = server.audit_keep
+    if not limit:
+        return
+    view = transaction
+    made_by = people.username_of(view, author.user)
+    for change in transaction.changes():
+        collection = server.collections[change.table]
+        tenant = _tenant(collection, change, author)
+        if collection.audit is None or tenant is None:
+            continue
+        number = transaction.next_id(f"{AUDIT}/{tenant}")
+        about = _subject(view, collection, change)
+        record = {
+            "id": transaction.next_id(AUDIT),
+            "tenant": tenant,
+            "number": number,
+            "at": now,
+            "by": made_by,
+            "byUser": author.user,
+            "key": author.key,
+            "via": author.via,
+            "requestId": author.request_id,
+            "action": _action(change),
+            "resource": collection.audit,
+            "target": str(collection.target(change.after or change.before or {})),
+            "user": about,
+            "aboutUser": None if about is None else username_key(about),
+            "client": author.client,
+            "changes": differences(view, collection, change),
+        }
+        transaction.put(AUDIT, key_of(tenant, number), record)
+        _drop(transaction, tenant, number - limit)
+
+
+def key_of(tenant: str, number: int) -> str:
+    return f"{tenant}/{number}"
+
+
+def _drop(transaction: Transaction, tenant: str, number: int) -> None:
+    """Remove the record of this number and those before it, which are no longer kept."""
+    for old in range(number, max(0, number - MOST_DROPPED), -1):
+        key = key_of(tenant, old)
+        if transaction.get(AUDIT, key) is None:
+            return
+        transaction.remove(AUDIT, key)
+
+
+def _action(change: Change) -> str:
+    if change.before is None:
+        return CREATE
+    return CHANGE if change.after is not None else REMOVE
+
+
+def _tenant(collection: Collection, change: Change, author: Author) -> str | None:
+    """To whose audit a change belongs: an account's profile to where it is changed."""
+    record = change.after or change.before or {}
+    if collection.is_owned:
+        return str(record["tenant"])
+    if collection.table == USERS:
+        return author.tenant or str(record["home"])
+    return str(record["label"])
+
+
+def _subject(view: View, collection: Collection, change: Change) -> str | None:
+    """The username of the account, or of the owner, that a record is about."""
+    record = change.after or change.before or {}
+    if collection.table == USERS:
+        return str(record["username"])
+    return _username(view, record.get("user"))
+
+
+def _username(view: View, user: str | None) -> str | None:
+    return people.username_of(view, user) or user
+
+
+def differences(view: View, collection: Collection, change: Change) -> Record:
+    """`changes`: the members that differ, in the API's form, secrets masked."""
+    found = {}
+    for name, stored in collection.audited.items():
+        before, after = (
+            None if record is None else record.get(stored)
+            for record in (change.before, change.after)
+        )
+        if before == after and type(before) is type(after):
+            continue
+        found[name] = {
+            side: _shown(view, collection, name, stored, value)
+            for side, value in (("from", before), ("to", after))
+        }
+    return found
+
+
+def _shown(view: View, collection: Collection, name: str, stored: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if name in collection.secrets:
+        return MASK
+    if stored in collection.people.values():
+        return _username(view, value)
+    encoded = orjson.dumps(value)
+    if len(encoded) > LARGEST_VALUE:
+        return {"bytes": len(encoded), "sha256": hashlib.sha256(encoded).hexdigest()}
+    return value
+
+
+@contextmanager
+def by_command_line(server: "Server") -> Iterator[Transaction]:
+    """A transaction of the operator's, which is audited like those of requests."""
+    with server.store.transaction() as transaction:
+        yield transaction
+        keep(server, transaction, Author(CLI), server.clock.now(transaction.time()))
+
+
+def shown_to(records: Records, record: Record) -> Record:
+    """`changes` as a tenant may see them: a profile's private members through its home alone."""
+    changes: Record = record["changes"]
+    if record["resource"] == "users" and people.PRIVATE_SET & changes.keys():
+        account = records.view.get(USERS, record["aboutUser"])
+        if account is not None and account["home"] != records.label:
+            return {name: each for name, each in changes.items() if name not in people.PRIVATE}
+    return changes
+
+
+def erased(record: Record) -> Record:
+    """An audit record without a person's values: of their profile, and wherever they are named."""
+    hidden = {
+        name: {side: None if value is None else MASK for side, value in each.items()}
+        for name, each in record["changes"].items()
+    }
+    return record | {"changes": hidden}
