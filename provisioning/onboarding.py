@@ -1,5 +1,8 @@
 """What comes before the API can do the rest: a tenant with its first administrator and key."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 from provisioning.domain import people, roles
 from provisioning.domain.activity import Instant
 from provisioning.domain.callers import identify
@@ -10,11 +13,13 @@ from provisioning.domain.tables import API_KEYS, TENANTS, USERS
 from provisioning.domain.tenants import add_administrator, as_administrator, create_tenant
 from provisioning.resources.api_keys import API_KEY, new_key
 from provisioning.resources.users import USER
-from provisioning.store import Record, View
+from provisioning.store import Record, Transaction, View
 from provisioning.web.body import check_values
 from provisioning.web.context import Server
 from provisioning.web.fields import Slug, Text
 from provisioning.web.records import RecordSchema, begun, load_new, load_part
+
+Begin = Callable[[], AbstractContextManager[Transaction]]
 
 
 class NewTenantSchema(RecordSchema):
@@ -28,19 +33,25 @@ NEW_TENANT = NewTenantSchema()
 
 
 def begin_tenant(
-    server: Server, label: str, name: str, username: str, email: str | None = None
+    server: Server,
+    label: str,
+    name: str,
+    username: str,
+    email: str | None = None,
+    begin: Begin | None = None,
 ) -> Record:
     """A new tenant, its administrator and their BASIC key, in one transaction.
 
     An account that exists becomes the administrator and keeps its profile and its home; a new
     one needs an `email` unless its username is one. Answers {tenant, username, apiToken}.
-    Raises Conflict for a tenant that exists, Invalid for what the API would refuse as well.
+    `begin` begins the transaction, where that isn't the store's own. Raises Conflict for a tenant
+    that exists, Invalid for what the API would refuse as well.
     """
     now = server.clock.now()
     check_values({"label": label, "name": name, "username": username, "email": email})
     tenant = load_new(NEW_TENANT, {"label": label, "name": name})
     profile = load_part(USER, {"username": username})
-    with server.store.transaction() as transaction:
+    with (begin or server.store.transaction)() as transaction:
         records = create_tenant(transaction, server.catalogue, tenant["label"], tenant["name"], now)
         if transaction.get(USERS, username_key(username)) is None:
             profile |= load_part(USER, {"email": _email(username, email)})
@@ -56,14 +67,19 @@ def _email(username: str, email: str | None) -> str:
 
 
 def make_key(
-    server: Server, label: str, username: str | None, kind: str, name: str | None = None
+    server: Server,
+    label: str,
+    username: str | None,
+    kind: str,
+    name: str | None = None,
+    begin: Begin | None = None,
 ) -> Record:
     """A new key of a tenant user, or with None of the tenant alone: {tenant, username, apiToken}.
 
     Raises NotFound for an unknown tenant, or a user who never had a privilege in it.
     """
     check_values({"name": name, "username": username})
-    with server.store.transaction() as transaction:
+    with (begin or server.store.transaction)() as transaction:
         if transaction.get(TENANTS, label) is None:
             raise NotFound(f"There is no tenant '{label}'.")
         records = as_administrator(transaction, server.catalogue, label, server.clock.now())

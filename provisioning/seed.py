@@ -7,7 +7,7 @@ Instants are RFC 3339, or relative to loading: `now`, `+P30D`, `-P1DT2H`.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -248,6 +248,19 @@ def broken_rules(
         reason = reserved_domain(record["domain"], server.settings, record["tenant"])
         found += [("domain", reason)] if reason is not None else []
     return found
+
+
+def findings(server: Server, view: View) -> Iterator[str]:
+    """Everything in a store that the rules of today refuse, with its place."""
+    now = server.clock.now(view.time())
+    for collection in server.collections.values():
+        for record in view.all(collection.table):
+            key = collection.key(record)
+            faults = list(collection.faults(key, record).items())
+            rules = broken_rules(server, view, collection, record, now)
+            found = faults + [(member, [message]) for member, message in rules]
+            for member, messages in found:
+                yield f"{collection.table}, record {key}, {member}: {messages[0]}"
 
 
 def load_catalogue(path: Path | None = None) -> Catalogue:

@@ -338,7 +338,7 @@ class TestABadStart:
         assert message.startswith("Error: ")
         assert names in message
 
-    @pytest.mark.parametrize("words", [("tenant", "list"), ("serve", "--port", "0")])
+    @pytest.mark.parametrize("words", [INIT, ("serve", "--port", "0")])
     def test_ends_a_command_with_a_message(self, names, words):
         result = CliRunner().invoke(main, words, catch_exceptions=False)
         assert result.exit_code == 1
@@ -383,3 +383,148 @@ def test_gunicorn_ends_at_once_when_a_setting_cannot_be_used(tmp_path):
     assert ended.returncode == CANNOT_START
     assert ended.stderr.count("Error: PROVISIONING_MAX_BODY: must be a whole number") == 1
     assert "Traceback" not in ended.stderr
+
+
+BOB = "bob@acme.test"
+
+
+@pytest.fixture
+def staffed(desk):
+    """acme with alice and bob, who reports to alice, and globex, where alice administers too."""
+    desk.alice = desk.client(desk(*INIT, "--json")["apiToken"])
+    globex = desk(
+        "init", "--tenant", "globex", "--name", "G", "--admin", "alice@acme.test", "--json"
+    )
+    desk.globex = desk.client(globex["apiToken"])
+    profile = {"username": BOB, "email": BOB, "password": "pw", "zipCode": "101"}
+    terms = [{"role": "USER", "reportsTo": "alice@acme.test"}]
+    assert (
+        desk.alice.post("/users", json=profile | {"tenantUserPrivileges": terms}).status_code == 201
+    )
+    return desk
+
+
+def test_a_moved_account_is_changed_through_its_new_home_alone(staffed):
+    staffed.globex.post("/privileges", json={"username": BOB, "role": "USER"})
+    staffed("user", "move", BOB, "--to", "globex", "--yes")
+    assert staffed.globex.put(f"/users/{BOB}", json={"zipCode": "9"}).status_code == 200
+    assert staffed.alice.put(f"/users/{BOB}", json={}).status_code == 403
+    assert staffed.alice.get(f"/users/{BOB}").json["zipCode"] is None
+
+
+def test_an_account_moves_only_to_where_it_holds_something(staffed):
+    result = staffed.run("user", "move", BOB, "--to", "globex", "--yes")
+    assert result.exit_code == 1
+    assert "has no privilege record in 'globex'" in result.stderr
+
+
+def test_a_renamed_account_keeps_all_that_it_has(staffed):
+    key = staffed.alice.post(f"/users/{BOB}/api-keys", json={"type": "BASIC"}).json
+    before = staffed.alice.get(f"/users/{BOB}").json
+    staffed("user", "rename", BOB, "Robert@acme.test", "--yes")
+    after = staffed.alice.get("/users/robert@acme.test").json
+    assert after == before | {"username": "Robert@acme.test"}
+    assert (
+        staffed.client(key["apiToken"]).get("/whoami").json["user"]["username"]
+        == "Robert@acme.test"
+    )
+    assert staffed.alice.get(f"/users/{BOB}").status_code == 404
+
+
+def test_a_supervisor_who_is_renamed_stays_the_supervisor(staffed):
+    staffed("user", "rename", "alice@acme.test", "alicia@acme.test", "--yes")
+    shown = staffed.alice.get(f"/users/{BOB}/privilege").json
+    assert shown["reportsTo"] == "alicia@acme.test"
+
+
+@pytest.mark.parametrize(("name", "says"), [("alice@acme.test", "already"), ("a/b", "slash")])
+def test_a_name_that_is_taken_or_none_is_refused(staffed, name, says):
+    result = staffed.run("user", "rename", BOB, name, "--yes")
+    assert (result.exit_code, says in result.stderr) == (1, True)
+    assert staffed.alice.get(f"/users/{BOB}").status_code == 200
+
+
+def test_an_erased_account_is_gone_and_nobody_names_it(staffed):
+    staffed.alice.post(
+        "/users", json={"username": "e@x.test", "email": "e@x.test", "password": "p"}
+    )
+    staffed.alice.put("/users/e@x.test/privilege", json={"reportsTo": BOB})
+    staffed("user", "erase", BOB, "--yes")
+    assert staffed.alice.get(f"/users/{BOB}").status_code == 404
+    assert staffed.alice.get("/users/e@x.test/privilege").json["reportsTo"] is None
+    assert staffed("check").endswith("2 users.\n")
+
+
+def test_the_audit_of_an_erased_person_holds_no_values(staffed):
+    staffed("user", "erase", BOB, "--yes")
+    told = staffed.alice.get(f"/audit?user={BOB}&resource=users").json
+    assert [record["action"] for record in told] == ["remove", "create"]
+    values = [each[side] for record in told for each in record["changes"].values() for side in each]
+    assert set(values) == {None, "********"}
+
+
+def test_the_last_administrator_is_not_erased(staffed):
+    result = staffed.run("user", "erase", "alice@acme.test", "--yes")
+    assert result.exit_code == 1
+    assert "without an ADMINISTRATOR" in result.stderr
+    assert staffed.alice.get("/whoami").status_code == 200
+
+
+def test_what_is_done_to_an_account_is_asked_first(staffed):
+    result = staffed.run("user", "erase", BOB)
+    assert result.exit_code == 1
+    assert staffed.alice.get(f"/users/{BOB}").status_code == 200
+
+
+def test_a_tenant_is_deactivated_and_activated_again(staffed):
+    staffed("tenant", "deactivate", "acme")
+    assert staffed.alice.get("/whoami").status_code == 401
+    staffed("tenant", "activate", "acme")
+    assert staffed.alice.get("/whoami").status_code == 200
+
+
+def test_a_revoked_key_works_no_more(staffed):
+    key = staffed.alice.post(f"/users/{BOB}/api-keys", json={"type": "BASIC"}).json
+    staffed("key", "revoke", key["id"])
+    assert "expired" in staffed.client(key["apiToken"]).get("/whoami").json["detail"]
+
+
+def test_the_command_line_is_in_the_audit_as_such(staffed):
+    staffed("tenant", "deactivate", "globex")
+    staffed("tenant", "activate", "globex")
+    record = staffed.globex.get("/audit").json[0]
+    assert (record["via"], record["by"], record["client"], record["requestId"]) == (
+        "cli",
+        None,
+        None,
+        None,
+    )
+    assert record["changes"] == {"active": {"from": False, "to": True}}
+
+
+def test_check_names_what_an_earlier_version_took_and_the_server_serves(staffed):
+    text = staffed.data.read_text().replace('"zipCode": "101"', '"zipCode": "1\\u000101"')
+    staffed.data.write_text(text)
+    result = staffed.run("check")
+    assert result.exit_code == 1
+    assert "users, record bob@acme.test, zipCode: Must not contain control" in result.stdout
+    assert staffed.alice.get(f"/users/{BOB}").json["zipCode"] == "1\x0101"
+
+
+def test_what_an_earlier_version_took_may_be_sent_back_and_not_set_anew(staffed):
+    text = staffed.data.read_text().replace('"zipCode": "101"', '"zipCode": "1\\u000101"')
+    staffed.data.write_text(text)
+    shown = staffed.alice.get(f"/users/{BOB}").json
+    assert staffed.alice.put(f"/users/{BOB}", json=shown).status_code == 200
+    answer = staffed.alice.put(f"/users/{BOB}", json={"zipCode": "2\x01"})
+    assert "zipCode" in answer.json["errors"]
+
+
+@pytest.mark.parametrize("command", [["check"], ["tenant", "list"], ["key", "revoke", "key-1"]])
+def test_no_command_but_init_makes_a_store_by_flask_either(tmp_path, command):
+    environment = os.environ | {"PROVISIONING_DATA": str(tmp_path / "db.json")}
+    words = [sys.executable, "-m", "flask", "--app", "app", *command]
+    done = subprocess.run(
+        words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, (tmp_path / "db.json").exists()) == (1, False)

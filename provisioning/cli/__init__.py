@@ -1,6 +1,7 @@
 """The command line: what an operator does beside the API, and a server for one's own machine.
 
     tenants.py  tenants and keys
+    users.py    people's accounts, over all tenants
     data.py     a look at the data, and copies of it
     serve.py    `provisioning serve`
     opening.py  the server that a command works on, and the one that gunicorn runs
@@ -9,12 +10,14 @@
 Every command works as `provisioning COMMAND` and, `serve` apart, as `flask --app app COMMAND`.
 """
 
+import os
+import sys
 import textwrap
 
 import click
 from flask import Flask
 
-from provisioning.cli import data, opening, tenants
+from provisioning.cli import data, opening, tenants, users
 from provisioning.cli.group import Command, Commands
 from provisioning.cli.opening import CANNOT_START
 from provisioning.cli.serve import serve
@@ -49,6 +52,7 @@ for command in (
     tenants.init,
     tenants.key,
     tenants.tenant,
+    users.user,
     data.check,
     data.backup,
     show_settings,
@@ -57,9 +61,16 @@ for command in (
     main.add_command(command)
 
 
+def _is_command() -> bool:
+    """Whether flask runs one of the commands: each opens, or makes, a store only as it needs."""
+    return os.environ.get("FLASK_RUN_FROM_CLI") == "true" and not main.commands.keys().isdisjoint(
+        sys.argv[1:]
+    )
+
+
 def application() -> Flask:
     """What gunicorn and flask run: the server that the environment describes, or a clear end."""
-    app = opening.application()
+    app = Flask("provisioning", static_folder=None) if _is_command() else opening.application()
     for name, command in main.commands.items():
         if name != serve.name:
             app.cli.add_command(command)

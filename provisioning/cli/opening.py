@@ -18,8 +18,11 @@ CANNOT_START = 4
 
 
 def current_server(must_exist: bool = False) -> Server:
-    """The parts of the app that flask has loaded, or those opened for this command."""
-    if has_app_context():
+    """The parts of the app that flask has loaded, or those opened for this command.
+
+    A store that `must_exist` is not made where there is none.
+    """
+    if has_app_context() and SERVER in current_app.extensions:
         return cast(Server, current_app.extensions[SERVER])
     settings = Settings.from_env(os.environ)
     if must_exist and not settings.store_path.exists():

@@ -2,15 +2,17 @@
 
 import json
 import os
+from functools import partial
 
 import click
 
-from provisioning import onboarding
+from provisioning import accounts, onboarding
 from provisioning.cli.group import Command, Commands, as_json
 from provisioning.cli.opening import current_server
 from provisioning.domain import roles
 from provisioning.domain.tables import TENANTS
 from provisioning.store import Record
+from provisioning.web.audit import by_command_line
 from provisioning.web.routing import BASE_PATH
 
 
@@ -26,7 +28,9 @@ def init(tenant: str, name: str, admin: str, email: str | None, is_json: bool) -
     An account that exists already becomes the administrator and keeps its profile. Works while
     the server runs. The key is shown this once.
     """
-    made = onboarding.begin_tenant(current_server(), tenant, name, admin, email)
+    server = current_server()
+    begin = partial(by_command_line, server)
+    made = onboarding.begin_tenant(server, tenant, name, admin, email, begin)
     _show_key(made, is_json, f"The tenant {made['tenant']} is ready for {made['username']}.")
 
 
@@ -45,8 +49,18 @@ def key() -> None:
 @as_json
 def new_key(tenant: str, user: str | None, kind: str, name: str | None, is_json: bool) -> None:
     """Make an API key, for instance in place of a lost one."""
-    made = onboarding.make_key(current_server(), tenant, user, kind, name)
+    server = current_server(must_exist=True)
+    begin = partial(by_command_line, server)
+    made = onboarding.make_key(server, tenant, user, kind, name, begin)
     _show_key(made, is_json, f"A new {kind} key of {made['username'] or made['tenant']}.")
+
+
+@key.command("revoke")
+@click.argument("key_id", metavar="ID")
+def revoke_key(key_id: str) -> None:
+    """End an API key, by its id, from now on."""
+    key = accounts.revoke_key(current_server(must_exist=True), key_id)
+    click.echo(f"The key {key['id']} of the tenant {key['tenant']} ended at {key['activeUntil']}.")
 
 
 @click.group(cls=Commands)
@@ -58,7 +72,7 @@ def tenant() -> None:
 @as_json
 def list_tenants(is_json: bool) -> None:
     """List the tenants."""
-    with current_server().store.read() as view:
+    with current_server(must_exist=True).store.read() as view:
         tenants = [
             {name: record[name] for name in ("label", "name", "active")}
             for record in sorted(view.all(TENANTS), key=lambda record: str(record["label"]))
@@ -69,6 +83,22 @@ def list_tenants(is_json: bool) -> None:
     for record in tenants:
         inactive = "" if record["active"] else "  (inactive)"
         click.echo(f"{record['label']:<32}  {record['name']}{inactive}")
+
+
+@tenant.command("deactivate")
+@click.argument("label")
+def deactivate(label: str) -> None:
+    """Refuse all keys of a tenant, until it is activated again. Its data stays."""
+    accounts.set_active(current_server(must_exist=True), label, is_active=False)
+    click.echo(f"The keys of the tenant {label} are refused from now on.")
+
+
+@tenant.command("activate")
+@click.argument("label")
+def activate(label: str) -> None:
+    """Let the keys of a tenant work again."""
+    accounts.set_active(current_server(must_exist=True), label, is_active=True)
+    click.echo(f"The keys of the tenant {label} work.")
 
 
 def _show_key(made: Record, is_json: bool, heading: str) -> None:

@@ -7,7 +7,7 @@ declarations know what that is called on the wire.
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -18,7 +18,7 @@ from provisioning.domain.names import username_key
 from provisioning.domain.records import Records
 from provisioning.domain.roles import MASK
 from provisioning.domain.tables import AUDIT, USERS
-from provisioning.store import Change, Record, Transaction, View
+from provisioning.store import Change, Query, Record, Transaction, View
 from provisioning.web.collection import Collection
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def keep(server: "Server", transaction: Transaction, author: Author, now: Instan
         return
     view = transaction
     made_by = people.username_of(view, author.user)
-    for change in transaction.changes():
+    for change in _with_renamed(transaction.changes()):
         collection = server.collections[change.table]
         tenant = _tenant(collection, change, author)
         if collection.audit is None or tenant is None:
@@ -81,6 +81,24 @@ def keep(server: "Server", transaction: Transaction, author: Author, now: Instan
         }
         transaction.put(AUDIT, key_of(tenant, number), record)
         _drop(transaction, tenant, number - limit)
+
+
+def _with_renamed(changes: list[Change]) -> list[Change]:
+    """The same with a removal and a creation of one id, which is a record renamed, as one."""
+    removed = {
+        (each.table, each.before.get("id")): each
+        for each in changes
+        if each.before and not each.after
+    }
+    found: list[Change] = []
+    for change in changes:
+        old = removed.get((change.table, (change.after or {}).get("id")))
+        if change.before is None and old is not None:
+            found.remove(old)
+            found.append(replace(change, before=old.before))
+        else:
+            found.append(change)
+    return found
 
 
 def key_of(tenant: str, number: int) -> str:
@@ -155,11 +173,18 @@ def _shown(view: View, collection: Collection, name: str, stored: str, value: An
 
 
 @contextmanager
-def by_command_line(server: "Server") -> Iterator[Transaction]:
-    """A transaction of the operator's, which is audited like those of requests."""
+def by_command_line(server: "Server", erasing: str | None = None) -> Iterator[Transaction]:
+    """A transaction of the operator's, which is audited like those of requests.
+
+    `erasing` names a user of whom the audit then holds no values any more.
+    """
     with server.store.transaction() as transaction:
         yield transaction
         keep(server, transaction, Author(CLI), server.clock.now(transaction.time()))
+        if erasing is not None:
+            about = Query(equal={"aboutUser": erasing})
+            for record in transaction.query(AUDIT, about).records:
+                transaction.put(AUDIT, key_of(record["tenant"], record["number"]), erased(record))
 
 
 def shown_to(records: Records, record: Record) -> Record:
@@ -173,7 +198,7 @@ def shown_to(records: Records, record: Record) -> Record:
 
 
 def erased(record: Record) -> Record:
-    """An audit record without a person's values: of their profile, and wherever they are named."""
+    """A record of the audit that still says what was done to a person, and no values."""
     hidden = {
         name: {side: None if value is None else MASK for side, value in each.items()}
         for name, each in record["changes"].items()

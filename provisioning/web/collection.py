@@ -113,7 +113,7 @@ class Collection:
             text=self.text,
             text_of=self.text_of,
             references=references | dict(self.references),
-            asked=self.asked,
+            asked=(*dict.fromkeys((*self.asked, *self.people.values(), *self.account_ids)),),
             orders=tuple(name for name in orderable(self.schema) if name in self.members),
         )
 

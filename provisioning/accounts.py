@@ -1,0 +1,162 @@
+"""What only whoever runs the server may do to an account: move its home, rename it, erase it.
+
+An account is global, so all of this concerns every tenant in which it holds something.
+"""
+
+from collections.abc import Iterator
+
+from provisioning.domain import people
+from provisioning.domain.activity import ActivityWindow, Instant
+from provisioning.domain.errors import Conflict, NotFound
+from provisioning.domain.names import username_key
+from provisioning.domain.records import Records
+from provisioning.domain.tables import API_KEYS, AUDIT, PRIVILEGES, TENANTS, USERS
+from provisioning.domain.tenants import as_administrator
+from provisioning.resources.users import USER
+from provisioning.store import Query, Record, Transaction, View
+from provisioning.web.audit import by_command_line
+from provisioning.web.collection import Collection
+from provisioning.web.context import Server
+from provisioning.web.records import load_part
+
+
+def find_account(view: View, username: str) -> tuple[str, Record]:
+    """Key and account; NotFound says that there is none."""
+    user = username_key(username)
+    account = view.get(USERS, user)
+    if account is None:
+        raise NotFound(f"There is no account '{username}'.")
+    return user, account
+
+
+def move(server: Server, username: str, tenant: str) -> Record:
+    """The account with its home in another tenant, where the user has a privilege record."""
+    with by_command_line(server) as transaction:
+        user, account = find_account(transaction, username)
+        if transaction.get(TENANTS, tenant) is None:
+            raise NotFound(f"There is no tenant '{tenant}'.")
+        if not transaction.group(PRIVILEGES, "tenantUser", (tenant, user)):
+            raise Conflict(
+                f"'{account['username']}' has no privilege record in '{tenant}'. Grant one first."
+            )
+        account = account | {"home": tenant}
+        transaction.put(USERS, user, account)
+        return account
+
+
+def rename(server: Server, old: str, new: str) -> Record:
+    """The account under another username, and with it every record that names it."""
+    username = load_part(USER, {"username": new})["username"]
+    with by_command_line(server) as transaction:
+        user, account = find_account(transaction, old)
+        renamed = username_key(username)
+        if renamed != user and transaction.get(USERS, renamed) is not None:
+            raise Conflict(f"There is an account '{new}' already.")
+        account = account | {"username": username}
+        if renamed == user:
+            transaction.put(USERS, user, account)
+            return account
+        naming = list(_naming(server, transaction, user))
+        transaction.remove(USERS, user)
+        transaction.put(USERS, renamed, account)
+        for collection, record in naming:
+            named = {each: renamed for each in collection.people.values() if record[each] == user}
+            _rewrite(transaction, collection, record, record | named)
+        for record in _of_audit(transaction, user):
+            moved = {name: renamed for name in ("byUser", "aboutUser") if record[name] == user}
+            transaction.put(AUDIT, server.collections[AUDIT].key(record), record | moved)
+        return account
+
+
+def erase(server: Server, username: str) -> Record:
+    """Remove an account with its privileges and keys everywhere; what it was is answered.
+
+    Conflict where a tenant would lose its last administrator. Others' records that name the
+    account name nobody afterwards, and the audit keeps that something was changed, not what.
+    """
+    with server.store.read() as view:
+        user, _ = find_account(view, username)
+    with by_command_line(server, erasing=user) as transaction:
+        user, account = find_account(transaction, username)
+        now = server.clock.now(transaction.time())
+        naming = list(_naming(server, transaction, user))
+        tenants = sorted({record["tenant"] for each, record in naming if _owns(each, record, user)})
+        held = [_records(server, transaction, tenant, now) for tenant in tenants]
+        before = [people.administration(records) for records in held]
+        for collection, record in naming:
+            if _owns(collection, record, user):
+                transaction.remove(collection.table, collection.key(record))
+            else:
+                lost = {each: None for each in collection.people.values() if record[each] == user}
+                _rewrite(transaction, collection, record, record | lost)
+        for collection in server.collections.owned:
+            for member in collection.account_ids:
+                made = Query(equal={member: account["id"]})
+                for record in transaction.query(collection.table, made).records:
+                    _rewrite(transaction, collection, record, record | {member: None})
+        transaction.remove(USERS, user)
+        for records, windows in zip(held, before, strict=True):
+            people.require_administration(records, windows)
+        return account
+
+
+def _records(server: Server, transaction: Transaction, tenant: str, now: Instant) -> Records:
+    return as_administrator(transaction, server.catalogue, tenant, now)
+
+
+def _owns(collection: Collection, record: Record, user: str) -> bool:
+    """Whether a record is the user's own, and goes with the account."""
+    return "tenantUser" in collection.facts.groups and bool(record["user"] == user)
+
+
+def _naming(
+    server: Server, transaction: Transaction, user: str
+) -> Iterator[tuple[Collection, Record]]:
+    """Every record that names a user, once."""
+    for collection in server.collections.values():
+        seen: set[str] = set()
+        for member in collection.people.values():
+            for record in transaction.query(collection.table, Query(equal={member: user})).records:
+                key = collection.key(record)
+                if key not in seen:
+                    seen.add(key)
+                    yield collection, record
+
+
+def _rewrite(transaction: Transaction, collection: Collection, old: Record, new: Record) -> None:
+    """Replace a record whose document id may have changed with it."""
+    if collection.key(old) != collection.key(new):
+        transaction.remove(collection.table, collection.key(old))
+    transaction.put(collection.table, collection.key(new), new)
+
+
+def _of_audit(transaction: Transaction, user: str) -> list[Record]:
+    """The records of the audit by or about a user."""
+    found: dict[str, Record] = {}
+    for member in ("byUser", "aboutUser"):
+        for record in transaction.query(AUDIT, Query(equal={member: user})).records:
+            found[str(record["id"])] = record
+    return list(found.values())
+
+
+def revoke_key(server: Server, key_id: str) -> Record:
+    """A key whose window is closed now; one that has ended stays as it is."""
+    with by_command_line(server) as transaction:
+        key = transaction.get(API_KEYS, key_id)
+        if key is None:
+            raise NotFound(f"There is no API key '{key_id}'.")
+        now = server.clock.now(transaction.time())
+        key = key | ActivityWindow.of(key).revoked(now).members
+        transaction.put(API_KEYS, key_id, key)
+        return key
+
+
+def set_active(server: Server, label: str, is_active: bool) -> Record:
+    """A tenant with its keys working again, or refused."""
+    with by_command_line(server) as transaction:
+        tenant = transaction.get(TENANTS, label)
+        if tenant is None:
+            raise NotFound(f"There is no tenant '{label}'.")
+        tenant = tenant | {"active": is_active}
+        transaction.put(TENANTS, label, tenant)
+        return tenant
