@@ -13,7 +13,7 @@ from provisioning.output import LossyStream
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, TextIO]]:
     reader, writer = os.pipe()
-    with open(writer, "w") as stream:
+    with os.fdopen(writer, "w") as stream:
         yield reader, stream
     os.close(reader)
 
