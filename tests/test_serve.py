@@ -135,6 +135,45 @@ def test_a_pipe_as_ready_file_is_written_to_and_stays_a_pipe(serve, tmp_path):
     assert pipe.is_fifo()
 
 
+def test_a_link_as_ready_file_is_replaced_and_what_it_led_to_stays_as_it_was(serve, tmp_path):
+    other = tmp_path / "other"
+    other.write_text("mine")
+    (tmp_path / "ready.json").symlink_to(other)
+    line = serve(*FOR_TESTS).line()
+    assert (tmp_path / "ready.json").read_text() == line
+    assert not (tmp_path / "ready.json").is_symlink()
+    assert other.read_text() == "mine"
+
+
+def test_a_link_to_a_pipe_gets_no_key(serve, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "ready.json").symlink_to(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    code, written, errors = serve(*FOR_TESTS).ended()
+    assert (code, written) == (1, "")
+    assert errors.startswith("Error: --ready-file ready.json: ")
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file another user's")
+def test_a_pipe_of_another_user_gets_no_key(serve, tmp_path):
+    os.mkfifo(tmp_path / "ready.json", 0o666)
+    os.chown(tmp_path / "ready.json", 65_534, 65_534)
+    reader = os.open(tmp_path / "ready.json", os.O_RDONLY | os.O_NONBLOCK)
+    code, _, errors = serve(*FOR_TESTS).ended()
+    assert (code, errors) == (1, "Error: --ready-file ready.json: The pipe is another user's.\n")
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+
+
+def test_stdout_may_be_the_ready_file(serve):
+    server = serve("--port", "0", "--memory", "--ready-file", "/dev/stdout")
+    line = server.line()
+    assert server.line() == line
+    assert client(json.loads(line)).get("/whoami").status_code == 200
+
+
 def test_a_ready_file_over_data_that_is_there_has_the_key_of_an_administrator(serve):
     options = ("--port", "0", "--data", "db.json", "--ready-file", "ready.json")
     first = serve(*options)

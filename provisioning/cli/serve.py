@@ -9,7 +9,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -84,8 +85,9 @@ def serve(
             signal.signal(number, lambda *_: sys.exit(0))
     if exit_with_parent:
         threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
-    if ready_file is not None and _is_plain(ready_file):
-        ready_file.unlink(missing_ok=True)
+    if ready_file is not None and not _is_channel(ready_file):
+        with _explained(ready_file):
+            ready_file.unlink(missing_ok=True)
     settings = Settings.from_env(_environment(demo, data, memory))
     try:
         listeners = listen(host, port)
@@ -164,21 +166,52 @@ def _greet(server: Server, url: str, found: Record, is_memory: bool) -> None:
 def _report_ready(path: Path, found: Record) -> None:
     """One line of JSON, for a program that waits for the file to appear or reads stdout."""
     line = json.dumps(found) + "\n"
-    try:
-        if _is_plain(path):
-            with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as new:
-                new.write(line)
-            Path(new.name).replace(path)
+    with _explained(path):
+        if _is_channel(path):
+            _send(path, line)
         else:
-            path.write_text(line)
-    except OSError as error:
-        raise click.ClickException(f"--ready-file {path}: {error.strerror}.") from error
+            _replace(path, line)
     click.echo(line, nl=False)
 
 
-def _is_plain(path: Path) -> bool:
-    """Whether a path may be replaced: no pipe or device such as /dev/stdout."""
-    return not path.is_symlink() and (path.is_file() or not path.exists())
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(f"--ready-file {path}: {error.strerror}.") from error
+
+
+def _is_channel(path: Path) -> bool:
+    """Whether it leads to a reader: one of our own descriptors, a pipe or a device."""
+    return _is_descriptor(path) or path.is_fifo() or path.is_char_device()
+
+
+def _is_descriptor(path: Path) -> bool:
+    return str(path.parent) in {"/dev", "/dev/fd", "/proc/self/fd"}
+
+
+def _replace(path: Path, line: str) -> None:
+    """A new file, its owner's alone, in the place of whatever has the name: of a link itself,
+    not of what it leads to."""
+    new = tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False)  # noqa: SIM115 - renamed
+    try:
+        with new:
+            new.write(line)
+        Path(new.name).replace(path)
+    except OSError:
+        Path(new.name).unlink(missing_ok=True)
+        raise
+
+
+def _send(path: Path, line: str) -> None:
+    """The line holds a key: not to a pipe that somebody else has put there, nor through a link."""
+    is_ours = _is_descriptor(path)
+    descriptor = os.open(path, os.O_WRONLY | (0 if is_ours else os.O_NOFOLLOW))
+    with os.fdopen(descriptor, "w") as channel:
+        if not is_ours and os.fstat(descriptor).st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "The pipe is another user's")
+        channel.write(line)
 
 
 def _end_with(parent: int) -> None:
