@@ -63,14 +63,9 @@ def open_server(settings: Settings, store: Store | None = None) -> Server:
     `store` is one in memory, in place of the one that the settings name.
     """
     is_in_memory = store is not None
-    server = Server(
-        settings,
-        store or open_store(settings),
-        Clock(),
-        seed.load_catalogue(settings.catalogue),
-        COLLECTIONS,
-        is_in_memory,
-    )
+    catalogue = seed.load_catalogue(settings.catalogue)
+    store = store or open_store(settings)
+    server = Server(settings, store, Clock(), catalogue, COLLECTIONS, is_in_memory)
     if settings.is_demo:
         load_demo(server)
     return server
