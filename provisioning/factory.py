@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask, redirect
+from flask import Flask, redirect, request
 from werkzeug.wrappers import Response
 
 from provisioning import control, seed
@@ -21,7 +21,7 @@ from provisioning.resources.tenant import tenant
 from provisioning.resources.users import users
 from provisioning.settings import Settings
 from provisioning.store import DurableStorage, MemoryStorage, Store
-from provisioning.web import cors, docs, gate, health, openapi, problems
+from provisioning.web import cors, docs, gate, health, hosts, openapi, problems
 from provisioning.web.collection import Collections
 from provisioning.web.context import SERVER, Server
 from provisioning.web.gate import Application
@@ -45,17 +45,27 @@ COLLECTIONS = Collections([each for resource in RESOURCES for each in resource.c
 def create_app(settings: Settings, server: Server | None = None) -> Flask:
     """The server as a WSGI application, over the store that the settings name unless told.
 
-    Raises StoreUnavailable if that can't be used, BadFile for a bad catalogue.
+    Raises StoreUnavailable if that can't be used, BadFile for a bad catalogue, BadSetting for a
+    control API that anybody could use.
     """
     app = make_routes(settings)
-    app.extensions[SERVER] = server or open_server(settings)
+    server = server or open_server(settings)
+    if not server.is_in_memory:
+        settings.require_guarded_control()
+    hosts.warn_of_unnamed_hosts(server)
+    app.extensions[SERVER] = server
     return app
 
 
 def open_server(settings: Settings, store: Store | None = None) -> Server:
-    """The parts behind the routes; in demo mode an empty store gets the demo data."""
+    """The parts behind the routes; in demo mode an empty store gets the demo data.
+
+    `store` is one in memory, in place of the one that the settings name.
+    """
+    is_in_memory = store is not None
     catalogue = seed.load_catalogue(settings.catalogue)
-    server = Server(settings, store or open_store(settings), Clock(), catalogue, COLLECTIONS)
+    store = store or open_store(settings)
+    server = Server(settings, store, Clock(), catalogue, COLLECTIONS, is_in_memory)
     if settings.is_demo:
         load_demo(server)
     return server
@@ -110,4 +120,4 @@ def load_demo(server: Server) -> None:
 
 
 def lead_to_docs() -> Response:
-    return redirect("/docs")
+    return redirect(f"{request.script_root}/docs")

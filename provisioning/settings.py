@@ -1,16 +1,28 @@
 """Every setting, once: an environment variable, its default and what it means."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from provisioning.domain.names import ascii_domain
 
 PREFIX = "PROVISIONING_"
 Network = IPv4Network | IPv6Network
+SHORTEST_TOKEN = 16
+DEFAULT_PORTS = {"http": 80, "https": 443}
+OF_A_SERVICE = re.compile(
+    r"([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|ENV_.*"
+    r"|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?|PORT(?==(tcp|udp|sctp)://)|NAME(?==/))=.*"
+    r"|NAME=.*",
+    re.DOTALL,
+)
+"""What Kubernetes and Docker links put into the environment beside a service whose name begins
+like our settings. A port is theirs as a URL, since people write a number there."""
 
 
 class BadSetting(Exception):
@@ -69,10 +81,38 @@ def _hosts(text: str) -> tuple[str, ...]:
 
 
 def _origins(text: str) -> tuple[str, ...]:
-    for item in _items(text):
-        if not item.startswith(("http://", "https://")) or item.count("/") > 2:  # noqa: PLR2004 - scheme://host
-            raise ValueError(f"'{item}' is no origin such as https://app.acme.example")
-    return _items(text)
+    """Origins as browsers write them; `none` alone is none at all."""
+    return () if text.strip() == "none" else tuple(map(_origin, _items(text)))
+
+
+def _origin(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        host, port = _origin_host(parts.hostname or ""), parts.port
+    except ValueError:
+        host, port = "", None
+    scheme, _, rest = text.partition("://")
+    # What has a path, a query, user information or a `*` has other characters than these.
+    if not host or scheme.lower() not in DEFAULT_PORTS or re.search(r"[/?#@*\s\\]|:$", rest):
+        raise ValueError(
+            f"'{text}' is no origin such as https://app.acme.example: scheme, host and perhaps a "
+            "port, as browsers send it"
+        )
+    is_default = port in (None, DEFAULT_PORTS[parts.scheme])
+    return f"{parts.scheme}://{host}" + ("" if is_default else f":{port}")
+
+
+def _origin_host(name: str) -> str:
+    if ":" in name:
+        return f"[{ip_address(name)}]"
+    last = name.rpartition(".")[2]
+    return str(ip_address(name)) if last.isdigit() else ascii_domain(name)
+
+
+def _token(text: str) -> str:
+    if len(text.strip()) < SHORTEST_TOKEN:
+        raise ValueError(f"must have {SHORTEST_TOKEN} characters or more, so that none guesses it")
+    return text.strip()
 
 
 def _path(text: str) -> Path:
@@ -118,11 +158,17 @@ class Settings:
         "Networks in CIDR form, with commas, that demo mode, auth off and the control API "
         "answer besides loopback.",
     )
+    proxies: tuple[Network, ...] = setting(
+        (),
+        _networks,
+        "Networks in CIDR form, with commas, of the proxies whose X-Forwarded-For, "
+        "X-Forwarded-Proto and X-Forwarded-Prefix are believed.",
+    )
     cors_origins: tuple[str, ...] | None = setting(
         None,
         _origins,
-        "Origins, with commas, whose pages may call the API. Unset, demo mode allows any "
-        "port of localhost and 127.0.0.1, and nothing else is allowed.",
+        "Origins, with commas, whose pages may call the API, or `none`. Unset, demo mode allows "
+        "any port of localhost and 127.0.0.1, and nothing else is allowed.",
     )
     max_body: int = setting(
         1_048_576, _whole(1, 2**30), "The largest body that is accepted, in bytes."
@@ -140,8 +186,9 @@ class Settings:
     )
     control_token: str | None = setting(
         None,
-        _text,
-        "If set, the control API wants it as `Authorization: Bearer`, from any client.",
+        _token,
+        "If set, the control API wants it as `Authorization: Bearer`, from any client. "
+        "16 characters or more.",
     )
     audit_keep: int | None = setting(
         None,
@@ -171,6 +218,15 @@ class Settings:
     def has_control(self) -> bool:
         return self.is_demo or self.control == "on"
 
+    def require_guarded_control(self) -> None:
+        """BadSetting where whoever reaches this machine could rewrite real records."""
+        if self.control == "on" and not self.is_local and self.control_token is None:
+            raise BadSetting(
+                f"{PREFIX}CONTROL: the control API hands out and replaces every record, so beside "
+                f"real keys it needs {PREFIX}CONTROL_TOKEN, a secret of {SHORTEST_TOKEN} "
+                "characters or more."
+            )
+
     @property
     def store_path(self) -> Path:
         """Where the data is kept; demo data never mixes with real data."""
@@ -178,16 +234,21 @@ class Settings:
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> "Settings":
-        """Settings from environment variables; BadSetting names each that can't be used."""
+        """Settings from environment variables; BadSetting names each that can't be used.
+
+        An empty one counts as unset.
+        """
         known = {PREFIX + each.name.upper(): each for each in fields(cls)}
         faults = [
             f"{name}: there is no such setting. There are {', '.join(known)}."
-            for name in environment
-            if name.startswith(PREFIX) and name not in known
+            for name, text in environment.items()
+            if name.startswith(PREFIX)
+            and name not in known
+            and not OF_A_SERVICE.fullmatch(f"{name.removeprefix(PREFIX)}={text}")
         ]
         values = {}
         for name, each in known.items():
-            if name in environment:
+            if environment.get(name):
                 try:
                     values[each.name] = each.metadata["read"](environment[name])
                 except ValueError as error:

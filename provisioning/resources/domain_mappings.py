@@ -9,9 +9,9 @@ from provisioning.domain.tables import DOMAIN_MAPPINGS
 from provisioning.store import Record
 from provisioning.web.answers import answer, created, nothing, require_match
 from provisioning.web.collection import Collection
-from provisioning.web.context import changing, reading, server
+from provisioning.web.context import changing, current, reading, server
 from provisioning.web.fields import DomainName, Text
-from provisioning.web.hosts import reserved_domain
+from provisioning.web.hosts import reserved_domain, shared_host
 from provisioning.web.paging import list_query, listed
 from provisioning.web.records import (
     WindowSchema,
@@ -100,7 +100,9 @@ def create_domain_mapping(body: Record) -> Response:
     with changing() as records:
         mapping = begun(given, records.now)
         domain = mapping["domain"]
-        reason = reserved_domain(domain, server().settings, records.label)
+        reason = reserved_domain(domain, server().settings, records.label) or shared_host(
+            domain, current(), records
+        )
         if reason is not None:
             raise Invalid.member("domain", reason)
         if records.view.get(DOMAIN_MAPPINGS, domain) is not None:

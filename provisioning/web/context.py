@@ -44,6 +44,8 @@ class Server:
     catalogue: Catalogue
     collections: Collections
     """Every kind of record that the resources declare."""
+    is_in_memory: bool = False
+    """Whether the records end with the process."""
     control: Any = None
     """What the control API keeps of this server, once it is asked for."""
 
@@ -101,6 +103,11 @@ class Request(flask.Request):
     @cached_property
     def host_name(self) -> str:
         return host_in(self.environ)
+
+    @property
+    def client(self) -> str:
+        """The client's address; behind a proxy that is believed, the one that it tells."""
+        return str(self.environ.get("REMOTE_ADDR", ""))
 
     @cached_property
     def client(self) -> str:

@@ -11,8 +11,9 @@ from flask.sessions import NullSession, SessionInterface
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import MapAdapter
 
-from provisioning.web.context import SERVER, Request, current, repeated
-from provisioning.web.hosts import require_allowed_host, require_local_client
+from provisioning.web.context import SERVER, Request, Server, current, repeated
+from provisioning.web.cors import SAFE, require_same_site
+from provisioning.web.hosts import believe_proxy, require_allowed_host, require_local_client
 from provisioning.web.routing import operation_of
 
 REQUEST_ID = "X-Request-ID"
@@ -49,7 +50,9 @@ class Application(Flask):
         return func
 
     def request_context(self, environ: Environ) -> Any:
-        environ.setdefault(SERVER, self.extensions.get(SERVER))
+        parts: Server | None = environ.setdefault(SERVER, self.extensions.get(SERVER))
+        if parts is not None and parts.settings.proxies:
+            believe_proxy(environ, parts.settings.proxies)
         return super().request_context(environ)
 
     def create_url_adapter(self, request: Any) -> MapAdapter | None:
@@ -83,9 +86,12 @@ def check() -> ResponseReturnValue | None:
 
 def _check(request: Request) -> Response | None:
     if not request.path.startswith("/health/"):
-        if request.parts.settings.is_local:
+        is_local = request.parts.settings.is_local
+        if is_local:
             require_local_client(request)
         require_allowed_host(request)
+        if is_local and request.method not in SAFE:
+            require_same_site(request)
     if request.routing_exception is not None:
         raise request.routing_exception
     if request.method == "OPTIONS":

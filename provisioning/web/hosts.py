@@ -1,17 +1,22 @@
 """Which hosts and clients are answered, and which tenant a host names (section 3)."""
 
+import logging
 import re
+from collections.abc import Collection
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
 from provisioning.domain.activity import ActivityWindow, Instant
 from provisioning.domain.errors import BadRequest, Forbidden
+from provisioning.domain.records import Records
 from provisioning.domain.tables import DOMAIN_MAPPINGS, TENANTS
-from provisioning.settings import Settings
+from provisioning.settings import Network, Settings
 from provisioning.store import View
 
 if TYPE_CHECKING:
-    from provisioning.web.context import Request
+    from provisioning.web.context import Request, Server
+
+Environ = dict[str, Any]
 
 LOCAL_HOSTS = ("localhost", "*.localhost", "127.0.0.1", "[::1]")
 FORWARDING = frozenset(
@@ -33,10 +38,15 @@ FORWARDING = frozenset(
 )
 """As WSGI names the headers by which proxies and CDNs say for whom they ask."""
 FORWARDING_PREFIX = "HTTP_X_FORWARDED_"
+PREFIX = "provisioning.prefix"
+"""Where a request's environment holds what a proxy that is believed has taken off the path."""
+SENT_PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", re.ASCII)
 HOST = re.compile(r"([a-z0-9._-]*|\[[0-9a-f:.]+\])(:[0-9]{0,5})?", re.ASCII | re.IGNORECASE)
 
+log = logging.getLogger(__name__)
 
-def host_in(environ: dict[str, Any]) -> str:
+
+def host_in(environ: Environ) -> str:
     """The name in the Host header: lower case, without port and final dot."""
     host = str(environ.get("HTTP_HOST", "")).strip().lower()
     name = host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
@@ -92,7 +102,7 @@ def require_host(request: "Request") -> None:
 
 HOW_TO_OPEN = (
     "To serve others, run it with PROVISIONING_AUTH=required and without PROVISIONING_DEMO, "
-    "and make a key: flask --app app init --tenant LABEL --name NAME --admin EMAIL."
+    "and make a key: provisioning init --tenant LABEL --name NAME --admin EMAIL."
 )
 
 
@@ -105,34 +115,90 @@ def require_local_client(request: "Request") -> None:
         )
 
 
-def is_forwarded(environ: dict[str, Any]) -> bool:
+def is_local_client(request: "Request") -> bool:
+    """On this machine or in an allowed network, and not by way of a proxy, whichever."""
+    address = address_in(request.environ.get("REMOTE_ADDR", ""))
+    if address is None or is_forwarded(request.environ):
+        return False
+    return address.is_loopback or is_in(address, request.parts.settings.allowed_clients)
+
+
+def is_forwarded(environ: Environ) -> bool:
     """Whether the request says that it came through a proxy or a CDN."""
     return any(name in FORWARDING or name.startswith(FORWARDING_PREFIX) for name in environ)
 
 
-def is_local_client(request: "Request") -> bool:
-    allowed = request.parts.settings.allowed_clients
+def address_in(text: str) -> IPv4Address | IPv6Address | None:
+    """The address that a text is, an IPv4 one within IPv6 as itself."""
     try:
-        address: IPv4Address | IPv6Address = ip_address(request.remote_addr or "")
+        address = ip_address(text.strip())
     except ValueError:
-        return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return not is_forwarded(request.environ) and (
-        address.is_loopback or any(address in network for network in allowed)
-    )
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def is_in(address: IPv4Address | IPv6Address, networks: Collection[Network]) -> bool:
+    return any(address in network for network in networks)
+
+
+def believe_proxy(environ: Environ, proxies: Collection[Network]) -> None:
+    """Take over what a proxy that is believed tells: client, scheme and prefix of the path.
+
+    The client is the last address that is no proxy's: what stands before it is the client's word.
+    """
+    peer = address_in(environ.get("REMOTE_ADDR", ""))
+    if PREFIX in environ or peer is None or not is_in(peer, proxies):
+        return
+    told = map(address_in, reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")))
+    others = (address for address in told if address is not None and not is_in(address, proxies))
+    environ["REMOTE_ADDR"] = str(next(others, peer))
+    scheme = environ.get("HTTP_X_FORWARDED_PROTO", "").rpartition(",")[2].strip().lower()
+    if scheme in {"http", "https"}:
+        environ["wsgi.url_scheme"] = scheme
+    prefix = environ.get("HTTP_X_FORWARDED_PREFIX", "")
+    environ[PREFIX] = prefix if SENT_PREFIX.fullmatch(prefix) else ""
+    environ["SCRIPT_NAME"] = environ[PREFIX] + environ.get("SCRIPT_NAME", "")
 
 
 def reserved_domain(domain: str, settings: Settings, label: str) -> str | None:
-    """Why a tenant can't map a domain, or None."""
+    """Why the tenant `label` can't map a domain, or None."""
     last = domain.rpartition(".")[2]
     if "." not in domain:
         return "Must have more than one label."
     if last.isdigit() or last.startswith("0x"):
         return "Must not be an IP address."
-    if domain == settings.base_domain or domain in settings.allowed_hosts:
+    if domain == settings.base_domain or matches(domain, settings.allowed_hosts):
         return "This is a host of the server itself."
-    below, _, parent = domain.partition(".")
-    if parent == settings.base_domain and below != label:
-        return f"Of the names directly below {parent}, only {label}.{parent} can be mapped."
+    base, own = f".{settings.base_domain}", f"{label}.{settings.base_domain}"
+    if domain.endswith(base) and domain != own and not domain.endswith(f".{own}"):
+        return f"Of the names below {base[1:]}, only {own} and those below it can be mapped."
     return None
+
+
+def shared_host(domain: str, request: "Request", records: Records) -> str | None:
+    """Why a domain can't be mapped by a request that came to it, or None.
+
+    Whoever maps a host that names nobody yet locks all other tenants out of it.
+    """
+    base_domain = request.parts.settings.base_domain
+    if domain != request.host_name:
+        return None
+    if named_tenant(records.view, domain, records.now, base_domain) == records.label:
+        return None
+    return "This is the host that your request came to, and others need it as well."
+
+
+def warn_of_unnamed_hosts(server: "Server") -> None:
+    """Say so in the log when a tenant could map a name by which others reach the server."""
+    settings = server.settings
+    if settings.is_local or settings.allowed_hosts:
+        return
+    with server.store.read() as view:
+        tenants = view.count(TENANTS)
+    if tenants > 1:
+        log.warning(
+            "PROVISIONING_ALLOWED_HOSTS is not set. This server has %s tenants, and each could map "
+            "a host name by which the others reach it: name the server's own hosts there.",
+            tenants,
+        )

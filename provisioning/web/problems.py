@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from provisioning.domain.errors import DomainError, Invalid
 from provisioning.store import StoreUnavailable
+from provisioning.web.hosts import PREFIX
 from provisioning.web.targets import raw_path
 
 PROBLEM = "application/problem+json"
@@ -24,7 +25,7 @@ def problem(status: int, title: str, detail: str, **members: Any) -> Response:
         "title": title,
         "status": status,
         "detail": detail,
-        "instance": raw_path(request.environ),
+        "instance": request.environ.get(PREFIX, "") + raw_path(request.environ),
         **members,
     }
     response = Response(orjson.dumps(content), status, content_type=PROBLEM)

@@ -5,7 +5,9 @@ from ipaddress import ip_network
 
 import pytest
 
+from provisioning.factory import create_app
 from provisioning.testing.sandbox import Sandbox
+from provisioning.web.hosts import believe_proxy
 
 from .asking import (
     EARLIER,
@@ -21,6 +23,7 @@ from .asking import (
 )
 
 BOB = "bob@acme.test"
+APP = "https://app.example.org"
 
 
 def token_of(sandbox, tenant="acme", **key):
@@ -245,10 +248,10 @@ def test_a_mapped_host_names_its_tenant_while_the_mapping_is_active(sandbox, now
 
 def test_a_mapping_below_the_base_domain_names_its_tenant(sandbox):
     globex = administrator_of(sandbox, "globex")
-    assert globex.post("/domain-mapping", json={"domain": "a.acme.localhost"}).status_code == 201
-    assert status_at(sandbox, "a.acme.localhost") == 403
-    assert status_at(sandbox, "a.acme.localhost", tenant="globex") == 200
-    assert status_at(sandbox, "acme.localhost") == 200
+    assert globex.post("/domain-mapping", json={"domain": "a.globex.localhost"}).status_code == 201
+    assert status_at(sandbox, "a.globex.localhost") == 403
+    assert status_at(sandbox, "a.globex.localhost", tenant="globex") == 200
+    assert status_at(sandbox, "b.globex.localhost") == 200
 
 
 def test_a_mapping_that_is_gone_names_nobody(sandbox):
@@ -320,12 +323,14 @@ def test_the_host_is_looked_at_before_route_verb_and_key():
     [
         ("api.example.org", 422),
         ("API.example.org.", 422),
-        ("x.wild.example.org", 201),
+        ("x.wild.example.org", 422),
+        ("X.Wild.Example.org.", 422),
         ("wild.example.org", 201),
+        ("y.x.wild.example.org", 201),
         ("other.example.org", 201),
     ],
 )
-def test_a_configured_host_cannot_be_mapped_but_a_wildcards_names_can(domain, status):
+def test_a_configured_host_and_what_a_wildcard_stands_for_cannot_be_mapped(domain, status):
     sandbox = Sandbox(allowed_hosts=ALLOWED)
     acme = administrator_of(sandbox, "acme")
     assert acme.post("/domain-mapping", json={"domain": domain}).status_code == status
@@ -342,6 +347,10 @@ def test_a_configured_host_cannot_be_mapped_but_a_wildcards_names_can(domain, st
         "globex.localhost",
         "Globex.LocalHost.",
         "nobody.localhost",
+        "a.globex.localhost",
+        "a.b.localhost",
+        "xacme.localhost",
+        "a.xacme.localhost",
         "127.0.0.1",
         "127.0.0.1.",
         "8.8.8.8",
@@ -377,11 +386,48 @@ def test_a_domain_that_cannot_be_mapped_is_refused(administrator, domain):
 
 @pytest.mark.parametrize(
     "domain",
-    ["acme.localhost", "a.b.localhost", "a.globex.localhost", "localhost.example.org", "a.io"],
+    ["acme.localhost", "a.acme.localhost", "a.b.acme.localhost", "localhost.example.org", "a.io"],
 )
-def test_the_tenants_own_label_and_deeper_names_can_be_mapped(administrator, domain):
+def test_the_tenants_own_label_and_what_is_below_it_can_be_mapped(administrator, domain):
     created = administrator.post("/domain-mapping", json={"domain": domain})
     assert (created.status_code, created.json["domain"]) == (201, domain)
+
+
+def map_at(sandbox, host, domain, tenant="acme"):
+    headers = {"X-API-Key": token_of(sandbox, tenant=tenant), "Host": host}
+    return ask(sandbox, "POST", "/domain-mapping", headers=headers, json={"domain": domain})
+
+
+@pytest.mark.parametrize("host", ["api.example.org", "API.Example.org.:8443", "wiki.example.org"])
+def test_the_host_that_a_request_came_to_cannot_be_mapped_by_it(sandbox, host):
+    domain = host.partition(":")[0]
+    assert "domain" in errors(map_at(sandbox, host, domain))
+    assert status_at(sandbox, host, tenant="globex") == 200
+
+
+def test_a_host_that_names_the_tenant_already_can_be_mapped_by_it(sandbox):
+    made = map_at(sandbox, "acme.localhost", "acme.localhost")
+    assert made.status_code == 201
+    assert map_at(sandbox, "acme.localhost", "acme.localhost").status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("facts", "tenants", "is_warned"),
+    [
+        ({}, 2, True),
+        ({}, 1, False),
+        ({"allowed_hosts": ("api.example.org",)}, 2, False),
+        ({"auth": "off"}, 2, False),
+    ],
+)
+def test_the_start_warns_where_a_tenant_could_map_the_servers_own_name(
+    caplog, facts, tenants, is_warned
+):
+    sandbox = Sandbox(**facts)
+    if tenants == 1:
+        drop_tenant(sandbox, "globex")
+    create_app(sandbox.parts.settings, sandbox.parts)
+    assert ("PROVISIONING_ALLOWED_HOSTS" in caplog.text) is is_warned
 
 
 @pytest.mark.parametrize("domain", ["api.example.org", "globex.api.example.org"])
@@ -572,10 +618,28 @@ def test_with_authentication_off_only_loopback_clients_are_answered(address, sta
 
 @pytest.mark.parametrize(
     "header",
-    ["Forwarded", "Via", "X-Real-IP", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-X"],
+    [
+        "Forwarded",
+        "Via",
+        "X-Real-IP",
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "X-Forwarded-X",
+        "X-Original-Forwarded-For",
+        "CF-Connecting-IP",
+        "True-Client-IP",
+        "X-Client-IP",
+        "Client-IP",
+        "X-Cluster-Client-IP",
+        "X-Envoy-External-Address",
+        "X-ProxyUser-Ip",
+        "Fastly-Client-IP",
+    ],
 )
-def test_with_authentication_off_a_forwarded_request_is_refused(header):
-    answer = who_is_at(Sandbox(auth="off", tenant="acme"), headers={header: "127.0.0.1"})
+@pytest.mark.parametrize("facts", [{}, {"proxies": (ip_network("127.0.0.0/8"),)}])
+def test_with_authentication_off_a_forwarded_request_is_refused(header, facts):
+    sandbox = Sandbox(auth="off", tenant="acme", **facts)
+    answer = who_is_at(sandbox, headers={header: "127.0.0.1"})
     assert answer.status_code == 403
     assert "key" in answer.json["detail"]
 
@@ -606,6 +670,142 @@ def test_demo_mode_answers_the_same_clients_and_still_asks_for_a_key(request_, s
     del headers["X-API-Key"]
     without = who_is_at(sandbox, headers=headers, **request_).status_code
     assert without == (401 if status == 200 else status)
+
+
+EVIL = "https://evil.example.org"
+
+
+@pytest.mark.parametrize("mode", [{"auth": "off", "tenant": "acme"}, {"demo": "on"}])
+@pytest.mark.parametrize(
+    ("headers", "is_answered"),
+    [
+        ({}, True),
+        ({"Origin": EVIL}, False),
+        ({"Origin": "null"}, False),
+        ({"Origin": "http://localhost.evil.example.org"}, False),
+        ({"Origin": "http://localhost:8000"}, True),
+        ({"Origin": APP}, True),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "none"}, True),
+        ({"Origin": APP, "Sec-Fetch-Site": "cross-site"}, True),
+        ({"Origin": EVIL, "Sec-Fetch-Site": "same-origin"}, False),
+    ],
+)
+@pytest.mark.parametrize("verb", ["GET", "POST", "PUT", "DELETE"])
+def test_a_page_of_another_site_changes_nothing_where_no_real_key_is_needed(
+    mode, headers, is_answered, verb
+):
+    sandbox = Sandbox(**mode, cors_origins=(APP,))
+    path = {"GET": "/info", "PUT": "/info"}.get(verb, "/services/standard")
+    if verb == "DELETE":
+        sandbox.administrator.post(path, environ_overrides={"HTTP_HOST": "localhost"})
+    sent = {"X-API-Key": token_of(sandbox), "Host": "localhost:8000", **headers}
+    body = {"json": {}} if verb == "PUT" else {}
+    answer = ask(sandbox, verb, path, headers=sent, **body)
+    refused = answer.status_code == 403
+    assert refused is (not is_answered and verb != "GET"), answer.data
+    if refused:
+        assert "PROVISIONING_CORS_ORIGINS" in answer.json["detail"]
+
+
+def test_with_real_keys_the_key_alone_decides(sandbox):
+    headers = {"X-API-Key": token_of(sandbox), "Origin": EVIL, "Sec-Fetch-Site": "cross-site"}
+    assert ask(sandbox, "PUT", "/info", headers=headers, json={}).status_code == 200
+
+
+# Behind a proxy
+
+PROXIES = (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"))
+
+
+def through_a_proxy(headers, proxies=PROXIES, peer="10.0.0.1", path="/nothing"):
+    sandbox = Sandbox(proxies=proxies)
+    headers = {"X-API-Key": token_of(sandbox), **headers}
+    return ask(sandbox, "GET", path, headers=headers, environ_overrides={"REMOTE_ADDR": peer})
+
+
+def client_told(headers, proxies=PROXIES, peer="10.0.0.1"):
+    """Whom the request log names as the client."""
+    environ = {"REMOTE_ADDR": peer} | {
+        f"HTTP_{name.upper().replace('-', '_')}": text for name, text in headers.items()
+    }
+    believe_proxy(environ, proxies)
+    return environ["REMOTE_ADDR"]
+
+
+@pytest.mark.parametrize(
+    ("told", "client"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("203.0.113.7, 10.9.9.9", "203.0.113.7"),
+        ("198.51.100.1, 203.0.113.7", "203.0.113.7"),
+        ("198.51.100.1,203.0.113.7,10.2.2.2,2001:db8::5", "203.0.113.7"),
+        ("203.0.113.7, unknown", "203.0.113.7"),
+        ("203.0.113.7, , 10.2.2.2", "203.0.113.7"),
+        ("2001:db9::7", "2001:db9::7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("10.1.1.1, 10.2.2.2", "10.0.0.1"),
+        ("nonsense", "10.0.0.1"),
+        ("", "10.0.0.1"),
+    ],
+)
+def test_the_client_is_the_last_address_that_is_no_proxys(told, client):
+    assert client_told({"X-Forwarded-For": told}) == client
+
+
+@pytest.mark.parametrize(
+    ("proxies", "peer"), [((), "10.0.0.1"), (PROXIES, "11.0.0.1"), (PROXIES, "")]
+)
+def test_who_is_no_proxy_is_not_believed(proxies, peer):
+    assert client_told({"X-Forwarded-For": "203.0.113.7"}, proxies, peer) == peer
+    answer = through_a_proxy({"X-Forwarded-Prefix": "/base"}, proxies, peer)
+    assert answer.json["instance"] == "/api/v1/provisioning/nothing"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "taken"),
+    [
+        ("/base", "/base"),
+        ("/a/b-c/~d_e.f", "/a/b-c/~d_e.f"),
+        ("/...", "/..."),
+        ("/.a", "/.a"),
+        ("/", ""),
+        ("base", ""),
+        ("/base/", ""),
+        ("//base", ""),
+        ("//evil.example.org", ""),
+        ("/a/../b", ""),
+        ("/..", ""),
+        ("/.", ""),
+        ("/a/./b", ""),
+        ("/a b", ""),
+        ("/a%20b", ""),
+        ("/a, /b", ""),
+        ("/é", ""),
+        ("https://evil.example.org/", ""),
+    ],
+)
+def test_a_prefix_that_is_one_stands_before_every_path_that_is_told(prefix, taken):
+    headers = {"X-Forwarded-Prefix": prefix}
+    answer = through_a_proxy(headers)
+    assert answer.json["instance"] == f"{taken}/api/v1/provisioning/nothing"
+    listed = through_a_proxy(headers, path="/users")
+    assert listed.headers["Link"].startswith(f"<{taken}/api/v1/provisioning/users?")
+    assert through_a_proxy(headers, path="//").headers["Location"] == f"{taken}/docs"
+
+
+def test_the_location_of_a_new_record_is_behind_the_prefix():
+    sandbox = Sandbox(proxies=PROXIES)
+    made = ask(
+        sandbox,
+        "POST",
+        "/api-keys",
+        headers={"X-API-Key": token_of(sandbox), "X-Forwarded-Prefix": "/base"},
+        environ_overrides={"REMOTE_ADDR": "10.0.0.1"},
+        json={"type": "BASIC"},
+    )
+    assert made.headers["Location"].startswith("/base/api/v1/provisioning/api-keys/")
 
 
 def test_with_authentication_off_a_change_has_no_author():
@@ -640,9 +840,6 @@ def test_the_limit_of_a_body_is_a_setting(extra, status):
 # Browsers
 
 
-APP = "https://app.example.org"
-
-
 def test_a_listed_origin_may_read_the_answer_and_its_headers():
     sandbox = Sandbox(cors_origins=(APP,))
     headers = {"X-API-Key": token_of(sandbox), "Origin": APP}
@@ -653,7 +850,14 @@ def test_a_listed_origin_may_read_the_answer_and_its_headers():
         exposed = {
             name.strip() for name in answer.headers["Access-Control-Expose-Headers"].split(",")
         }
-        assert {"X-Total-Count", "Link", "ETag", "Location", "X-Request-ID"} <= exposed
+        assert exposed == {
+            "X-Total-Count",
+            "Link",
+            "ETag",
+            "Location",
+            "X-Request-ID",
+            "Retry-After",
+        }
 
 
 def test_a_listed_origin_may_read_why_its_key_is_refused():
@@ -680,20 +884,43 @@ def test_another_origin_gets_no_cors_headers(origin):
     assert not [name for name, _ in answer.headers if name.startswith("Access-Control")]
 
 
-@pytest.mark.parametrize("verb", ["GET", "POST", "PUT", "DELETE"])
-def test_a_preflight_needs_no_key(verb):
+@pytest.mark.parametrize(
+    ("verb", "path"),
+    [
+        ("GET", "/users/alice@acme.test"),
+        ("POST", "/users"),
+        ("PUT", "/users/alice@acme.test"),
+        ("DELETE", "/users/alice@acme.test"),
+    ],
+)
+def test_a_preflight_needs_no_key(verb, path):
     asked = "authorization, content-type, if-match, x-api-key"
     headers = {
         "Origin": APP,
         "Access-Control-Request-Method": verb,
         "Access-Control-Request-Headers": asked,
     }
-    answer = ask(Sandbox(cors_origins=(APP,)), "OPTIONS", "/users/alice@acme.test", headers=headers)
+    answer = ask(Sandbox(cors_origins=(APP,)), "OPTIONS", path, headers=headers)
     assert answer.status_code in {200, 204}
     assert answer.headers["Access-Control-Allow-Origin"] == APP
     assert verb in answer.headers["Access-Control-Allow-Methods"]
     allowed = answer.headers["Access-Control-Allow-Headers"].lower()
     assert all(name in allowed for name in asked.split(", "))
+
+
+@pytest.mark.parametrize(
+    ("path", "verbs"),
+    [
+        ("/users", "GET, HEAD, OPTIONS, POST"),
+        ("/users/alice@acme.test", "DELETE, GET, HEAD, OPTIONS, PUT"),
+        ("/whoami", "GET, HEAD, OPTIONS"),
+    ],
+)
+@pytest.mark.parametrize("asked", ["GET", "PATCH", "DELETE"])
+def test_a_preflight_allows_the_verbs_that_the_path_has(path, verbs, asked):
+    headers = {"Origin": APP, "Access-Control-Request-Method": asked}
+    answer = ask(Sandbox(cors_origins=(APP,)), "OPTIONS", path, headers=headers)
+    assert answer.headers["Access-Control-Allow-Methods"] == verbs
 
 
 @pytest.mark.parametrize(

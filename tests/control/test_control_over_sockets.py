@@ -17,7 +17,7 @@ BASE = "/api/v1/provisioning"
 
 @contextmanager
 def under_gunicorn(tmp_path):
-    with served(tmp_path / "db.json", control="on") as server:
+    with served(tmp_path / "db.json", demo="on") as server:
         yield server.port
         assert "Traceback" not in server.log
 
@@ -97,7 +97,7 @@ def test_a_delay_holds_up_one_client_and_not_the_others_and_ends_with_the_faults
 
 @pytest.mark.slow
 def test_several_workers_are_told_to_be_one(tmp_path):
-    with served(tmp_path / "db.json", "--workers", "2", control="on") as server:
+    with served(tmp_path / "db.json", "--workers", "2", demo="on") as server:
         answer = server.client().get("//_control/clock")
         assert answer.status_code == 409
         assert "one worker" in answer.json()["detail"]
