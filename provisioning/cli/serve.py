@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
@@ -97,9 +97,14 @@ def serve(
         else:
             advice = f"{host}, port {port}: {error.strerror}"
         raise click.ClickException(f"Can't listen: {advice}.") from error
-    server = open_or_explain(settings, memory_store() if memory else None)
-    if memory or ready_file is not None:
-        _begin_if_empty(server, memory)
+    with ExitStack() as unless_served:
+        for listener in listeners:
+            unless_served.enter_context(listener)
+        server = open_or_explain(settings, memory_store() if memory else None)
+        if memory or ready_file is not None:
+            _begin_if_empty(server, memory)
+        application = create_app(settings, server)
+        unless_served.pop_all()
     url = url_of(listeners[0])
     found = _first_key(server)
 
@@ -109,7 +114,7 @@ def serve(
         else:
             _report_ready(ready_file, {"url": url, **found, "pid": os.getpid()})
 
-    serve_until_told(listeners, create_app(settings, server), ready_file is None, ready)
+    serve_until_told(listeners, application, ready_file is None, ready)
 
 
 def _environment(demo: bool, data: Path | None, memory: bool) -> Mapping[str, str]:

@@ -110,10 +110,6 @@ class Request(flask.Request):
         return str(self.environ.get("REMOTE_ADDR", ""))
 
     @cached_property
-    def client(self) -> str:
-        return self.remote_addr or ""
-
-    @cached_property
     def id(self) -> str:
         """The client's X-Request-ID if it is usable, else a new one."""
         given = str(self.environ.get("HTTP_X_REQUEST_ID", ""))
