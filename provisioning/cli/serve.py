@@ -48,9 +48,7 @@ PARENT_POLL = 0.2
     show_default=True,
     help="The port to listen on; 0 is any free one.",
 )
-@click.option(
-    "--data", type=click.Path(path_type=Path), metavar="FILE", help="The JSON file of the data."
-)
+@click.option("--data", metavar="STORE", help="Where the data is, as in PROVISIONING_DATA.")
 @click.option(
     "--memory",
     is_flag=True,
@@ -68,7 +66,7 @@ def serve(
     demo: bool,
     host: str,
     port: int,
-    data: Path | None,
+    data: str | None,
     memory: bool,
     ready_file: Path | None,
     exit_with_parent: bool,
@@ -79,7 +77,7 @@ def serve(
     admin@acme.test. A real deployment runs gunicorn instead: gunicorn app:app
     """
     if memory and data is not None:
-        raise click.UsageError("--memory keeps no data file: leave out --data.")
+        raise click.UsageError("--memory keeps nothing: leave out --data.")
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: sys.exit(0))
@@ -117,13 +115,13 @@ def serve(
     serve_until_told(listeners, application, ready_file is None, ready)
 
 
-def _environment(demo: bool, data: Path | None, memory: bool) -> Mapping[str, str]:
+def _environment(demo: bool, data: str | None, memory: bool) -> Mapping[str, str]:
     """The environment with what the options of `serve` say."""
     environment = dict(os.environ)
     if demo:
         environment["PROVISIONING_DEMO"] = "on"
     if data is not None:
-        environment["PROVISIONING_DATA"] = str(data)
+        environment["PROVISIONING_DATA"] = data
     if memory:
         environment.setdefault("PROVISIONING_CONTROL", "on")
     return environment

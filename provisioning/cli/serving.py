@@ -105,6 +105,15 @@ class _Worker(ThreadWorker):
         """There is no arbiter: whoever started the server may end before it."""
         return True
 
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """gunicorn waits in its main loop, up to 2 s and with it everyone else, for a client to
+        close after its last answer; here one of the threads does."""
+        if fs.cancelled() or fs.exception() or fs.result() is not False:
+            super().finish_request(conn, fs)
+        else:
+            self.nr_conns -= 1
+            self.tpool.submit(conn.close, graceful=True)
+
 
 class _Runner(BaseApplication):
     """A WSGI application with gunicorn's settings, as its worker wants them."""

@@ -24,7 +24,7 @@ def under_gunicorn(tmp_path):
 
 @contextmanager
 def under_serve(tmp_path):
-    with served(tmp_path / "db.json", command=SERVE, control="on") as server:
+    with served(tmp_path / "db.json", command=SERVE, demo="on") as server:
         yield server.port
         assert "Traceback" not in server.log
 
