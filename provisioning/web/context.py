@@ -4,7 +4,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import flask
@@ -22,6 +22,7 @@ from provisioning.web.audit import Author
 from provisioning.web.caller import admit
 from provisioning.web.collection import Collections
 from provisioning.web.hosts import host_in
+from provisioning.web.readiness import Readiness
 
 if TYPE_CHECKING:
     from provisioning.web.routing import Operation
@@ -46,6 +47,7 @@ class Server:
     """Every kind of record that the resources declare."""
     is_in_memory: bool = False
     """Whether the records end with the process."""
+    readiness: Readiness = field(default_factory=Readiness)
     control: Any = None
     """What the control API keeps of this server, once it is asked for."""
 
@@ -103,11 +105,6 @@ class Request(flask.Request):
     @cached_property
     def host_name(self) -> str:
         return host_in(self.environ)
-
-    @property
-    def client(self) -> str:
-        """The client's address; behind a proxy that is believed, the one that it tells."""
-        return str(self.environ.get("REMOTE_ADDR", ""))
 
     @cached_property
     def client(self) -> str:
