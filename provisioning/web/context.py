@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from provisioning.web.audit import Author
 from provisioning.web.caller import admit
 from provisioning.web.collection import Collections
 from provisioning.web.hosts import host_in
+from provisioning.web.metrics import Metrics
 from provisioning.web.readiness import Readiness
 
 if TYPE_CHECKING:
@@ -50,6 +52,10 @@ class Server:
     readiness: Readiness = field(default_factory=Readiness)
     control: Any = None
     """What the control API keeps of this server, once it is asked for."""
+    metrics: Metrics | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.metrics = Metrics() if self.settings.metrics == "on" else None
 
     @property
     def audit_keep(self) -> int:
@@ -177,6 +183,9 @@ def changing() -> Iterator[Records]:
         yield Records(transaction, caller, now, parts.catalogue)
         author = Author(request.via, tenant, caller.user, caller.key, request.id, request.client)
         audit.keep(parts, transaction, author, now)
+        is_changed, began = transaction.changed, time.perf_counter()
+    if parts.metrics is not None and is_changed:
+        parts.metrics.note_commit(time.perf_counter() - began)
 
 
 def repeated(run: Callable[[], Answer]) -> Answer:
