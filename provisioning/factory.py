@@ -21,10 +21,11 @@ from provisioning.resources.tenant import tenant
 from provisioning.resources.users import users
 from provisioning.settings import Settings
 from provisioning.store import DurableStorage, MemoryStorage, Store
-from provisioning.web import cors, docs, gate, health, hosts, openapi, problems
+from provisioning.web import cors, docs, gate, health, hosts, logs, metrics, openapi, problems
 from provisioning.web.collection import Collections
 from provisioning.web.context import SERVER, Server
 from provisioning.web.gate import Application
+from provisioning.web.routing import variables_of
 from provisioning.web.targets import Targets
 
 RESOURCES = (
@@ -48,6 +49,8 @@ def create_app(settings: Settings, server: Server | None = None) -> Flask:
     Raises StoreUnavailable if that can't be used, BadFile for a bad catalogue, BadSetting for a
     control API that anybody could use.
     """
+    if settings.log == "json":
+        logs.write_json()
     app = make_routes(settings)
     server = server or open_server(settings)
     if not server.is_in_memory:
@@ -74,10 +77,12 @@ def open_server(settings: Settings, store: Store | None = None) -> Server:
 def make_routes(settings: Settings) -> Flask:
     """Every route, over no store yet: `serve` gives it one, as often as there are servers."""
     app = Application("provisioning", static_folder=None)
+    app.variables = variables_of(RESOURCES)
     problems.init_app(app)
     gate.init_app(app)
     cors.init_app(app, settings)
     health.init_app(app)
+    metrics.init_app(app, settings)
     for resource in RESOURCES:
         app.register_blueprint(resource)
     openapi.init_app(app, RESOURCES, settings)

@@ -10,7 +10,9 @@ and answers, as deploy/nginx.conf does.
 
 import os
 import re
+import shutil
 import socket
+import tempfile
 import time
 from contextlib import suppress
 from http import HTTPStatus
@@ -20,6 +22,7 @@ from typing import Any
 from gunicorn.glogging import Logger, SafeAtoms
 
 from provisioning.output import lose_rather_than_wait
+from provisioning.web.logs import write_json
 
 # Reachable from this machine alone, until someone decides otherwise (`--bind 0.0.0.0:8000`):
 # gunicorn itself would open every interface as soon as the environment holds a PORT.
@@ -49,7 +52,9 @@ forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "")
 # The socket would lie in the user's home, shared by every gunicorn of that user.
 control_socket_disable = True
 
-accesslog = "-"
+# A line for each request, unless the server itself writes one as JSON.
+IS_JSON = os.environ.get("PROVISIONING_LOG") == "json"
+accesslog = None if IS_JSON else "-"
 access_log_format = (
     '%(h)s - - %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %({x-request-id}o)s %(M)sms'
 )
@@ -94,6 +99,9 @@ class RedactingLogger(Logger):
     def setup(self, cfg: Any) -> None:
         lose_rather_than_wait()  # in the arbiter, and so in its workers
         super().setup(cfg)
+        if IS_JSON:
+            write_json()
+            write_json(self.error_log)
 
     def atoms(self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any) -> Any:
         atoms = super().atoms(resp, req, environ, request_time)
@@ -122,6 +130,24 @@ logger_class = RedactingLogger
 READING_ON = 2
 """Seconds in which a client that has been told that its body is too large may go on sending it:
 many send all of it before they look for an answer, and lose that if the connection is gone."""
+
+
+def on_starting(_: Any) -> None:
+    """Give the workers a folder of their own for what they count, if metrics are wanted."""
+    if os.environ.get("PROVISIONING_METRICS") == "on":
+        folder = tempfile.mkdtemp(prefix="provisioning-metrics-")
+        os.environ[SHARED_FOLDER] = folder
+        _folders.append(folder)
+
+
+def on_exit(_: Any) -> None:
+    for folder in _folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""By which prometheus-client learns, when it is imported, that there are several processes."""
+_folders: list[str] = []
 
 
 def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> None:

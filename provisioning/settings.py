@@ -196,6 +196,23 @@ class Settings:
         "How many records of the audit are kept for each tenant; `0` keeps none. Unset: 1000, on "
         "SQL stores 100000.",
     )
+    metrics: str = setting(
+        "off",
+        _switch("on", "off"),
+        "`on`: serve metrics for Prometheus at /metrics, to clients of this machine and of "
+        "PROVISIONING_ALLOWED_CLIENTS.",
+    )
+    metrics_token: str | None = setting(
+        None,
+        _token,
+        "If set, /metrics wants it as `Authorization: Bearer`, from any client. "
+        "16 characters or more.",
+    )
+    log: str = setting(
+        "text",
+        _switch("text", "json"),
+        "`json`: one JSON object a line on stdout, for each request and whatever else is logged.",
+    )
     request_log: int = setting(
         1_000, _whole(1, 100_000), "How many requests the control API remembers."
     )

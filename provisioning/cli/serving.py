@@ -152,6 +152,8 @@ _SETTINGS = {
 def _logging(is_logging: bool) -> dict[str, Any]:
     to_stderr: dict[str, Any] = {"handlers": ["stderr"], "propagate": False}
     access, error = ("INFO", "WARNING") if is_logging else ("CRITICAL", "ERROR")
+    if gunicorn_conf.IS_JSON:
+        access = "CRITICAL"  # the server itself writes a line for each request
     return {
         "logconfig_dict": {
             "root": {},

@@ -12,6 +12,11 @@ class StoreUnavailable(Exception):
     unknown_fate = False
     """Whether the change may have been made all the same."""
 
+    @property
+    def public(self) -> str:
+        """The text for those who may know nothing of the records."""
+        return str(self)
+
 
 class StoreDamaged(StoreUnavailable):
     """The data can't be understood, and is left as it is for a person to mend.
@@ -24,6 +29,13 @@ class StoreDamaged(StoreUnavailable):
         super().__init__(f"The data is damaged{f' ({where})' if where else ''}: {problem}")
         self.problem = problem
         self.place = place
+
+    @property
+    def public(self) -> str:
+        return (
+            "The data is damaged, and stays as it is until a person mends it. The server's log and "
+            "'provisioning check' name the place."
+        )
 
     def again(self) -> "StoreDamaged":
         """An equal error: one exception object must not be raised by several threads."""

@@ -1,6 +1,7 @@
 """Answers: JSON, ETags, Location, and the conditions that requests put on them (section 6)."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,8 @@ from provisioning.web.context import current
 from provisioning.web.routing import BASE_PATH
 
 JSON = "application/json"
+MARKED = re.compile("[0-9a-f]{32}-(gzip|br|deflate|zstd)")
+"""An ETag of ours as Apache changes it when it compresses the answer."""
 
 
 def encode(representation: object) -> bytes:
@@ -59,7 +62,17 @@ def require_match(representation: object) -> None:
     request = current()
     if "HTTP_IF_MATCH" not in request.environ:
         return
-    if not request.if_match.contains(etag_of(encode(representation))):
+    etag, given = etag_of(encode(representation)), request.if_match
+    if given.contains(etag):
+        return
+    weak = given.as_set(include_weak=True) - given.as_set()
+    if weak or any(MARKED.fullmatch(tag) for tag in given.as_set()):
         raise PreconditionFailed(
-            "The record has changed since the ETag in If-Match. Get it again, then repeat."
+            "The ETag in If-Match is not as this server sent it: a proxy has weakened it (W/) or "
+            "marked it (-gzip), as it does when it compresses an answer, and such a one never "
+            "matches. Get the record with 'Accept-Encoding: identity', or let the proxy leave "
+            "this API's answers as they are."
         )
+    raise PreconditionFailed(
+        "The record has changed since the ETag in If-Match. Get it again, then repeat."
+    )

@@ -1,6 +1,7 @@
 """Reading a JSON body as strictly as section 6 asks, before any schema sees it."""
 
 import json
+from codecs import BOM_UTF8
 from typing import Any
 
 from flask import Request
@@ -13,7 +14,9 @@ LONGEST_NUMBER = 40
 """Digits of an integer that are worth converting: no member holds more than 19."""
 BEYOND_ANY_MEMBER = 10**LONGEST_NUMBER
 LOWEST_INTEGER, HIGHEST_INTEGER = -(2**63), 2**63 - 1
+LONGEST_ENCODING = 100
 CHUNK = 65_536
+GZIP = b"\x1f\x8b"
 
 
 def read_body(request: Request, limit: int, is_needed: bool = True) -> Record:
@@ -28,6 +31,12 @@ def read_body(request: Request, limit: int, is_needed: bool = True) -> Record:
         return {}
     if not content:
         raise no_body()
+    encoding = request.headers.get("Content-Encoding", "identity").strip()
+    if encoding.lower() not in {"identity", ""}:
+        raise UnsupportedMediaType(
+            f"The body has the Content-Encoding '{encoding[:LONGEST_ENCODING]}'. Send it as it is, "
+            "without one."
+        )
     if request.mimetype != "application/json":
         raise UnsupportedMediaType(
             "Send the body as JSON, with the header Content-Type: application/json."
@@ -72,6 +81,12 @@ def too_large(limit: int) -> TooLarge:
 def parse_object(content: bytes) -> Record:
     if not content.strip():
         raise no_body()
+    if content.startswith(BOM_UTF8):
+        raise BadRequest(
+            "The body begins with a byte order mark (BOM), which JSON has not. Send it without."
+        )
+    if content.startswith(GZIP):
+        raise BadRequest("The body is compressed (gzip). Send it as it is.")
     try:
         parsed = json.loads(
             content.decode("utf-8"),

@@ -2,9 +2,10 @@
 
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import flask
@@ -22,6 +23,8 @@ from provisioning.web.audit import Author
 from provisioning.web.caller import admit
 from provisioning.web.collection import Collections
 from provisioning.web.hosts import host_in
+from provisioning.web.metrics import Metrics
+from provisioning.web.readiness import Readiness
 
 if TYPE_CHECKING:
     from provisioning.web.routing import Operation
@@ -46,8 +49,13 @@ class Server:
     """Every kind of record that the resources declare."""
     is_in_memory: bool = False
     """Whether the records end with the process."""
+    readiness: Readiness = field(default_factory=Readiness)
     control: Any = None
     """What the control API keeps of this server, once it is asked for."""
+    metrics: Metrics | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.metrics = Metrics() if self.settings.metrics == "on" else None
 
     @property
     def audit_keep(self) -> int:
@@ -103,11 +111,6 @@ class Request(flask.Request):
     @cached_property
     def host_name(self) -> str:
         return host_in(self.environ)
-
-    @property
-    def client(self) -> str:
-        """The client's address; behind a proxy that is believed, the one that it tells."""
-        return str(self.environ.get("REMOTE_ADDR", ""))
 
     @cached_property
     def id(self) -> str:
@@ -176,6 +179,9 @@ def changing() -> Iterator[Records]:
         yield Records(transaction, caller, now, parts.catalogue)
         author = Author(request.via, tenant, caller.user, caller.key, request.id, request.client)
         audit.keep(parts, transaction, author, now)
+        is_changed, began = transaction.changed, time.perf_counter()
+    if parts.metrics is not None and is_changed:
+        parts.metrics.note_commit(time.perf_counter() - began)
 
 
 def repeated(run: Callable[[], Answer]) -> Answer:

@@ -2,7 +2,8 @@
 answer carries."""
 
 import functools
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flask import Flask, Response
@@ -11,10 +12,11 @@ from flask.sessions import NullSession, SessionInterface
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import MapAdapter
 
+from provisioning.web import logs, metrics
 from provisioning.web.context import SERVER, Request, Server, current, repeated
 from provisioning.web.cors import SAFE, require_same_site
 from provisioning.web.hosts import believe_proxy, require_allowed_host, require_local_client
-from provisioning.web.routing import operation_of
+from provisioning.web.routing import Variable, operation_of, shown_path
 
 REQUEST_ID = "X-Request-ID"
 WITHOUT_CONTENT = frozenset({"204", "304"})
@@ -44,6 +46,8 @@ class Application(Flask):
 
     request_class = Request
     session_interface = NoSessions()
+    variables: Mapping[str, Variable] = {}
+    """What documents call the variables of paths, by the path up to each."""
 
     def ensure_sync(self, func: Any) -> Any:
         """No view of ours is a coroutine; to look whether it is one takes its time."""
@@ -71,10 +75,34 @@ class Application(Flask):
         )
 
     def wsgi_app(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        began = time.perf_counter()
+
         def start(status: str, headers: Headers, *exc_info: Any) -> Any:
-            return start_response(status, finished(current(), status, headers), *exc_info)
+            request = current()
+            headers = finished(request, status, headers)
+            self.note(request, status[:3], time.perf_counter() - began)
+            return start_response(status, headers, *exc_info)
 
         return super().wsgi_app(environ, start)
+
+    def note(self, request: Request, status: str, seconds: float) -> None:
+        """Count and log an answered request, where the settings want it."""
+        parts = request.parts
+        if parts.metrics is None and parts.settings.log == "text":
+            return
+        method = request.method if request.method in self.verbs else "other"
+        rule = request.url_rule
+        route = "unmatched" if rule is None else shown_path(rule.rule, self.variables)
+        if parts.metrics is not None:
+            parts.metrics.note_request(method, route, status, seconds)
+        if parts.settings.log == "json":
+            logs.note_request(request, method, route, int(status), seconds)
+
+    @functools.cached_property
+    def verbs(self) -> frozenset[str]:
+        """Those that some route has."""
+        routes = self.url_map.iter_rules()
+        return frozenset({"OPTIONS"}.union(*(rule.methods or () for rule in routes)))
 
 
 def check() -> ResponseReturnValue | None:
@@ -85,8 +113,10 @@ def check() -> ResponseReturnValue | None:
 
 
 def _check(request: Request) -> Response | None:
-    if not request.path.startswith("/health/"):
-        is_local = request.parts.settings.is_local
+    settings = request.parts.settings
+    is_scrape = request.path == metrics.PATH and settings.metrics_token is not None
+    if not is_scrape and not request.path.startswith("/health/"):
+        is_local = settings.is_local
         if is_local:
             require_local_client(request)
         require_allowed_host(request)

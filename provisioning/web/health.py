@@ -2,6 +2,7 @@
 
 from flask import Blueprint, Flask, Response
 
+from provisioning.store import StoreUnavailable
 from provisioning.web.answers import plain
 from provisioning.web.context import server
 
@@ -10,14 +11,17 @@ health = Blueprint("health", __name__, url_prefix="/health")
 
 @health.get("/live")
 def show_live() -> Response:
-    """The process answers."""
+    """The process answers, whatever the store does."""
     return plain({"status": "live"})
 
 
 @health.get("/ready")
 def show_ready() -> Response:
     """The store can be read and written; 503 otherwise."""
-    server().store.probe()
+    parts = server()
+    problem = parts.readiness.problem(parts.store)
+    if problem is not None:
+        raise StoreUnavailable(problem)
     return plain({"status": "ready"})
 
 

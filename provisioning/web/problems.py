@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from provisioning.domain.errors import DomainError, Invalid
 from provisioning.store import StoreUnavailable
+from provisioning.web.context import current
 from provisioning.web.hosts import PREFIX
 from provisioning.web.targets import raw_path
 
@@ -55,8 +56,12 @@ def on_http_error(error: HTTPException) -> Response:
 
 def on_store_unavailable(error: StoreUnavailable) -> Response:
     log.error("store: %s", error)
-    response = problem(503, "Service unavailable", str(error))
-    response.headers["Retry-After"] = str(RETRY_AFTER)
+    caller = current().admitted
+    # The place of a damage names records, of other tenants too.
+    is_told = caller is not None and caller.is_overseer
+    response = problem(503, "Service unavailable", str(error) if is_told else error.public)
+    if not error.unknown_fate:
+        response.headers["Retry-After"] = str(RETRY_AFTER)
     return response
 
 

@@ -1,21 +1,47 @@
-"""Request targets as a log may show them: without the API keys that they carry."""
+"""What a log may show of a request: no key, and nothing that looks like a secret."""
 
+import functools
 import re
+from urllib.parse import unquote
 
 MASK = "********"
+LONGEST_NAME, MOST_NAMES = 100, 20
+"""Characters before an equals sign, and equals signs of one parameter, that are looked at."""
 
 
 def redacted_target(target: str) -> str:
-    """The target of a request (path and query, or a whole URL) with a mask in place of each key.
+    """A request's target, or any other text of a request, with a mask in place of each secret.
 
-    A key is the value of `apikey` (`api_key`, `api-key` and `apiToken`, which people try, too) and
-    whatever follows `api-keys/` in a path, in any case and percent-encoding, also of a URL that is
-    itself a value. The rest of the target comes back as it was. Rather a harmless value too many
-    is masked (`/api-keys/key-12`) than a key shown.
+    Secret is the value of a parameter whose name says so, in any case and percent-encoding, also
+    of a URL that is itself a value; what follows `api-keys/` in a path; the user information of a
+    URL; and a word that looks like a generated key, wherever it stands. The rest of the text comes
+    back as it was. Rather a harmless value too many is masked (`/api-keys/key-12`) than a secret
+    shown.
     """
-    if "%" not in target and "api" not in target.lower():
-        return target  # most of what a line of the access log consists of
-    return _PARAMETER.sub(rf"\g<1>{MASK}", _SEGMENT.sub(rf"\g<1>{MASK}", target))
+    if "/" in target:
+        target = _USER.sub(rf"\g<1>{MASK}@", _SEGMENT.sub(rf"\g<1>{MASK}", target))
+    if _EQUALS.search(target):
+        target = "&".join(map(_without_secret, target.split("&")))
+    return _GENERATED.sub(MASK, target)
+
+
+@functools.lru_cache(1_024)
+def is_secret_name(name: str) -> bool:
+    """Whether a parameter, member or header of this name holds a secret, however it is spelled."""
+    letters = re.sub("[^a-z0-9]", "", unquote(unquote(name)).lower())
+    return _SECRET_NAME.search(letters) is not None
+
+
+def _without_secret(text: str) -> str:
+    """Text without what follows the first secret name with an equals sign."""
+    for number, equals in enumerate(_EQUALS.finditer(text)):
+        if number == MOST_NAMES:
+            return text[: equals.end()] + MASK
+        before = text[max(0, equals.start() - LONGEST_NAME) : equals.start()]
+        name = _NAME.search(unquote(unquote(before)))
+        if name is not None and equals.end() < len(text) and is_secret_name(name[0]):
+            return text[: equals.end()] + MASK
+    return text
 
 
 def _any_spelling(text: str) -> str:
@@ -26,18 +52,20 @@ def _any_spelling(text: str) -> str:
     )
 
 
-_PARAMETER = re.compile(
-    "({api}(?:{dash}|{underscore})?(?:{key}|{token}){equals})[^&]+".format(
-        api=_any_spelling("api"),
-        dash=_any_spelling("-"),
-        underscore=_any_spelling("_"),
-        key=_any_spelling("key"),
-        token=_any_spelling("token"),
-        equals=_any_spelling("="),
-    ),
-    re.IGNORECASE,
+_SECRET_NAME = re.compile(
+    "pass(w|phrase|code|$)|pwd|kennwort|secret|token|apikey|accesskey|privatekey|authorization"
+    "|credential|cookie|bearer|jwt|sessionid|signature|^key$|^x?auth$"
 )
+_EQUALS = re.compile(_any_spelling("="), re.IGNORECASE)
+_NAME = re.compile(r"[\w.~ \[\]-]+\Z")
 _SEGMENT = re.compile(
     "({keys}{slash}+)[^?]+".format(keys=_any_spelling("api-keys"), slash=_any_spelling("/")),
     re.IGNORECASE,
 )
+_USER = re.compile(r"(//)[^/?#@\s]*:[^/?#@\s]*@")
+_LETTER = "[A-Za-z0-9_-]"
+_GENERATED = re.compile(
+    rf"(?<!{_LETTER})(?={_LETTER}*[a-z])(?={_LETTER}*[A-Z])(?={_LETTER}*[0-9])"
+    rf"{_LETTER}{{22,}}(?!{_LETTER})"
+)
+"""128 bits or more, in letters of both cases and digits."""

@@ -1,5 +1,6 @@
 """A resource is a blueprint whose operations say what the contract says of them."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
@@ -154,6 +155,28 @@ def generated_name(name: str) -> str:
     """`show_one_user` as generated clients have it: `get_user`."""
     word, _, noun = name.partition("_")
     return "_".join(filter(None, (GENERATED_WORDS.get(word, word), noun.removeprefix("one_"))))
+
+
+VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
+
+
+def variables_of(resources: Sequence[Resource]) -> dict[str, Variable]:
+    """Every variable by the path up to it, base path and all."""
+    return {
+        f"{resource.url_prefix}{place}": variable
+        for resource in resources
+        for place, variable in resource.variables.items()
+    }
+
+
+def shown_path(rule: str, variables: Mapping[str, Variable]) -> str:
+    """A route with its variables in braces, by the names that they have in documents."""
+
+    def name(found: re.Match[str]) -> str:
+        known = variables.get(rule[: found.end()])
+        return known.name if known is not None else found[1]
+
+    return VARIABLE.sub(lambda found: f"{{{name(found)}}}", rule)
 
 
 def operation_of(app: Flask, endpoint: str | None) -> Operation | None:

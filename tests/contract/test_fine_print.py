@@ -1,5 +1,7 @@
 """What single sentences of the contract ask for, where two of them meet."""
 
+import gzip
+
 import pytest
 
 from provisioning.domain.activity import later, parse_duration
@@ -116,3 +118,72 @@ def test_the_same_key_in_two_headers_of_one_name_is_one_key(sandbox, administrat
 def test_a_final_dot_of_any_script_is_dropped(administrator):
     answer = administrator.post("/domain-mapping", json={"domain": "例え。テスト。"})
     assert answer.json["domain"] == "xn--r8jz45g.xn--zckzah"
+
+
+@pytest.mark.parametrize("changed", ['W/"{}"', '"{}-gzip"', '"{}-br"', '"stale", W/"{}"'])
+@pytest.mark.parametrize("verb", ["PUT", "DELETE"])
+def test_an_etag_that_a_proxy_has_changed_never_matches_and_the_412_says_so(
+    administrator, verb, changed
+):
+    administrator.post("/domain-mapping", json={"domain": "a.example"})
+    etag = administrator.get("/domain-mapping/a.example").headers["ETag"].strip('"')
+    headers = {"If-Match": changed.format(etag)}
+    answer = administrator.request(verb, "/domain-mapping/a.example", json={}, headers=headers)
+    assert answer.status_code == 412
+    assert "proxy" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("given", ['"stale"', '"stale-gzip"', '"a", "b"'])
+def test_a_412_blames_no_proxy_for_a_record_that_has_changed(administrator, given):
+    answer = administrator.put("/info", json={}, headers={"If-Match": given})
+    assert answer.status_code == 412
+    assert "proxy" not in answer.json["detail"]
+
+
+def test_an_etag_that_stands_beside_weak_ones_matches(administrator):
+    etag = administrator.get("/info").headers["ETag"]
+    headers = {"If-Match": f'W/"other", {etag}'}
+    assert administrator.put("/info", json={}, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "GZIP", "identity, gzip", "x-unknown"])
+def test_a_body_with_a_content_encoding_is_415_which_names_it(administrator, encoding):
+    answer = administrator.put("/info", json={}, headers={"Content-Encoding": encoding})
+    assert answer.status_code == 415
+    assert encoding in answer.json["detail"]
+
+
+@pytest.mark.parametrize("encoding", ["identity", "Identity", ""])
+def test_a_body_with_the_encoding_identity_is_read(administrator, encoding):
+    answer = administrator.put("/info", json={}, headers={"Content-Encoding": encoding})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"\xef\xbb\xbf{}", "byte order mark"),
+        (gzip.compress(b"{}"), "gzip"),
+        ("{}".encode("utf-16"), "UTF-8"),
+    ],
+    ids=["bom", "gzip", "utf-16"],
+)
+def test_a_body_that_is_not_plain_utf_8_is_told_in_plain_words(administrator, content, word):
+    answer = administrator.put("/info", data=content, content_type="application/json")
+    assert answer.status_code == 400
+    assert word in answer.json["detail"]
+    assert "codec" not in answer.json["detail"] and "utf-8-sig" not in answer.json["detail"]
+
+
+@pytest.mark.parametrize("digits", [20, 41, 4_301, 100_000])
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_an_integer_of_whatever_length_is_422(administrator, digits, sign):
+    body = f'{{"birthYear": {sign}{"9" * digits}}}'
+    answer = administrator.put("/users/alice@acme.test", data=body, content_type="application/json")
+    assert answer.status_code == 422
+    assert list(answer.json["errors"]) == ["birthYear"]
+
+
+@pytest.mark.parametrize("path", ["/privileges/{}", "/endpoints/{}", "/audit/{}", "/users/{}"])
+def test_a_number_of_whatever_length_in_a_path_is_404(administrator, path):
+    assert administrator.get(path.format("9" * 5_000)).status_code == 404

@@ -1,0 +1,111 @@
+"""`PROVISIONING_LOG=json`: a JSON object a line on stdout for each request and each other message.
+
+gunicorn's own process imports this, before there is a server: hence no imports of ours up here.
+"""
+
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from provisioning.web.context import Request
+
+REQUESTS = logging.getLogger("provisioning.requests")
+FIRST_FAULT = 500
+
+
+class JsonLines(logging.Formatter):
+    """Time, level and message, or what a record has in place of a message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None)
+        entry = {
+            "time": moment.isoformat(timespec="milliseconds") + "Z",
+            "level": record.levelname.lower(),
+        }
+        request = getattr(record, "request", None)
+        if request is not None:
+            return json.dumps(entry | request)
+        message = _redacted(record.getMessage())
+        if record.exc_info and not record.exc_text:
+            record.exc_text = self.formatException(record.exc_info)
+        if record.exc_text:
+            message += "\n" + _redacted(record.exc_text)
+        return json.dumps(entry | {"message": message})
+
+
+class JsonHandler(logging.StreamHandler[TextIO]):
+    """Writes to what stdout is when there is something to write."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stdout)
+        self.setFormatter(JsonLines())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stdout
+        super().emit(record)
+
+
+def write_json(*loggers: logging.Logger) -> None:
+    """Have these loggers write JSON lines, and nothing else; without any, all that have no own."""
+    for logger in loggers:
+        logger.handlers = [JsonHandler()]
+    root = logging.getLogger()
+    if not loggers and not any(isinstance(each, JsonHandler) for each in root.handlers):
+        root.addHandler(JsonHandler())
+        REQUESTS.setLevel(logging.INFO)
+
+
+def note_request(request: "Request", method: str, route: str, status: int, seconds: float) -> None:
+    """Write a request down as it has been answered."""
+    REQUESTS.log(
+        logging.ERROR if status >= FIRST_FAULT else logging.INFO,
+        "%s %s %s",
+        method,
+        route,
+        status,
+        extra={"request": _entry(request, method, route, status, seconds)},
+    )
+
+
+def _entry(
+    request: "Request", method: str, route: str, status: int, seconds: float
+) -> dict[str, Any]:
+    from provisioning.web.redaction import redacted_target  # noqa: PLC0415
+    from provisioning.web.targets import raw_path  # noqa: PLC0415
+
+    caller = request.admitted
+    return {
+        "requestId": redacted_target(request.id),
+        "method": method,
+        "route": route,
+        "path": redacted_target(raw_path(request.environ)),
+        "status": status,
+        "milliseconds": round(seconds * 1_000, 3),
+        "tenant": caller.tenant if caller else None,
+        "by": _username(request),
+        "key": caller.key if caller else None,
+        "client": request.client,
+    }
+
+
+def _username(request: "Request") -> str | None:
+    from provisioning.domain.people import username_of  # noqa: PLC0415
+    from provisioning.store import StoreUnavailable  # noqa: PLC0415
+
+    caller = request.admitted
+    if caller is None or caller.user is None:
+        return None
+    try:
+        return username_of(request.view, caller.user)
+    except StoreUnavailable:
+        return None
+
+
+def _redacted(text: str) -> str:
+    from provisioning.web.redaction import redacted_target  # noqa: PLC0415
+
+    return re.sub(r"\S+", lambda word: redacted_target(word[0]), text)
