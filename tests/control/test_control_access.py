@@ -148,10 +148,10 @@ def test_its_own_document_lists_every_route_and_the_api_s_lists_none(sandbox, co
         (verb, path) for path, item in document["paths"].items() for verb in VERBS & item.keys()
     }
     assert ("post", "/_control/reset") in operations
-    assert ("delete", "/_control/faults/{number}") in operations
+    assert ("delete", "/_control/faults/{id}") in operations
     for verb, path in operations:
         asked = path.removeprefix("/_control").replace("{", "").replace("}", "")
-        allowed = control.ask("OPTIONS", asked.replace("number", "1")).headers["Allow"]
+        allowed = control.ask("OPTIONS", asked.replace("/id", "/1")).headers["Allow"]
         assert verb.upper() in allowed
     assert "/_control" not in sandbox.client().get("//openapi.json").text
 
