@@ -188,6 +188,8 @@ def test_what_is_not_told_has_its_default(control):
         "status": None,
         "retryAfter": None,
         "close": False,
+        "truncate": False,
+        "garbage": False,
         "probability": 1,
         "times": None,
         "struck": 0,
