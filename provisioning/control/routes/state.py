@@ -60,10 +60,16 @@ class CountsSchema(RecordSchema):
 class SnapshotSchema(CountsSchema):
     """All records at one moment, under a name."""
 
-    example = {"name": "before", "created": "2026-01-15T12:00:00Z", "counts": COUNTS}
+    example = {
+        "name": "before",
+        "created": "2026-01-15T12:00:00Z",
+        "bytes": 48_213,
+        "counts": COUNTS,
+    }
 
     name = Slug(64)
-    created = Moment(dump_only=True)
+    created = Moment(dump_only=True, allow_none=False)
+    bytes = fields.Integer(dump_only=True)
 
 
 class TenantSchema(RecordSchema):
@@ -201,7 +207,12 @@ def get_state() -> Response:
 
 def _shown(snapshot: Snapshot) -> Record:
     counts = tenants.counts(server().collections, snapshot.view)
-    return {"name": snapshot.name, "created": snapshot.created, "counts": counts}
+    return {
+        "name": snapshot.name,
+        "created": snapshot.created,
+        "bytes": snapshot.size,
+        "counts": counts,
+    }
 
 
 def _snapshot(name: str) -> Snapshot:
@@ -221,7 +232,8 @@ def list_snapshots() -> Response:
 def save_snapshot(name: str) -> Response:
     """Save all records under a name, in place of what that named before.
 
-    The clock, faults and requests are no part of it. Snapshots are kept until the server ends.
+    The clock, faults and requests are no part of it. Snapshots are kept until the server ends: at
+    most 50, which together have at most 256 MiB as JSON (409).
     """
     load_new(SNAPSHOT, {"name": name})
     return plain(_shown(control().save(name)))
