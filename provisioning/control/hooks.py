@@ -25,6 +25,7 @@ from provisioning.control.request_log import (
     cut,
 )
 from provisioning.control.routes.serving import CONTROL_PATH
+from provisioning.domain.activity import Instant
 from provisioning.domain.names import token_digest
 from provisioning.domain.tables import API_KEYS
 from provisioning.settings import Settings
@@ -155,7 +156,7 @@ def record(response: Response) -> Response:
     # Decoded, a key could hold what ends it for a reader of targets.
     path = unquote(redacted_target(raw_path(request.environ))).rstrip("/") or "/"
     entry = {
-        "at": now(),
+        "at": _instant(),
         "duration": round((time.perf_counter() - exchange.began) * 1000, 3),
         "method": cut(masking.text(request.method), LONGEST_WORD),
         "path": cut(masking.text(path), LONGEST_TARGET),
@@ -171,6 +172,13 @@ def record(response: Response) -> Response:
     }
     control_of(server()).requests.add(entry)
     return response
+
+
+def _instant() -> Instant:
+    try:
+        return now()
+    except StoreUnavailable:
+        return server().clock.now()
 
 
 def _sent_tokens() -> set[str]:

@@ -1,6 +1,7 @@
 """What the control API keeps of one server."""
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 
 import orjson
@@ -11,7 +12,7 @@ from provisioning.control.faults import Faults
 from provisioning.control.request_log import RequestLog
 from provisioning.domain.activity import Instant
 from provisioning.domain.errors import Conflict
-from provisioning.store import MemoryStorage, Record, Store, View
+from provisioning.store import MemoryStorage, Record, Store, StoreUnavailable, View
 from provisioning.web.context import Server
 
 MOST_SNAPSHOTS = 50
@@ -38,18 +39,27 @@ class Control:
         self.requests = RequestLog(server.settings.request_log)
         self.faults = Faults()
         self.snapshots: dict[str, Snapshot] = {}
-        self._saving = threading.Lock()
+        self._keeping = threading.Lock()
         self._began, self._was_frozen = server.clock.now(), server.clock.is_frozen
         self._beginning: View | None = None
-        if not server.settings.is_demo:
-            with server.store.read() as view:
-                self._beginning = view.freeze()
+
+    def begin(self) -> None:
+        """Keep what there is for `reset`, before a request changes it. In demo mode that is made
+        when it is asked for. Nothing changes while the store can't be read, so that can wait, too.
+        """
+        if self._beginning is None and not self.server.settings.is_demo:
+            with self._keeping, suppress(StoreUnavailable), self.server.store.read() as view:
+                self._beginning = self._beginning or view.freeze()
 
     @property
     def beginning(self) -> View:
         """What `reset` leads back to: what was there when the server began to answer, in demo
         mode the demo data, or the seed that was loaded last in place of all."""
         if self._beginning is None:
+            if not self.server.settings.is_demo:
+                raise StoreUnavailable(
+                    "The data can't be read yet, so there is nothing to go back to."
+                )
             store = Store(MemoryStorage(), self.server.collections.tables)
             entries = seed.prepare_seed(self.server.collections, seed.demo_seed(), self._began)
             with store.transaction() as transaction:
@@ -97,7 +107,7 @@ class Control:
         tables = self.server.collections
         size = sum(len(orjson.dumps(list(kept.all(table)))) for table in tables)
         snapshot = Snapshot(name, self.server.clock.now(), kept, size)
-        with self._saving:
+        with self._keeping:
             others = [each for each in self.snapshots.values() if each.name != name]
             if len(others) >= MOST_SNAPSHOTS:
                 raise Conflict(f"There are {MOST_SNAPSHOTS} snapshots already. Remove some first.")
@@ -122,6 +132,7 @@ def control_of(server: Server) -> Control:
             if server.control is None:
                 server.control = Control(server)
     control: Control = server.control
+    control.begin()
     return control
 
 

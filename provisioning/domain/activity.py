@@ -72,6 +72,14 @@ class Clock:
     def is_frozen(self) -> bool:
         return self._frozen is not None
 
+    @property
+    def offset(self) -> timedelta:
+        """How far ahead of this machine's time it is."""
+        frozen = self._frozen
+        if frozen is not None:
+            return datetime.fromisoformat(frozen) - datetime.now(UTC)
+        return self._offset
+
     def now(self, moment: datetime | None = None) -> Instant:
         """What the clock shows at a moment, which is that of this machine unless told."""
         frozen = self._frozen
