@@ -165,6 +165,11 @@ class Faults:
                     return fault
         return None
 
+    @property
+    def waiting(self) -> int:
+        """How many requests are held up now."""
+        return len(self._waiting)
+
     def wait(self, fault: Fault, threads: int | None = None) -> None:
         """Hold a request up, at most until all faults are cleared: a reset waits for nobody.
 
