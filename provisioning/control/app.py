@@ -46,7 +46,7 @@ def make_control(settings: Settings) -> Flask:
     for resource in RESOURCES:
         app.register_blueprint(resource)
     document = functools.cache(lambda: describe(settings))
-    app.add_url_rule(DOCUMENT, "document", lambda: plain(document()))
+    app.add_url_rule(DOCUMENT, "document", lambda: plain(openapi.at_this_server(document())))
     return app
 
 
@@ -127,8 +127,6 @@ def keep_out_of_caches(response: Response) -> Response:
 
 def describe(settings: Settings) -> dict[str, Any]:
     """The control API as OpenAPI 3.1, apart from the document of the API itself."""
-    errors = (*((401,) if settings.control_token else ()), 403, 500, 503)
     is_open = settings.control_token is None
-    api = openapi.Api("Provisioning control API", DESCRIPTION, SCHEMES, is_open, errors)
-    document: dict[str, Any] = openapi.describe(RESOURCES, settings, api).to_dict()
-    return document
+    about = openapi.About("Provisioning control API", DESCRIPTION.strip(), SCHEMES, is_open)
+    return openapi.build(RESOURCES, about, settings)

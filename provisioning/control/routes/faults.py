@@ -7,13 +7,15 @@ from provisioning.control.routes.serving import control, control_resource, creat
 from provisioning.domain.errors import NotFound
 from provisioning.store import Record
 from provisioning.web.answers import nothing, plain
-from provisioning.web.routing import Parameter
+from provisioning.web.routing import Variable
 
 faults = control_resource(
     "faults",
     __name__,
     "Delays, errors, and connections that end too early.",
-    variables={"number": Parameter("id", "A fault's id.", {"type": "integer"}, example=1)},
+    variables={
+        "/faults/<int:number>": Variable("id", "The id of a fault.", 1, {"type": "integer"})
+    },
 )
 
 

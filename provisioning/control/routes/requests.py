@@ -8,48 +8,46 @@ from provisioning.control.routes.serving import control, control_resource
 from provisioning.domain.errors import Invalid
 from provisioning.store import Record
 from provisioning.web.answers import nothing, plain
-from provisioning.web.fields import Moment, Text
+from provisioning.web.fields import Choice, Moment, Text
 from provisioning.web.records import RecordSchema
-from provisioning.web.routing import Parameter
+from provisioning.web.routing import TEXT, Parameter
 
 WORDS = {"true": True, "false": False}
 LONGEST_NUMBER = 9
+NUMBER = {"type": "integer", "minimum": 0}
 FILTERS = [
-    Parameter("method", "The verb.", example="PUT"),
+    Parameter("method", "The verb.", TEXT | {"examples": ["PUT"]}),
     Parameter(
         "path",
-        "A pattern of paths, whole or below the base path: `*` stands for any text within a "
+        "A pattern of paths, whole or below the base path. `*` stands for any text within a "
         "segment, and `**` for any text.",
-        example="/users/*",
+        TEXT | {"examples": ["/users/*"]},
     ),
-    Parameter("status", "A status, or a class of them.", example="4xx"),
-    Parameter("tenant", "The label of the tenant that the request acted on.", example="acme"),
-    Parameter("key", "The id of the API key that came with the request.", example="key-1"),
-    Parameter("user", "The username of the key's owner, in lower case.", example="alice@acme.test"),
+    Parameter("status", "A status, or a class of them.", TEXT | {"examples": ["404", "4xx"]}),
+    Parameter("tenant", "The label of the tenant that the request acted on."),
+    Parameter("key", "The id of the API key that came with the request."),
+    Parameter("user", "The username of the key's owner, in lower case."),
     Parameter(
         "matched",
         "`false` finds the requests for which there is no route.",
-        {"type": "string", "enum": list(WORDS)},
+        Choice("Truth", tuple(WORDS), allow_none=False),
     ),
     Parameter(
         "since",
         "The id of a request: only later ones are found. Ask with the last id that you have seen "
         "to follow the requests as they come.",
-        {"type": "integer", "minimum": 0},
+        NUMBER,
     ),
-    Parameter("limit", "So many of the last.", {"type": "integer", "minimum": 1}, example=20),
-    *(
-        Parameter(f"{part}.NAME", meaning, schema={"type": "string"})
-        for part, meaning in (
-            (
-                "body",
-                "The value of a member of the request's body, as `body.role=ADMINISTRATOR`; dots "
-                "lead into nested objects.",
-            ),
-            ("header", "The value of a request header, as `header.User-Agent=curl/8.1`."),
-            ("query", "The value of a parameter in the request's query, as `query.page=2`."),
-        )
+    Parameter("limit", "So many of the last are found.", NUMBER | {"minimum": 1}),
+    Parameter(
+        "body.MEMBER",
+        "The value of a member of the request's body, as `body.role=ADMINISTRATOR`. Dots lead into "
+        "nested objects.",
     ),
+    Parameter(
+        "header.NAME", "The value of a header of the request, as `header.User-Agent=curl/8.1`."
+    ),
+    Parameter("query.NAME", "The value of a parameter in the request's query: `query.page=2`."),
 ]
 
 

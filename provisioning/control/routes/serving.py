@@ -16,8 +16,13 @@ SEVERAL = "The server has several processes, each with a clock, faults and a log
 
 def control_resource(name: str, import_name: str, meaning: str, **facts: Any) -> Resource:
     """Routes below /_control, for whoever may control the server at all: there is no caller."""
-    shared: dict[str, Any] = {"allows": roles.ANY_ROLE, "plain": True, "conflict": SEVERAL}
-    return Resource(name, import_name, meaning, CONTROL_PATH, **shared | facts)
+    shared: dict[str, Any] = {
+        "base_path": CONTROL_PATH,
+        "allows": roles.ANY_ROLE,
+        "plain": True,
+        "conflict": SEVERAL,
+    }
+    return Resource(name, import_name, meaning, **shared | facts)
 
 
 def control() -> Control:

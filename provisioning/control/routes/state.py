@@ -17,7 +17,7 @@ from provisioning.web.answers import nothing, plain
 from provisioning.web.context import now, server, view
 from provisioning.web.fields import Choice, Moment, Slug, Text
 from provisioning.web.records import RecordSchema, load_new, show
-from provisioning.web.routing import BASE_PATH, Parameter
+from provisioning.web.routing import BASE_PATH, Parameter, Variable
 
 LARGEST_SEED = 2**26
 """Bytes that a seed may have, whatever the API itself accepts."""
@@ -45,7 +45,7 @@ class SeedSchema(RecordSchema):
         "seed": {"tenants": [{"label": "initech", "name": "Initech"}]},
     }
 
-    mode = Choice(*MODES)
+    mode = Choice("Mode", MODES)
     seed = fields.Dict()
 
 
@@ -113,8 +113,8 @@ class KeySchema(RecordSchema):
 
     tenant = Text(dump_only=True)
     username = Text(dump_only=True, allow_none=True)
-    role = Choice(*roles.ROLES, dump_only=True)
-    type = Choice(*roles.KEY_TYPES, dump_only=True)
+    role = Choice("Role", roles.ROLES, dump_only=True, allow_none=False)
+    type = Choice("KeyType", roles.KEY_TYPES, dump_only=True, allow_none=False)
     name = Text(dump_only=True)
     apiToken = Text(dump_only=True)
     activeUntil = Moment(dump_only=True)
@@ -134,8 +134,8 @@ state = control_resource(
     __name__,
     "All records, and all of a tenant's.",
     variables={
-        "name": Parameter("name", "A snapshot's name: a slug.", example="before"),
-        "label": Parameter("label", "A tenant's label.", example="umbrella"),
+        "/snapshots/<name>": Variable("name", "The name of a snapshot, a slug.", "before"),
+        "/tenants/<label>": Variable("label", "The label of a tenant.", "umbrella"),
     },
 )
 
@@ -160,7 +160,7 @@ MODE = Parameter(
     "mode",
     "`replace` (unless told) puts the seed in place of all records, `merge` over them. Only for a "
     "body that is the seed itself.",
-    {"type": "string", "enum": list(MODES), "default": MODES[0]},
+    Choice("Mode", MODES, allow_none=False),
 )
 
 
@@ -170,7 +170,7 @@ MODE = Parameter(
     body=SEED_BODY,
     answer=LOADED,
     status=200,
-    max_body=LARGEST_SEED,
+    largest_body=LARGEST_SEED,
     parameters=[MODE],
 )
 def load_seed(body: Record) -> Response:
