@@ -2,8 +2,8 @@
 
 from flask import Response
 
-from provisioning.control.faults import FAULT
-from provisioning.control.routes.serving import control, control_resource, created
+from provisioning.control.faults import FAULT, MOST_FAULTS
+from provisioning.control.routes.serving import SEVERAL, control, control_resource, created
 from provisioning.domain.errors import NotFound
 from provisioning.store import Record
 from provisioning.web.answers import nothing, plain
@@ -25,7 +25,13 @@ def list_faults() -> Response:
     return plain(control().faults.all())
 
 
-@faults.operation("POST", "/faults", body=FAULT, answer=FAULT)
+@faults.operation(
+    "POST",
+    "/faults",
+    body=FAULT,
+    answer=FAULT,
+    conflict=f"There are {MOST_FAULTS} faults already. Or: {SEVERAL}",
+)
 def create_fault(body: Record) -> Response:
     """Add a fault.
 

@@ -7,7 +7,7 @@ from marshmallow import fields
 
 from provisioning.control import tenants
 from provisioning.control.parts import Snapshot
-from provisioning.control.routes.serving import control, control_resource, created
+from provisioning.control.routes.serving import SEVERAL, control, control_resource, created
 from provisioning.domain import roles
 from provisioning.domain.errors import Invalid, NotFound
 from provisioning.onboarding import begin_tenant
@@ -140,7 +140,14 @@ state = control_resource(
 )
 
 
-@state.operation("POST", "/reset", body=RESET, body_needed=False)
+@state.operation(
+    "POST",
+    "/reset",
+    body=RESET,
+    body_needed=False,
+    conflict=f"Another tenant has by now what was this one's. Or: {SEVERAL}",
+    errors=[404],
+)
 def reset(body: Record) -> Response:
     """Begin anew: records, clock, faults and request log, or the records of one tenant.
 
@@ -228,7 +235,13 @@ def list_snapshots() -> Response:
     return plain([_shown(snapshot) for snapshot in list(control().snapshots.values())])
 
 
-@state.operation("PUT", "/snapshots/<name>", answer=SNAPSHOT)
+@state.operation(
+    "PUT",
+    "/snapshots/<name>",
+    answer=SNAPSHOT,
+    errors=[422],
+    conflict=f"There would be too many snapshots, or too large ones. Or: {SEVERAL}",
+)
 def save_snapshot(name: str) -> Response:
     """Save all records under a name, in place of what that named before.
 
@@ -253,7 +266,14 @@ def delete_snapshot(name: str) -> Response:
     return nothing()
 
 
-@state.operation("POST", "/tenants", body=NEW_TENANT, body_needed=False, answer=ACCESS)
+@state.operation(
+    "POST",
+    "/tenants",
+    body=NEW_TENANT,
+    body_needed=False,
+    answer=ACCESS,
+    conflict=f"There is a tenant with this label. Or: {SEVERAL}",
+)
 def create_tenant(body: Record) -> Response:
     """Make a tenant with an administrator and a key, to be thrown away later.
 
