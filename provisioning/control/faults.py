@@ -119,6 +119,8 @@ class Faults:
         self._ids = itertools.count(1)
         self._faults: dict[int, Fault] = {}
         self._waiting: deque[threading.Event] = deque()
+        self.is_delaying = True
+        """Whether delays hold requests up: not while a server stops."""
 
     def add(self, path: str, **terms: Any) -> Record:
         """A new fault, with the members of FaultSchema; Invalid names what is wrong with them."""
@@ -150,6 +152,11 @@ class Faults:
     def clear(self) -> None:
         with self._lock:
             self._faults.clear()
+        self.release()
+
+    def release(self) -> None:
+        """Let the requests go on that a delay holds."""
+        with self._lock:
             for turn in self._waiting:
                 turn.set()
 
@@ -178,7 +185,7 @@ class Faults:
         """
         turn = threading.Event()
         with self._lock:
-            if fault.id not in self._faults:
+            if fault.id not in self._faults or not self.is_delaying:
                 return
             if threads is not None and len(self._waiting) >= max(1, threads - 1):
                 self._waiting.popleft().set()
