@@ -24,6 +24,7 @@ from provisioning.resources.users import USER, hashed
 from provisioning.seed import BadFile, load_catalogue, load_seed, prepare_seed
 from provisioning.store import Record
 from provisioning.web.context import Server
+from provisioning.web.fields import countries, time_zones
 from provisioning.web.records import begun, load_new, load_part
 
 routes = functools.cache(make_routes)
@@ -40,6 +41,13 @@ ARGUMENTS = {
     "endpointType": "endpoint_type",
 }
 """Members of records that are arguments under another name."""
+
+
+def read_ahead() -> None:
+    """Read whatever files a server may need: a test that begins may take the real ones away."""
+    known_catalogue(None)
+    countries()
+    time_zones()
 
 
 class Provisioner:

@@ -13,7 +13,7 @@ from provisioning.seed import load_seed, prepare_seed
 from provisioning.settings import Settings
 from provisioning.testing.client import Client
 from provisioning.testing.listener import Listener
-from provisioning.testing.provisioner import Provisioner, known_catalogue, plain, routes
+from provisioning.testing.provisioner import Provisioner, known_catalogue, plain, read_ahead, routes
 from provisioning.web.context import Server
 from provisioning.web.routing import BASE_PATH
 
@@ -22,6 +22,9 @@ LONG_AGO = "2000-01-01T00:00:00Z"
 LONGEST_REPORT = 50
 LONGEST_BODY = 300
 FAILED = 400
+
+
+read_ahead()
 
 
 class ProvisioningServer(Provisioner):
