@@ -2,7 +2,6 @@
 
 import functools
 import hmac
-import re
 from typing import Any
 
 from flask import Flask, Response, request
@@ -53,7 +52,7 @@ def make_control(settings: Settings) -> Flask:
 def check() -> Response | None:
     """Site, client and host, route, verb, token; and that there is one process to control."""
     settings = server().settings
-    require_no_other_site(settings)
+    cors.require_same_site(current())
     if settings.control_token is None:
         require_near_client(settings)
     if request.routing_exception is not None:
@@ -68,27 +67,6 @@ def check() -> Response | None:
             "has several. Run it with one worker: WEB_CONCURRENCY=1."
         )
     return None
-
-
-def require_no_other_site(settings: Settings) -> None:
-    """A browser sends what a page of any site wants, and asks the server first for some only."""
-    origin = request.headers.get("Origin")
-    if origin is None:
-        is_foreign = request.headers.get("Sec-Fetch-Site") == "cross-site"
-    else:
-        own = origin.lower().partition("://")[2] == request.host.lower()
-        is_foreign = not own and not is_allowed(origin, settings)
-    if is_foreign:
-        raise Forbidden(
-            "The control API answers no pages of other sites. PROVISIONING_CORS_ORIGINS names "
-            "those that it shall answer."
-        )
-
-
-def is_allowed(origin: str, settings: Settings) -> bool:
-    if settings.cors_origins is None:
-        return settings.is_demo and re.match(cors.LOCAL_ORIGIN, origin) is not None
-    return origin in settings.cors_origins
 
 
 def require_near_client(settings: Settings) -> None:

@@ -30,7 +30,9 @@ class Listener:
     multiprocess = False
     ssl_context = None
 
-    def __init__(self, application: WSGIApplication, host: str, port: int) -> None:
+    def __init__(
+        self, application: WSGIApplication, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self.app = application
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:

@@ -193,7 +193,7 @@ def test_an_application_may_leave_the_length_to_the_server():
         start_response("200 OK", [("Content-Type", "text/plain")])
         return Pieces()
 
-    listener = Listener(application, "127.0.0.1", 0)
+    listener = Listener(application)
     connection = HTTPConnection(*listener.server_address, timeout=5)
     for _ in range(2):
         connection.request("GET", "/")
