@@ -151,7 +151,8 @@ _folders: list[str] = []
 
 
 def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> None:
-    if resp is None or resp.status_code != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+    # There is no status where a fault of the control API has ended the connection.
+    if getattr(resp, "status_code", None) != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return
     connection, until = environ["gunicorn.socket"], time.monotonic() + READING_ON
     with suppress(Exception):  # each kind of body has errors of its own
@@ -166,3 +167,5 @@ def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> N
 def post_worker_init(worker: Any) -> None:
     # Not before: until now a worker that starts could miss a SIGTERM, and importing takes a while.
     worker.log.error_log.addFilter(_redact_record)
+    # Delays that the control API makes must leave it one of them.
+    worker.wsgi.extensions["provisioning.threads"] = worker.cfg.threads

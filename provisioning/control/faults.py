@@ -3,14 +3,16 @@
 import itertools
 import random
 import threading
+from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from marshmallow import ValidationError, fields
 
 from provisioning.control.paths import matches
-from provisioning.domain.errors import Invalid
+from provisioning.domain.errors import Conflict, Invalid
 from provisioning.store import Record
 from provisioning.web.fields import Choice, Flag, Text, Whole
 from provisioning.web.records import RecordSchema, load_new, show
@@ -18,6 +20,9 @@ from provisioning.web.records import RecordSchema, load_new, show
 VERBS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 LONGEST_DELAY = 60_000
 DAY = 86_400
+MOST_FAULTS = 100
+ENDINGS = ("close", "truncate", "garbage")
+"""How a connection may end before a whole answer was sent."""
 
 
 class Delay(fields.Raw):
@@ -45,10 +50,12 @@ def _is_number(value: object, highest: float) -> bool:
 
 
 class FaultSchema(RecordSchema):
-    """Which requests (`path` takes `*` and `**`), and what becomes of them.
+    """Which requests a fault strikes, and what becomes of them.
 
-    `delay` is in ms, fixed or a range; `close` ends the connection without an answer. `struck`
-    counts; after `times` the fault strikes no more.
+    In `path`, `*` stands for any text within a segment, and `**` for any text. `delay` is in ms,
+    fixed or a range. `close` ends the connection without an answer, `garbage` after bytes that are
+    no HTTP, and `truncate` after half of the answer's body. `struck` counts; after `times` the
+    fault strikes no more.
     """
 
     example = {"path": "/users/*", "method": "PUT", "status": 503, "retryAfter": 2, "times": 1}
@@ -61,6 +68,8 @@ class FaultSchema(RecordSchema):
     status = Whole(400, 599)
     retryAfter = Whole(0, DAY)
     close = Flag(load_default=False)
+    truncate = Flag(load_default=False)
+    garbage = Flag(load_default=False)
     probability = Probability(load_default=1)
     times = Whole(1, 10**9)
     struck = fields.Integer(dump_only=True)
@@ -75,8 +84,6 @@ class Fault:
 
     id: int
     terms: Record
-    cleared: threading.Event
-    """Set once all faults are cleared."""
     struck: int = 0
 
     @property
@@ -92,11 +99,16 @@ class Fault:
             and matches(terms["path"], path)
         )
 
-    def wait(self) -> None:
-        """Delay a request, at most until all faults are cleared: a reset waits for nobody."""
+    @property
+    def ending(self) -> str | None:
+        """The one of ENDINGS that it has."""
+        return next((name for name in ENDINGS if self.terms[name]), None)
+
+    def seconds(self) -> float:
+        """How long it holds a request up this time."""
         delay = self.terms["delay"]
         low, high = delay if isinstance(delay, list) else (delay or 0, delay or 0)
-        self.cleared.wait(_CHANCE.uniform(low, high) / 1000)
+        return _CHANCE.uniform(low, high) / 1000
 
 
 class Faults:
@@ -106,7 +118,9 @@ class Faults:
         self._lock = threading.Lock()
         self._ids = itertools.count(1)
         self._faults: dict[int, Fault] = {}
-        self._cleared = threading.Event()
+        self._waiting: deque[threading.Event] = deque()
+        self.is_delaying = True
+        """Whether delays hold requests up: not while a server stops."""
 
     def add(self, path: str, **terms: Any) -> Record:
         """A new fault, with the members of FaultSchema; Invalid names what is wrong with them."""
@@ -116,7 +130,9 @@ class Faults:
         terms = load_new(FAULT, dict(body))
         _check(terms)
         with self._lock:
-            fault = Fault(next(self._ids), terms, self._cleared)
+            if len(self._faults) >= MOST_FAULTS:
+                raise Conflict(f"There are {MOST_FAULTS} faults already. Remove some first.")
+            fault = Fault(next(self._ids), terms)
             self._faults[fault.id] = fault
         return fault.shown
 
@@ -136,8 +152,13 @@ class Faults:
     def clear(self) -> None:
         with self._lock:
             self._faults.clear()
-            self._cleared.set()
-            self._cleared = threading.Event()
+        self.release()
+
+    def release(self) -> None:
+        """Let the requests go on that a delay holds."""
+        with self._lock:
+            for turn in self._waiting:
+                turn.set()
 
     def strike(self, method: str, path: str, tenant: str) -> Fault | None:
         """The first fault that concerns a request and whose chance has come, counted."""
@@ -151,6 +172,28 @@ class Faults:
                     return fault
         return None
 
+    @property
+    def waiting(self) -> int:
+        """How many requests are held up now."""
+        return len(self._waiting)
+
+    def wait(self, fault: Fault, threads: int | None = None) -> None:
+        """Hold a request up, at most until all faults are cleared: a reset waits for nobody.
+
+        Of so many threads one stays free for the control API, as far as it is for this to say:
+        if need be, who has waited longest goes on.
+        """
+        turn = threading.Event()
+        with self._lock:
+            if fault.id not in self._faults or not self.is_delaying:
+                return
+            if threads is not None and len(self._waiting) >= max(1, threads - 1):
+                self._waiting.popleft().set()
+            self._waiting.append(turn)
+        turn.wait(fault.seconds())
+        with self._lock, suppress(ValueError):
+            self._waiting.remove(turn)
+
 
 _CHANCE = random.SystemRandom()
 
@@ -159,10 +202,14 @@ def _check(terms: Record) -> None:
     errors: dict[str, list[str]] = {}
     if not terms["path"].startswith("/"):
         errors["path"] = ["Must begin with a slash."]
-    if terms["delay"] is None and terms["status"] is None and not terms["close"]:
-        errors["status"] = ["Give at least one of delay, status and close."]
-    if terms["status"] is not None and terms["close"]:
-        errors["close"] = ["A closed connection has no status: give one of the two."]
+    endings = [name for name in ENDINGS if terms[name]]
+    if terms["delay"] is None and terms["status"] is None and not endings:
+        errors["status"] = [f"Give at least one of delay, status, {', '.join(ENDINGS)}."]
+    for name in endings:
+        if len(endings) > 1:
+            errors[name] = [f"Only one of {', '.join(ENDINGS)} can be."]
+        elif name != "truncate" and terms["status"] is not None:
+            errors[name] = ["There is no answer then that has a status: give one of the two."]
     if terms["retryAfter"] is not None and terms["status"] is None:
         errors["retryAfter"] = ["Needs a status."]
     if errors:

@@ -4,23 +4,32 @@ import errno
 import re
 import socket
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
-from flask import Flask, Response, request
+import orjson
+from flask import Flask, Response, current_app, request
 
 from provisioning.control.app import make_control
+from provisioning.control.masking import Masking, is_secret_name
 from provisioning.control.parts import control_of
-from provisioning.control.request_log import LARGEST_BODY, shown_body, shown_headers
-from provisioning.control.routing import CONTROL_PATH
-from provisioning.domain.errors import Unauthorized
+from provisioning.control.request_log import (
+    LARGEST_BODY,
+    LONGEST_HEADER,
+    LONGEST_TARGET,
+    LONGEST_WORD,
+    MOST_HEADERS,
+    cut,
+)
+from provisioning.control.routes.serving import CONTROL_PATH
+from provisioning.domain.activity import Instant
 from provisioning.domain.names import token_digest
 from provisioning.domain.tables import API_KEYS
 from provisioning.settings import Settings
-from provisioning.store import Record
-from provisioning.web.caller import token_in
+from provisioning.store import Record, StoreUnavailable
 from provisioning.web.context import SERVER, current, now, server, view
 from provisioning.web.problems import problem
 from provisioning.web.redaction import redacted_target
@@ -28,8 +37,13 @@ from provisioning.web.routing import BASE_PATH
 from provisioning.web.targets import Environ, raw_path
 
 EXCHANGE = "provisioning.exchange"
+THREADS = "provisioning.threads"
+"""Where a server whose threads are numbered says how many there are."""
 UNLOGGED = re.compile(r"/(docs|health|openapi\.json)(/.*)?")
 VARIABLE = re.compile(r"<(?:[^<>]*:)?([^<>:]*)>")
+TOKEN = re.compile(r"[\w.~-]{8,200}")
+MOST_TOKENS = 100
+GARBAGE = b"\x15\x03\x00\x02 this is no HTTP, since a fault has struck\r\n\r\n"
 
 
 class Exchange:
@@ -39,8 +53,13 @@ class Exchange:
         self.began = time.perf_counter()
         self.size = 0
         self.content = bytearray()
-        self.is_dropped = False
+        self.ending: str | None = None
+        """How a fault ends the connection, if one does."""
         self._stream = stream
+
+    @property
+    def is_unanswered(self) -> bool:
+        return self.ending in ("close", "garbage")
 
     def read(self, size: int = -1) -> bytes:
         data: bytes = self._stream.read(size)
@@ -50,12 +69,12 @@ class Exchange:
 
 
 class Controlled:
-    """Middleware: leads to the control API, and ends connections that a fault closes."""
+    """Middleware: leads to the control API, and ends connections as a fault wants it."""
 
     def __init__(self, routes: Flask, control: Flask) -> None:
         self._routes, self._application, self._control = routes, routes.wsgi_app, control
 
-    def __call__(self, environ: Environ, start_response: Any) -> Any:
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         if SERVER not in environ:
             environ[SERVER] = self._routes.extensions[SERVER]
         control_of(environ[SERVER])
@@ -63,39 +82,60 @@ class Controlled:
         if path == CONTROL_PATH or path.startswith(f"{CONTROL_PATH}/"):
             return self._control(environ, start_response)
         exchange = environ[EXCHANGE] = environ["wsgi.input"] = Exchange(environ["wsgi.input"])
-        answer = self._application(environ, start_response)
-        if exchange.is_dropped:
-            _drop(environ)
+        begun: list[Any] = []
+
+        def begin(*told: Any) -> Any:
+            begun[:] = told
+
+        answer = self._application(environ, begin)
+        if exchange.ending is not None:
+            status, headers, *_ = begun
+            half = _half(status, headers, b"".join(answer))
+            sent = {"close": b"", "garbage": GARBAGE, "truncate": half}
+            _end(environ, sent[exchange.ending])
+        start_response(*begun)
         return answer
 
 
-def _drop(environ: Environ) -> None:
-    """End the connection before anything was sent: gunicorn and werkzeug both tell its socket,
+def _half(status: str, headers: list[tuple[str, str]], body: bytes) -> bytes:
+    """An answer as HTTP/1.1 that promises all of its body and has half of it."""
+    promised = {name.title(): value for name, value in headers} | {"Content-Length": len(body)}
+    head = "".join(f"{name}: {value}\r\n" for name, value in promised.items())
+    return f"HTTP/1.1 {status}\r\n{head}\r\n".encode("latin-1") + body[: len(body) // 2]
+
+
+def _end(environ: Environ, sent: bytes) -> None:
+    """Send these bytes and nothing more: gunicorn and werkzeug both tell the connection's socket,
     and take the error as that of a client that has gone."""
     connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
     if connection is not None:
         with suppress(OSError):
+            connection.sendall(sent)
+        with suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
-    raise ConnectionResetError(errno.ECONNRESET, "a fault has closed the connection")
+    raise ConnectionResetError(errno.ECONNRESET, "a fault has ended the connection")
 
 
 def strike() -> Response | None:
     """After the checks of the gate: the answer of a fault that concerns the request, if any."""
-    if current().operation is None:
+    asked = current()
+    if asked.operation is None:
         return None
-    path, tenant = request.path, current().caller.tenant
-    fault = control_of(server()).faults.strike(request.method, path, tenant)
+    faults, tenant = control_of(asked.parts).faults, asked.caller.tenant
+    fault = faults.strike(request.method, request.path, tenant)
     if fault is None:
         return None
-    current().fault = fault.id
-    fault.wait()
-    status, is_closing = fault.terms["status"], fault.terms["close"]
-    if status is None and not is_closing:
+    asked.fault = fault.id
+    asked.end_reading()
+    faults.wait(fault, current_app.extensions.get(THREADS))
+    exchange: Exchange = request.environ[EXCHANGE]
+    exchange.ending = fault.ending
+    status = fault.terms["status"]
+    if status is None and not exchange.is_unanswered:
         return None
     # For the request log; and a client that is still sending may not hear an answer.
     request.stream.read(LARGEST_BODY)
-    if is_closing:
-        request.environ[EXCHANGE].is_dropped = True
+    if status is None:
         return Response(status=204)
     title = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Injected error"
     detail = f"This error is injected by fault {fault.id} of the control API."
@@ -110,39 +150,64 @@ def record(response: Response) -> Response:
     if UNLOGGED.fullmatch(request.path):
         return response
     exchange: Exchange = request.environ[EXCHANGE]
-    rule, token = request.url_rule, _token()
+    rule, sent = request.url_rule, _sent_tokens()
+    keys = _known_keys(sent)
+    masking = Masking([*sent, *keys])
+    # Decoded, a key could hold what ends it for a reader of targets.
+    path = unquote(redacted_target(raw_path(request.environ))).rstrip("/") or "/"
     entry = {
-        "at": now(),
+        "at": _instant(),
         "duration": round((time.perf_counter() - exchange.began) * 1000, 3),
-        "method": request.method,
-        "path": unquote(redacted_target(raw_path(request.environ))).rstrip("/") or "/",
-        "query": redacted_target(request.environ.get("QUERY_STRING", "")),
-        "status": None if exchange.is_dropped else response.status_code,
-        **_asker(token),
+        "method": cut(masking.text(request.method), LONGEST_WORD),
+        "path": cut(masking.text(path), LONGEST_TARGET),
+        "query": cut(masking.query(request.environ.get("QUERY_STRING", "")), LONGEST_TARGET),
+        "status": None if exchange.is_unanswered else response.status_code,
+        **_asker([key for token, key in keys.items() if token in sent]),
         "matched": rule and VARIABLE.sub(r"{\1}", rule.rule).removeprefix(BASE_PATH),
         "fault": current().fault,
-        "requestId": current().id,
-        "headers": shown_headers(dict(request.headers)),
-        "requestBody": shown_body(bytes(exchange.content), exchange.size),
-        "responseBody": None if exchange.is_dropped else _shown_answer(response),
+        "requestId": masking.text(current().id),
+        "headers": _shown_headers(masking),
+        "requestBody": _shown_body(bytes(exchange.content), exchange.size, masking),
+        "responseBody": None if exchange.is_unanswered else _shown_answer(response, masking),
     }
-    control_of(server()).requests.add(entry, token)
+    control_of(server()).requests.add(entry)
     return response
 
 
-def _token() -> str:
-    """The API key of the request, if there is one."""
+def _instant() -> Instant:
     try:
-        return token_in(current())
-    except Unauthorized:
-        return ""
+        return now()
+    except StoreUnavailable:
+        return server().clock.now()
 
 
-def _asker(token: str) -> Record:
+def _sent_tokens() -> set[str]:
+    """What the request gives as a secret: good or bad, one or several."""
+    credentials = request.headers.get("Authorization", "").partition(" ")[2]
+    tokens = {credentials, *request.headers.get("X-API-Key", "").split(",")}
+    tokens.update(text for name, text in request.args.items(multi=True) if is_secret_name(name))
+    return {token.strip() for token in tokens}
+
+
+def _known_keys(sent: set[str]) -> dict[str, Record]:
+    """The keys of the store, by their tokens, that stand anywhere in the head of the request."""
+    head = (*sent, raw_path(request.environ), request.environ.get("QUERY_STRING", ""))
+    texts = (unquote_plus(text) for text in (*head, *request.headers.values()))
+    words = {word: None for text in texts for word in TOKEN.findall(text)}
+    try:
+        found = {
+            word: view().find(API_KEYS, "token", token_digest(word))
+            for word in list(words)[:MOST_TOKENS]
+        }
+    except StoreUnavailable:
+        return {}
+    return {word: key for word, key in found.items() if key is not None}
+
+
+def _asker(keys: list[Record]) -> Record:
     """Tenant, key and user of the request as far as they are known, for refused ones too."""
     caller = current().admitted
-    is_open = server().settings.is_open
-    key = None if is_open else view().find(API_KEYS, "token", token_digest(token))
+    key = keys[0] if len(keys) == 1 and not server().settings.is_open else None
     return {
         "tenant": caller.tenant if caller else key and key["tenant"],
         "key": key and key["id"],
@@ -150,11 +215,33 @@ def _asker(token: str) -> Record:
     }
 
 
-def _shown_answer(response: Response) -> Any:
+def _shown_headers(masking: Masking) -> dict[str, str]:
+    """Request headers without those that carry secrets, and without keys in the others."""
+    return {
+        cut(masking.text(name), LONGEST_WORD): cut(masking.text(text), LONGEST_HEADER)
+        for name, text in list(request.headers.items())[:MOST_HEADERS]
+        if not is_secret_name(name)
+    }
+
+
+def _shown_body(content: bytes, size: int, masking: Masking) -> Any:
+    """A body as the log keeps it: JSON with its secrets masked, or a remark."""
+    if not size:
+        return None
+    if size > LARGEST_BODY:
+        return f"({size} bytes, too many to be kept)"
+    try:
+        return orjson.Fragment(orjson.dumps(masking.json(orjson.loads(content))))
+    except (ValueError, TypeError, RecursionError):
+        # It may be a secret as a whole.
+        return f"({size} bytes that are no JSON)"
+
+
+def _shown_answer(response: Response, masking: Masking) -> Any:
     if request.method == "HEAD" or response.is_streamed or response.direct_passthrough:
         return None
     content = response.get_data()
-    return shown_body(content, len(content))
+    return _shown_body(content, len(content), masking)
 
 
 def init_app(routes: Flask, settings: Settings) -> None:

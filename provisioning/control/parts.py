@@ -1,24 +1,34 @@
 """What the control API keeps of one server."""
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
+
+import orjson
 
 from provisioning import seed
 from provisioning.control import tenants
 from provisioning.control.faults import Faults
 from provisioning.control.request_log import RequestLog
 from provisioning.domain.activity import Instant
-from provisioning.store import MemoryStorage, Record, Store, Transaction, View
+from provisioning.domain.errors import Conflict
+from provisioning.store import MemoryStorage, Record, Store, StoreUnavailable, View
 from provisioning.web.context import Server
+
+MOST_SNAPSHOTS = 50
+LARGEST_SNAPSHOTS = 2**28
+"""Bytes of all snapshots together, as JSON."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All records at one moment, under a name. A view never changes, so it costs nothing."""
+    """All records at one moment, under a name."""
 
     name: str
     created: Instant
     view: View
+    size: int
+    """Bytes of its records as JSON. It takes less where records are the same as others'."""
 
 
 class Control:
@@ -29,23 +39,33 @@ class Control:
         self.requests = RequestLog(server.settings.request_log)
         self.faults = Faults()
         self.snapshots: dict[str, Snapshot] = {}
+        self._keeping = threading.Lock()
         self._began, self._was_frozen = server.clock.now(), server.clock.is_frozen
         self._beginning: View | None = None
-        if not server.settings.is_demo:
-            with server.store.read() as view:
-                self._beginning = view
+
+    def begin(self) -> None:
+        """Keep what there is for `reset`, before a request changes it. In demo mode that is made
+        when it is asked for. Nothing changes while the store can't be read, so that can wait, too.
+        """
+        if self._beginning is None and not self.server.settings.is_demo:
+            with self._keeping, suppress(StoreUnavailable), self.server.store.read() as view:
+                self._beginning = self._beginning or view.freeze()
 
     @property
     def beginning(self) -> View:
         """What `reset` leads back to: what was there when the server began to answer, in demo
         mode the demo data, or the seed that was loaded last in place of all."""
         if self._beginning is None:
+            if not self.server.settings.is_demo:
+                raise StoreUnavailable(
+                    "The data can't be read yet, so there is nothing to go back to."
+                )
             store = Store(MemoryStorage(), self.server.collections.tables)
             entries = seed.prepare_seed(self.server.collections, seed.demo_seed(), self._began)
             with store.transaction() as transaction:
                 seed.load_seed(self.server, transaction, entries, self._began)
             with store.read() as view:
-                self._beginning = view
+                self._beginning = view.freeze()
         return self._beginning
 
     def reset(self) -> None:
@@ -73,15 +93,31 @@ class Control:
         entries = seed.prepare_seed(self.server.collections, given, now)
         with self.server.store.transaction() as transaction:
             seed.load_seed(self.server, transaction, entries, now, replace)
-            loaded = Transaction(transaction).close()
+            loaded = transaction.freeze()
         if replace:
             self._beginning = loaded
 
     def save(self, name: str) -> Snapshot:
-        """Keep all records under a name, in place of what that named before."""
+        """Keep all records under a name, in place of what that named before.
+
+        Conflict where that would be too many snapshots, or too large ones.
+        """
         with self.server.store.read() as view:
-            self.snapshots[name] = Snapshot(name, self.server.clock.now(), view)
-        return self.snapshots[name]
+            kept = view.freeze()
+        tables = self.server.collections
+        size = sum(len(orjson.dumps(list(kept.all(table)))) for table in tables)
+        snapshot = Snapshot(name, self.server.clock.now(), kept, size)
+        with self._keeping:
+            others = [each for each in self.snapshots.values() if each.name != name]
+            if len(others) >= MOST_SNAPSHOTS:
+                raise Conflict(f"There are {MOST_SNAPSHOTS} snapshots already. Remove some first.")
+            if size + sum(each.size for each in others) > LARGEST_SNAPSHOTS:
+                raise Conflict(
+                    f"All snapshots together would have more than {LARGEST_SNAPSHOTS} bytes. "
+                    "Remove some first."
+                )
+            self.snapshots[name] = snapshot
+        return snapshot
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot's records; clock, faults and request log stay as they are."""
@@ -96,6 +132,7 @@ def control_of(server: Server) -> Control:
             if server.control is None:
                 server.control = Control(server)
     control: Control = server.control
+    control.begin()
     return control
 
 

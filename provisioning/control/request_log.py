@@ -1,26 +1,29 @@
-"""The request log: the last requests and what was answered, without any secret."""
+"""The request log: the last requests and what was answered, bounded in every part."""
 
-import functools
 import json
 import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 
+from provisioning.control.masking import is_secret_name
 from provisioning.control.paths import matches
 from provisioning.domain.errors import Invalid
 from provisioning.store import Record
-from provisioning.web.redaction import MASK, redacted_target
 
 LARGEST_BODY = 16_384
 """Bytes of a body that are kept; of a larger one only its size is."""
-SECRET_MEMBERS = frozenset({"apitoken", "apikey", "password", "provpassword", "passwordhash"})
-SHORTEST_TOKEN = 8
-"""Characters; what is shorter is no token, and stands in other words as well."""
-SECRET_HEADER = re.compile("authorization|api-?key|token|cookie|password|secret", re.IGNORECASE)
+LONGEST_TARGET = 2_000
+"""Characters of a path, and of a query, that are kept."""
+LONGEST_HEADER, MOST_HEADERS = 1_000, 64
+LONGEST_WORD = 128
+"""Characters of a verb, and of the name of a header, that are kept."""
+LARGEST_LOG = 2**26
+"""Bytes of all entries together; the oldest are forgotten beyond that, however few they are."""
 STATUS = re.compile(r"[1-5](\d\d|xx)", re.ASCII)
 
 Test = Callable[[Record], bool]
@@ -31,44 +34,55 @@ class RequestLog:
 
     def __init__(self, size: int) -> None:
         # Encoded, they take a tenth of the memory, and nobody can change them.
-        self._entries: deque[bytes] = deque(maxlen=size)
+        self._entries: deque[tuple[int, bytes]] = deque()
+        self._size = size
+        self._bytes = 0
         self._lock = threading.Lock()
         self.last_id = 0
 
-    def add(self, entry: Record, token: str = "") -> None:
-        """Keep an entry; it gets an `id`, which grows. Its secrets are to be masked already,
-        apart from the request's own `token`, wherever that may stand."""
+    def add(self, entry: Record) -> None:
+        """Keep an entry; it gets an `id`, which grows. Its secrets are to be masked already."""
         with self._lock:
             self.last_id += 1
             encoded = orjson.dumps({"id": self.last_id, **entry})
-            if len(token) >= SHORTEST_TOKEN:
-                encoded = encoded.replace(orjson.dumps(token)[1:-1], MASK.encode())
-            self._entries.append(encoded)
+            self._entries.append((self.last_id, encoded))
+            self._bytes += len(encoded)
+            while len(self._entries) > self._size or self._bytes > LARGEST_LOG:
+                self._bytes -= len(self._entries.popleft()[1])
 
     def find(self, **criteria: Any) -> list[Record]:
         """The entries that meet every criterion, newest last.
 
         `method`, `path` (a pattern), `status` (404 or "4xx"), `tenant`, `key` (its id), `user`,
-        `matched` (bool), `body` ({member: value} of the request, dotted members for nested
-        ones), `limit` (that many of the last). Invalid names any other.
+        `matched` (bool), `since` (an entry's id: later ones), `limit` (that many of the last);
+        `body` ({member: value} of the request, dotted members for nested ones), `header` and
+        `query` ({name: value}). Invalid names any other.
         """
-        limit = criteria.pop("limit", None)
+        limit, since = criteria.pop("limit", None), criteria.pop("since", None) or 0
         tests = [_test(name, wanted) for name, wanted in criteria.items() if wanted is not None]
-        found = [entry for entry in self if all(test(entry) for test in tests)]
+        found = [entry for entry in self._after(since) if all(test(entry) for test in tests)]
         return found if limit is None else found[len(found) - min(int(limit), len(found)) :]
 
     def count(self, **criteria: Any) -> int:
         return len(self.find(**criteria))
 
     def clear(self) -> None:
-        self._entries.clear()
+        with self._lock:
+            self._entries.clear()
+            self._bytes = 0
 
     def __iter__(self) -> Iterator[Record]:
-        for entry in list(self._entries):
-            yield orjson.loads(entry)
+        return self._after(0)
+
+    def _after(self, since: int) -> Iterator[Record]:
+        with self._lock:
+            entries = [encoded for number, encoded in self._entries if number > since]
+        return map(orjson.loads, entries)
 
 
-CRITERIA = ("method", "path", "status", "tenant", "key", "user", "matched", "body", "limit")
+OF_THE_WHOLE = ("method", "path", "status", "tenant", "key", "user", "matched", "since", "limit")
+OF_A_PART = ("body", "header", "query")
+"""Criteria that name a member, header or parameter, and its value."""
 
 
 def _test(name: str, wanted: Any) -> Test:
@@ -83,11 +97,18 @@ def _test(name: str, wanted: Any) -> Test:
         )
     if name == "matched":
         return lambda entry: (entry["matched"] is not None) is wanted
-    if name == "body":
-        return lambda entry: all(_has(entry["requestBody"], *each) for each in wanted.items())
-    if name in CRITERIA:
+    if name in OF_A_PART:
+        for part in wanted:
+            if is_secret_name(part.rpartition(".")[2]):
+                raise Invalid.member(f"{name}.{part}", "Is a secret, and masked in the log.")
+        if name == "body":
+            return lambda entry: all(_has(entry["requestBody"], *each) for each in wanted.items())
+        given = _header if name == "header" else _parameters
+        return lambda entry: all(value in given(entry, part) for part, value in wanted.items())
+    if name in OF_THE_WHOLE:
         return lambda entry: bool(entry[name] == wanted)
-    raise Invalid.member(name, f"There is no such criterion. There are {', '.join(CRITERIA)}.")
+    known = ", ".join((*OF_THE_WHOLE, *OF_A_PART))
+    raise Invalid.member(name, f"There is no such criterion. There are {known}.")
 
 
 def _has(body: Any, member: str, wanted: Any) -> bool:
@@ -99,42 +120,15 @@ def _has(body: Any, member: str, wanted: Any) -> bool:
     return bool(body == wanted or wanted == json.dumps(body))
 
 
-def shown_body(content: bytes, size: int) -> Any:
-    """A body as the log keeps it: JSON with its secrets masked, or a remark."""
-    if not size:
-        return None
-    if size > LARGEST_BODY:
-        return f"({size} bytes, too many to be kept)"
-    try:
-        return orjson.Fragment(orjson.dumps(redacted(orjson.loads(content))))
-    except (ValueError, TypeError, RecursionError):
-        # It may be a secret as a whole.
-        return f"({size} bytes that are no JSON)"
+def _header(entry: Record, name: str) -> list[str]:
+    return [text for sent, text in entry["headers"].items() if sent.lower() == name.lower()]
 
 
-def redacted(value: Any) -> Any:
-    """JSON without the values of secret members, and without keys in the paths that it holds."""
-    if isinstance(value, str):
-        return redacted_target(value)
-    if isinstance(value, dict):
-        return {
-            name: MASK if inner is not None and _is_secret(name) else redacted(inner)
-            for name, inner in value.items()
-        }
-    if isinstance(value, list):
-        return [redacted(inner) for inner in value]
-    return value
+def _parameters(entry: Record, name: str) -> list[str]:
+    given = parse_qsl(entry["query"], keep_blank_values=True)
+    return [text for sent, text in given if sent == name]
 
 
-@functools.lru_cache(512)
-def _is_secret(member: str) -> bool:
-    return member.lower().replace("_", "").replace("-", "") in SECRET_MEMBERS
-
-
-def shown_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Request headers without those that carry secrets, and without keys in the others."""
-    return {
-        name: redacted_target(text)
-        for name, text in headers.items()
-        if not SECRET_HEADER.search(name)
-    }
+def cut(text: str, longest: int) -> str:
+    """A text that is too long, without its end, which its length stands for."""
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"

@@ -1,15 +1,33 @@
 """One tenant among others: bringing it back, and removing it."""
 
 from collections.abc import Collection
+from contextlib import suppress
 
-from provisioning.domain.errors import Conflict, NotFound
-from provisioning.domain.tables import TENANTS, USERS
+from provisioning.domain import people
+from provisioning.domain.activity import Instant
+from provisioning.domain.callers import identify
+from provisioning.domain.errors import Conflict, NotFound, Unauthorized
+from provisioning.domain.tables import API_KEYS, TENANTS, USERS
 from provisioning.store import Record, Transaction, View
 from provisioning.web.collection import Collections
+
+MOST_KEYS = 300
 
 
 def counts(collections: Collections, view: View) -> dict[str, int]:
     return {name: view.count(each.table) for name, each in collections.seeded.items()}
+
+
+def usable_keys(view: View, now: Instant) -> list[Record]:
+    """The first keys that open something now, with `username` and `role` of who acts with them."""
+    found: list[Record] = []
+    for key in view.all(API_KEYS):
+        with suppress(Unauthorized):
+            role = identify(view, key["apiToken"], now).role
+            found.append(key | {"role": role, "username": people.username_of(view, key["user"])})
+        if len(found) == MOST_KEYS:
+            break
+    return found
 
 
 def forget(collections: Collections, transaction: Transaction, label: str) -> None:
@@ -42,9 +60,10 @@ def bring_back(
     if tenant is None:
         forget(collections, transaction, label)
         return
+    key_of_account = collections[USERS].key
     accounts = {
-        user: account
-        for user, account in beginning.tables()[USERS].items()
+        key_of_account(account): account
+        for account in beginning.all(USERS)
         if account["home"] == label
     }
     _remove_owned(collections, transaction, label)
@@ -54,13 +73,12 @@ def bring_back(
         _put_back(transaction, USERS, user, account)
     for each in collections.owned:
         people_named = each.people.values()
-        for key, record in beginning.tables()[each.table].items():
-            if record["tenant"] == label:
-                # An account of another tenant may be gone: what was its own is left out.
-                lost = {name for name in people_named if _is_gone(transaction, record[name])}
-                if "user" not in lost:
-                    known = record | dict.fromkeys(lost)
-                    _put_back(transaction, each.table, key, known)
+        for record in beginning.group(each.table, "tenant", label):
+            # An account of another tenant may be gone: what was its own is left out.
+            lost = {name for name in people_named if _is_gone(transaction, record[name])}
+            if "user" not in lost:
+                known = record | dict.fromkeys(lost)
+                _put_back(transaction, each.table, each.key(record), known)
 
 
 def _is_gone(transaction: Transaction, user: str | None) -> bool:
@@ -103,16 +121,19 @@ def _remove_accounts(
 ) -> None:
     """Those at home in a tenant that hold nothing anywhere; others' records forget them."""
     holding = _homes(collections, transaction)
+    key_of_account = collections[USERS].key
     gone = {
-        user: account["id"]
-        for user, account in transaction.tables()[USERS].items()
-        if account["home"] == label and user not in staying and user not in holding
+        key_of_account(account): account["id"]
+        for account in transaction.all(USERS)
+        if account["home"] == label
+        and key_of_account(account) not in staying
+        and key_of_account(account) not in holding
     }
     for user in gone:
         transaction.remove(USERS, user)
     for each in collections.owned:
-        for key, record in list(transaction.tables()[each.table].items()):
+        for record in transaction.all(each.table):
             lost = {name: None for name in each.people.values() if record[name] in gone}
             lost |= {name: None for name in each.account_ids if record[name] in gone.values()}
             if lost:
-                transaction.put(each.table, key, record | lost)
+                transaction.put(each.table, each.key(record), record | lost)

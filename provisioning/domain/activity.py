@@ -41,6 +41,23 @@ def parse_instant(text: str) -> Instant:
         raise ValueError(text) from error
 
 
+def as_instant(moment: str | datetime) -> Instant:
+    """The canonical form of what a program gives; ValueError says what is wrong with others."""
+    if isinstance(moment, datetime):
+        if moment.tzinfo is None:
+            raise ValueError(
+                "Must have a time zone: this datetime has none. Take datetime.now(UTC), say."
+            )
+        moment = moment.isoformat()
+    try:
+        return parse_instant(moment)
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"Must be a datetime, or an RFC 3339 date-time with an offset such as "
+            f"2014-09-09T13:49:29Z: {moment!r} is neither."
+        ) from None
+
+
 def parse_duration(text: str) -> timedelta:
     """`P1DT2H`, `+PT30S`, `-P30D` as a timedelta; ValueError for others."""
     match = DURATION.fullmatch(text)
@@ -72,6 +89,14 @@ class Clock:
     def is_frozen(self) -> bool:
         return self._frozen is not None
 
+    @property
+    def offset(self) -> timedelta:
+        """How far ahead of this machine's time it is."""
+        frozen = self._frozen
+        if frozen is not None:
+            return datetime.fromisoformat(frozen) - datetime.now(UTC)
+        return self._offset
+
     def now(self, moment: datetime | None = None) -> Instant:
         """What the clock shows at a moment, which is that of this machine unless told."""
         frozen = self._frozen
@@ -83,9 +108,9 @@ class Clock:
         with self._changing:
             self._frozen = self.now()
 
-    def set(self, at: Instant) -> None:
+    def set(self, at: Instant | datetime) -> None:
         """Go to an instant; a frozen clock stays frozen there, a running one runs on."""
-        at = parse_instant(at)
+        at = as_instant(at)
         with self._changing:
             if self._frozen is not None:
                 self._frozen = at

@@ -71,6 +71,9 @@ class Invalid(DomainError):
             for name, messages in shown.items()
         }
 
+    def __str__(self) -> str:
+        return "; ".join(f"{name}: {' '.join(texts)}" for name, texts in self.errors.items())
+
     @classmethod
     def member(cls, name: str, *messages: str) -> "Invalid":
         return cls({name: list(messages)})

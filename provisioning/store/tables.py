@@ -285,6 +285,10 @@ class Transaction(View):
         self._ids[table] = self._ids.get(table, 0) + 1
         return self._ids[table]
 
+    def freeze(self) -> View:
+        """All records as they are now, in memory: changes that follow are no part of it."""
+        return Transaction(self).close()
+
     def restore(self, view: View) -> None:
         """Adopt an earlier state whole, the counting of ids too."""
         self._change()

@@ -5,8 +5,10 @@ to stop, leave threads behind that serve open connections, and Werkzeug's ends e
 after one answer. This one stops at once with all its threads, and keeps connections.
 """
 
+import errno
 import socket
 import threading
+import time
 from contextlib import suppress
 from typing import cast
 from wsgiref.types import WSGIApplication
@@ -15,21 +17,33 @@ from werkzeug.serving import BaseWSGIServer
 
 from provisioning.local_server import BACKLOG, Handler
 
-HOST = "127.0.0.1"
+PAUSE = 0.05
+"""Seconds until a connection is taken that couldn't be, for want of descriptors or threads."""
 
 
 class Listener:
-    """Listens on a free port of the loopback interface from construction until `close`."""
+    """Listens on a port, 0 being any free one, from construction until `close`. OSError if it
+    can't. It waits as long as it takes, whatever `socket.setdefaulttimeout` says."""
 
     # What Werkzeug's handler asks of its server
     multithread = True
     multiprocess = False
     ssl_context = None
 
-    def __init__(self, application: WSGIApplication) -> None:
+    def __init__(
+        self, application: WSGIApplication, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self.app = application
-        self._socket = socket.create_server((HOST, 0), backlog=BACKLOG)
-        self.server_address: tuple[str, int] = self._socket.getsockname()
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            self._socket = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                advice = f"port {port} of {host} is taken. Choose another, or 0 for any free one"
+                raise OSError(error.errno, advice) from error
+            raise
+        self._socket.settimeout(None)
+        self.server_address: tuple[str, int] = self._socket.getsockname()[:2]
         self._closing = False
         self._connections: dict[socket.socket, threading.Thread] = {}
         self._thread = threading.Thread(target=self._accept, name="provisioning", daemon=True)
@@ -63,10 +77,13 @@ class Listener:
             except OSError:
                 if self._closing:
                     return
-                raise
+                # No descriptor is free: who waits is served when one is.
+                time.sleep(PAUSE)
+                continue
             if self._closing:
                 connection.close()
                 return
+            connection.settimeout(None)
             thread = threading.Thread(
                 target=self._serve,
                 args=(connection, address),
@@ -74,7 +91,12 @@ class Listener:
                 daemon=True,
             )
             self._connections[connection] = thread
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # no further thread can be had
+                del self._connections[connection]
+                connection.close()
+                time.sleep(PAUSE)
 
     def _serve(self, connection: socket.socket, address: tuple[str, int]) -> None:
         try:

@@ -1,36 +1,62 @@
-"""Putting tenants, users, privileges and keys into a server's store, past HTTP."""
+"""Putting tenants, users, privileges, keys and other records into a server's store, past HTTP."""
 
 import functools
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from provisioning.domain import people, roles
-from provisioning.domain.activity import Instant
-from provisioning.domain.errors import Conflict
+from provisioning.domain.activity import Instant, as_instant
+from provisioning.domain.errors import Conflict, Invalid
 from provisioning.domain.names import username_key
 from provisioning.domain.records import Records
-from provisioning.domain.tables import USERS
+from provisioning.domain.tables import TENANTS, USERS
 from provisioning.domain.tenants import as_administrator, create_tenant, new_account
 from provisioning.factory import make_routes
-from provisioning.resources.api_keys import new_key
+from provisioning.onboarding import NEW_TENANT
+from provisioning.resources.api_keys import API_KEY, new_key
+from provisioning.resources.dashboards import DASHBOARD
+from provisioning.resources.privileges import PRIVILEGE
+from provisioning.resources.statements import STATEMENT
 from provisioning.resources.users import USER, hashed
-from provisioning.seed import load_catalogue
+from provisioning.seed import BadFile, load_catalogue, load_seed, prepare_seed
+from provisioning.store import Record
 from provisioning.web.context import Server
-from provisioning.web.records import load_part
+from provisioning.web.fields import countries, time_zones
+from provisioning.web.records import begun, load_new, load_part
 
 routes = functools.cache(make_routes)
 """Routes cost 30 ms to make and know no store, so servers of the same settings share them."""
 known_catalogue = functools.cache(load_catalogue)
 """The catalogue in a file, or without one the built-in one; read once."""
 
+Moment = Instant | datetime
+"""An instant as a test gives it: `2026-01-15T12:00:00Z`, or a datetime with a time zone."""
+ARGUMENTS = {
+    "activeFrom": "active_from",
+    "activeUntil": "active_until",
+    "reportsTo": "reports_to",
+    "endpointType": "endpoint_type",
+}
+"""Members of records that are arguments under another name."""
+
+
+def read_ahead() -> None:
+    """Read whatever files a server may need: a test that begins may take the real ones away."""
+    known_catalogue(None)
+    countries()
+    time_zones()
+
 
 class Provisioner:
     """Adds what a test needs to the tenant that it doesn't name otherwise, `acme`.
 
-    Instants are strings like `2026-01-15T12:00:00Z`. An `active_from` of None is the server's
-    now, an `active_until` of None is open-ended. What the rules forbid raises the domain's error.
+    Instants are strings like `2026-01-15T12:00:00Z`, or datetimes with a time zone. An
+    `active_from` of None is the server's now, an `active_until` of None is open-ended. Further
+    arguments are members of the contract's records, such as `firstName`. What the API would
+    refuse raises the domain's error: Invalid names each argument that is wrong.
     """
 
     def __init__(self, parts: Server) -> None:
@@ -40,9 +66,11 @@ class Provisioner:
 
     def add_tenant(self, label: str, name: str | None = None) -> str:
         """A new tenant's label. Nobody may act in it yet: add a user or a key."""
+        tenant = load_new(NEW_TENANT, {"label": label, "name": name or str(label).title()})
         with self.store.transaction() as transaction:
-            name = name or label.title()
-            create_tenant(transaction, self.catalogue, label, name, self.clock.now())
+            create_tenant(
+                transaction, self.catalogue, tenant["label"], tenant["name"], self.clock.now()
+            )
         return label
 
     def add_user(
@@ -50,27 +78,28 @@ class Provisioner:
         username: str | None = None,
         role: str | None = roles.USER,
         tenant: str = "acme",
-        active_from: Instant | None = None,
-        active_until: Instant | None = None,
+        active_from: Moment | None = None,
+        active_until: Moment | None = None,
         reports_to: str | None = None,
         **profile: Any,
     ) -> str:
         """The username of a new account at home in the tenant; `role=None`: without privilege.
 
-        `profile` are the contract's members, such as `firstName`.
+        Its email is the username, if that is one.
         """
         username = username or f"user{next(self._numbers)}@{tenant}.test"
-        given = load_part(USER, {"username": username, "email": username, **profile})
-        account = dict.fromkeys(USER.load_fields) | given
-        password = account.pop("password")
-        password_hash = hashed(password) if password is not None else None
-        user = username_key(username)
+        email = username if "@" in str(username) else f"{username}@{tenant}.test"
         with self._changing(tenant) as records:
+            given = load_part(USER, {"username": username, "email": email, **profile})
+            account = dict.fromkeys(USER.load_fields) | given
+            password = account.pop("password")
+            password_hash = hashed(password) if password is not None else None
+            user = username_key(username)
             if records.view.get(USERS, user) is not None:
                 raise Conflict(f"There is an account '{username}' already: grant it a privilege.")
             records.transaction.put(USERS, user, new_account(records, account, password_hash))
-        if role is not None:
-            self.grant(username, role, tenant, active_from, active_until, reports_to)
+            if role is not None:
+                _grant(records, username, role, active_from, active_until, reports_to)
         return username
 
     def grant(
@@ -78,40 +107,182 @@ class Provisioner:
         username: str,
         role: str,
         tenant: str = "acme",
-        active_from: Instant | None = None,
-        active_until: Instant | None = None,
+        active_from: Moment | None = None,
+        active_until: Moment | None = None,
         reports_to: str | None = None,
     ) -> int:
         """The id of a new privilege."""
-        terms = {
-            "role": role,
-            "activeFrom": active_from or self.clock.now(),
-            "activeUntil": active_until,
-            "reportsTo": reports_to,
-        }
         with self._changing(tenant) as records:
-            return int(people.grant(records, username_key(username), terms)["id"])
+            return _grant(records, username, role, active_from, active_until, reports_to)
 
     def add_key(
         self,
         username: str | None = None,
         tenant: str = "acme",
         type: str = roles.BASIC,
-        active_from: Instant | None = None,
-        active_until: Instant | None = None,
+        active_from: Moment | None = None,
+        active_until: Moment | None = None,
+        name: str | None = None,
     ) -> str:
         """A new key's token; without a username the key is the tenant's alone."""
-        terms = {
-            "type": type,
-            "name": None,
-            "activeFrom": active_from or self.clock.now(),
-            "activeUntil": active_until,
-        }
         with self._changing(tenant) as records:
-            user = username_key(username) if username is not None else None
+            given = {"type": type, "name": name, **_window(active_from, active_until)}
+            terms = begun(load_new(API_KEY, given), records.now)
+            user = None if username is None else _known_user(records, username)
             return str(new_key(records, user, terms)["apiToken"])
+
+    def add_subscription(
+        self,
+        service: str,
+        tenant: str = "acme",
+        active_from: Moment | None = None,
+        active_until: Moment | None = None,
+    ) -> int:
+        """The id of a new subscription to a service of the catalogue."""
+        _require_one_of("service", service, self.catalogue.services)
+        window = _window(active_from, active_until)
+        return int(self._add("subscriptions", tenant, service=service, **window)["id"])
+
+    def add_domain_mapping(
+        self,
+        domain: str,
+        tenant: str = "acme",
+        active_from: Moment | None = None,
+        active_until: Moment | None = None,
+        **members: Any,
+    ) -> str:
+        """The domain of a new domain mapping, as the API shows it."""
+        members |= _window(active_from, active_until)
+        return str(self._add("domainMappings", tenant, domain=domain, **members)["domain"])
+
+    def add_endpoint(
+        self,
+        url: str,
+        endpoint_type: str = "MQ_INCOMING",
+        tenant: str = "acme",
+        active_from: Moment | None = None,
+        active_until: Moment | None = None,
+        **members: Any,
+    ) -> int:
+        """The id of a new service endpoint."""
+        offered = [entry["label"] for entry in self.catalogue.offered_endpoint_types]
+        _require_one_of("endpoint_type", endpoint_type, offered)
+        members |= {"url": url, "endpointType": endpoint_type}
+        members |= _window(active_from, active_until)
+        return int(self._add("endpoints", tenant, **members)["id"])
+
+    def add_dashboard(self, label: str, tenant: str = "acme", **members: Any) -> str:
+        """The label of a new dashboard of the tenant's own; what is left out is made up."""
+        if label in self.catalogue.dashboards:
+            raise Conflict(f"The catalogue has a dashboard '{label}' already.")
+        members = {**DASHBOARD.example, "label": label, **members}
+        return str(self._add("dashboards", tenant, **members)["label"])
+
+    def add_statement(self, label: str, tenant: str = "acme", **members: Any) -> str:
+        """The label of a new statement of the tenant's own; what is left out is made up.
+
+        The API shows statements to tenants with a subscription to `enterprise` only.
+        """
+        if label in self.catalogue.statements:
+            raise Conflict(f"The catalogue has a statement '{label}' already.")
+        members = {**STATEMENT.example, "label": label, **members}
+        return str(self._add("statements", tenant, **members)["label"])
+
+    def configure_statement(self, label: str, config: Record, tenant: str = "acme") -> None:
+        """Give a statement its first configuration in the tenant."""
+        self._add("statementConfigs", tenant, label=label, config=config)
+
+    def _add(self, kind: str, tenant: str, **members: Any) -> Record:
+        """A new record, read as a seed's: `kind` is the name of its list there."""
+        collection = self.parts.collections.seeded[kind]
+        with self._changing(tenant) as records, _seed_errors_as_invalid(kind):
+            transaction, now = records.transaction, records.now
+            given = {"tenant": tenant, **members}
+            if collection.numbered is not None:
+                given["id"] = transaction.next_id(collection.table)
+            (entry,) = prepare_seed(self.parts.collections, {kind: [given]}, now)
+            key = collection.key(entry.record)
+            if transaction.get(collection.table, key) is not None:
+                raise Conflict(f"There is such a record already: '{key}' in {kind}.")
+            load_seed(self.parts, transaction, [entry], now, is_replacing=False)
+            return entry.record
 
     @contextmanager
     def _changing(self, tenant: str) -> Iterator[Records]:
-        with self.store.transaction() as transaction:
+        with _naming_arguments(), self.store.transaction() as transaction:
+            if not isinstance(tenant, str) or transaction.get(TENANTS, tenant) is None:
+                raise Invalid.member("tenant", f"There is no tenant {tenant!r}: add it first.")
             yield as_administrator(transaction, self.catalogue, tenant, self.clock.now())
+
+
+def _grant(
+    records: Records,
+    username: str,
+    role: str,
+    active_from: Moment | None,
+    active_until: Moment | None,
+    reports_to: str | None,
+) -> int:
+    given = {"username": username, "role": role, "reportsTo": reports_to}
+    terms = begun(load_new(PRIVILEGE, given | _window(active_from, active_until)), records.now)
+    return int(people.grant(records, _known_user(records, username), terms)["id"])
+
+
+def _known_user(records: Records, username: str) -> str:
+    user = username_key(username) if isinstance(username, str) else ""
+    if records.view.get(USERS, user) is None:
+        raise Invalid.member("username", f"There is no account {username!r}: add it first.")
+    return user
+
+
+def _window(active_from: Moment | None, active_until: Moment | None) -> Record:
+    """Both ends of a window as a body may hold them; an absent one is left to its default."""
+    window, errors = {}, {}
+    for name, moment in (("activeFrom", active_from), ("activeUntil", active_until)):
+        try:
+            window[name] = None if moment is None else as_instant(moment)
+        except ValueError as error:
+            errors[ARGUMENTS[name]] = [str(error)]
+    if errors:
+        raise Invalid(errors)
+    return {name: instant for name, instant in window.items() if instant is not None}
+
+
+def _require_one_of(argument: str, given: str, known: Any) -> None:
+    if given not in list(known):
+        raise Invalid.member(argument, f"Must be one of {', '.join(known)}.")
+
+
+@contextmanager
+def _naming_arguments() -> Iterator[None]:
+    """An Invalid names the arguments of Python, not the members of a body."""
+    try:
+        yield
+    except Invalid as error:
+        raise Invalid(
+            {ARGUMENTS.get(name, name): texts for name, texts in error.errors.items()}
+        ) from None
+
+
+@contextmanager
+def _seed_errors_as_invalid(kind: str) -> Iterator[None]:
+    """What is wrong with the one record of a seed is wrong with a member of it."""
+    try:
+        yield
+    except BadFile as bad:
+        errors: dict[str, list[str]] = {}
+        for fault in bad.errors:
+            place, _, message = fault.removeprefix(f"{kind}[0]").removeprefix(".").partition(": ")
+            errors.setdefault(place or kind, []).append(message)
+        raise Invalid(errors) from None
+
+
+def plain(value: Any) -> Any:
+    """A seed as JSON has it: datetimes as instants. ValueError for one without a time zone."""
+    if isinstance(value, datetime):
+        return as_instant(value)
+    if isinstance(value, dict):
+        return {name: plain(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    return value

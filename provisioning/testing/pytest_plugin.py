@@ -53,8 +53,14 @@ def _serve(request: pytest.FixtureRequest, seed: Any) -> Iterator[ProvisioningSe
     del running[str(request.fixturename)]
 
 
+FIXTURES = frozenset({"provisioning", "provisioning_server"})
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if not FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+        # Now, since another fixture may put a file system in place that has none of our files.
+        import provisioning.testing.server  # noqa: F401, PLC0415
     for server in item.session.stash.get(RUNNING, {}).values():
         item.stash[SEEN] = server.requests.last_id
 

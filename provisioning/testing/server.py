@@ -13,7 +13,7 @@ from provisioning.seed import load_seed, prepare_seed
 from provisioning.settings import Settings
 from provisioning.testing.client import Client
 from provisioning.testing.listener import Listener
-from provisioning.testing.provisioner import Provisioner, known_catalogue, routes
+from provisioning.testing.provisioner import Provisioner, known_catalogue, plain, read_ahead, routes
 from provisioning.web.context import Server
 from provisioning.web.routing import BASE_PATH
 
@@ -24,6 +24,9 @@ LONGEST_BODY = 300
 FAILED = 400
 
 
+read_ahead()
+
+
 class ProvisioningServer(Provisioner):
     """A server that answers at `url` from `start` until `stop`, or inside a `with` block.
 
@@ -31,6 +34,9 @@ class ProvisioningServer(Provisioner):
     comes what is in `seed`, an object of lists of records. `settings` are fields of Settings.
     `clock` runs with the machine's time until a test sets or freezes it; `requests` is the log
     of what was asked, `faults` what shall go wrong. Threads may share it.
+
+    It listens on `port` of the address `host`; 0 is any free port. Once it has a port it keeps to
+    it: stopped and started again it has the same `url`, and all that it held.
     """
 
     tenant = "acme"
@@ -43,7 +49,9 @@ class ProvisioningServer(Provisioner):
     administrator: Client
     """An HTTP client with that key."""
 
-    def __init__(self, seed: Any = None, **settings: Any) -> None:
+    def __init__(
+        self, seed: Any = None, *, host: str = "127.0.0.1", port: int = 0, **settings: Any
+    ) -> None:
         chosen = Settings(**{"control": "on", **settings})
         clock = Clock()
         clock.set(LONG_AGO)
@@ -54,26 +62,41 @@ class ProvisioningServer(Provisioner):
         self.add_user("alice@acme.test", roles.ADMINISTRATOR)
         self.token = self.add_key("alice@acme.test")
         clock.reset()
+        self._listener: Listener | None = None
+        self._host, self._port = host, port
         if seed is not None:
-            entries = prepare_seed(self.parts.collections, seed, clock.now())
+            entries = prepare_seed(self.parts.collections, plain(seed), clock.now())
             with self.store.transaction() as transaction:
                 load_seed(self.parts, transaction, entries, clock.now(), is_replacing=False)
         self._control = control_of(self.parts)
         self.requests, self.faults = self._control.requests, self._control.faults
 
     def start(self) -> Self:
-        """Listen on a free port; clients may connect once this returns."""
-        self._listener = Listener(serve(routes(self.parts.settings), self.parts))
-        host, port = self._listener.server_address
-        self.root_url = f"http://{host}:{port}"
-        self.url = self.root_url + BASE_PATH
-        self.administrator = self.client(self.token)
+        """Listen; clients may connect once this returns. A server that runs is left as it is.
+
+        OSError where the port is taken.
+        """
+        if self._listener is None:
+            application = serve(routes(self.parts.settings), self.parts)
+            self._listener = Listener(application, self._host, self._port)
+            host, self._port = self._listener.server_address
+            shown = f"[{host}]" if ":" in host else host
+            self.root_url = f"http://{shown}:{self._port}"
+            self.url = self.root_url + BASE_PATH
+            self.administrator = self.client(self.token)
         return self
 
     def stop(self) -> None:
-        """Close the socket and every connection; no thread is left when this returns."""
-        self.faults.clear()  # who waits for a delay is let go
-        self._listener.close()
+        """Close the socket and every connection; no thread is left when this returns.
+
+        A server that doesn't run is left as it is.
+        """
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            self.faults.is_delaying = False
+            self.faults.release()
+            listener.close()
+            self.faults.is_delaying = True
 
     def __enter__(self) -> Self:
         return self.start()
@@ -96,7 +119,7 @@ class ProvisioningServer(Provisioner):
         A BadFile names each fault and its place; nothing has changed then. After a replacement
         `reset` leads back to the seed.
         """
-        self._control.load(seed, replace)
+        self._control.load(plain(seed), replace)
 
     def reset(self) -> None:
         """Back to how the server began: records, ids and keys, the machine's time, no faults, an

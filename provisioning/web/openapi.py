@@ -249,7 +249,7 @@ def operation_id(operation: Operation, path: str) -> str:
 def meaning_of(operation: Operation) -> str:
     """What an operation does, and for whom."""
     if operation.plain:
-        return operation.summary
+        return f"{operation.summary}\n\n{operation.description}".strip()
     if operation.allows != roles.ANY_ROLE:
         allowed = [role for role in roles.ROLES if role in operation.allows]
         return f"{operation.summary} It is open to {' and '.join(allowed)}."

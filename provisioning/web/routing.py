@@ -1,5 +1,6 @@
 """A resource is a blueprint whose operations say what the contract says of them."""
 
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -72,6 +73,7 @@ class Operation:
     paths: Sequence[str]
     name: str
     summary: str
+    description: str
     tag: str
     status: int
     base_path: str = BASE_PATH
@@ -121,8 +123,9 @@ class Resource(Blueprint):
         """Serve a verb on paths. A read is open to every role, a change to administrators.
 
         The view gets the variables of its path, and, if there is a `body` schema, the
-        parsed JSON object as `body`. Its docstring's first line is the summary. Its name
-        becomes that of the operation, with the verbs that generated clients have.
+        parsed JSON object as `body`. Its docstring's first line is the summary, and
+        what follows the description. Its name becomes that of the operation, with the verbs that
+        generated clients have.
         """
         facts = self._facts | facts
         if verb != "GET":
@@ -132,8 +135,10 @@ class Resource(Blueprint):
 
         def register(view: View) -> View:
             name = generated_name(facts.pop("name", view.__name__))
-            summary = (view.__doc__ or "").strip().partition("\n")[0]
-            operation = Operation(verb, paths, name, summary, self.name, **facts)
+            summary, _, description = inspect.cleandoc(view.__doc__ or "").partition("\n")
+            operation = Operation(
+                verb, paths, name, summary, description.strip(), self.name, **facts
+            )
             self.operations.append(operation)
 
             @wraps(view)

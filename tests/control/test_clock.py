@@ -1,5 +1,6 @@
 """The time that every window and default follows."""
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -33,6 +34,15 @@ def test_a_clock_that_runs_goes_on_from_where_it_was_set(control):
     shown = control("PUT", "/clock", {"now": "2030-06-01T08:00:00Z", "frozen": False})
     assert shown["frozen"] is False
     assert "2030-06-01T08:00:00Z" <= control("GET", "/clock")["now"] <= "2030-06-01T08:00:10Z"
+
+
+def test_the_distance_to_the_machine_s_time_is_the_same_whenever_one_asks(control):
+    """Within a second as well: the instants that are shown are whole ones."""
+    control("DELETE", "/clock")
+    unmoved = {control("GET", "/clock")["offset"] for _ in range(60) if time.sleep(0.01) is None}
+    control("POST", "/clock/advance", {"by": "PT1H"})
+    moved = {control("GET", "/clock")["offset"] for _ in range(60) if time.sleep(0.01) is None}
+    assert (unmoved, moved) == ({0}, {3600})
 
 
 def test_freezing_a_clock_that_runs_stops_it(control):

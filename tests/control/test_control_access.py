@@ -61,9 +61,53 @@ def test_only_local_hosts_are_answered_so_that_no_dns_name_can_be_rebound(contro
     assert control.ask("GET", "/state", headers={"Host": host}).status_code == status
 
 
-def test_a_page_of_another_site_can_not_send_a_reset(control):
-    refused = control.ask("POST", "/reset", headers={"Sec-Fetch-Site": "cross-site"})
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost.evil.example"},
+        {"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"control": "on"},
+        {"control": "on", "control_token": TOKEN},
+        {"demo": "on"},
+        {"auth": "off", "control": "on"},
+        {"control": "on", "cors_origins": ("https://app.acme.example",)},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("method, path", [("GET", "/state"), ("POST", "/reset"), ("OPTIONS", "/")])
+def test_no_page_of_another_site_is_answered_in_any_mode(settings, headers, method, path):
+    headers = headers | {"Authorization": f"Bearer {TOKEN}"}
+    refused = controls(**settings).ask(method, path, headers=headers)
     assert refused.status_code == 403
+    assert "PROVISIONING_CORS_ORIGINS" in refused.json["detail"]
+
+
+@pytest.mark.parametrize(
+    "settings, headers",
+    [
+        ({"control": "on"}, {"Origin": "http://localhost"}),
+        ({"control": "on"}, {"Sec-Fetch-Site": "same-origin"}),
+        ({"control": "on"}, {"Sec-Fetch-Site": "none"}),
+        ({"demo": "on"}, {"Origin": "http://localhost:3000", "Sec-Fetch-Site": "cross-site"}),
+        ({"demo": "on"}, {"Origin": "http://127.0.0.1:3000"}),
+        (
+            {"control": "on", "cors_origins": ("https://app.acme.example",)},
+            {"Origin": "https://app.acme.example", "Sec-Fetch-Site": "cross-site"},
+        ),
+    ],
+    ids=str,
+)
+def test_its_own_pages_and_those_that_are_allowed_are_answered(settings, headers):
+    assert controls(**settings).ask("GET", "/clock", headers=headers).status_code == 200
 
 
 def test_a_client_in_an_allowed_network_is_answered():
@@ -148,10 +192,10 @@ def test_its_own_document_lists_every_route_and_the_api_s_lists_none(sandbox, co
         (verb, path) for path, item in document["paths"].items() for verb in VERBS & item.keys()
     }
     assert ("post", "/_control/reset") in operations
-    assert ("delete", "/_control/faults/{number}") in operations
+    assert ("delete", "/_control/faults/{id}") in operations
     for verb, path in operations:
         asked = path.removeprefix("/_control").replace("{", "").replace("}", "")
-        allowed = control.ask("OPTIONS", asked.replace("number", "1")).headers["Allow"]
+        allowed = control.ask("OPTIONS", asked.replace("/id", "/1")).headers["Allow"]
         assert verb.upper() in allowed
     assert "/_control" not in sandbox.client().get("//openapi.json").text
 

@@ -5,6 +5,7 @@ import json
 import re
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -68,6 +69,68 @@ def test_a_fault_closes_the_connection_and_the_next_request_is_answered(server, 
             (None, 1),
             (200, None),
         ]
+        connection.close()
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_fault_truncates_an_answer_and_the_next_one_is_whole(server, tmp_path):
+    with server(tmp_path) as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        _, made = ask(connection, "POST", "/_control/tenants", {"label": "initech"})
+        fault = {"path": "/info", "truncate": True, "times": 2}
+        assert ask(connection, "POST", "/_control/faults", fault)[0] == 201
+        for _ in range(2):
+            connection.request("GET", f"{BASE}/info", headers={"X-API-Key": made["apiToken"]})
+            answer = connection.getresponse()
+            assert answer.status == 200
+            assert answer.headers["Content-Type"] == "application/json"
+            assert answer.headers["X-Request-ID"]
+            with pytest.raises(http.client.IncompleteRead) as cut:
+                answer.read()
+            promised = int(answer.headers["Content-Length"])
+            assert (len(cut.value.partial), cut.value.expected) == (
+                promised // 2,
+                promised - promised // 2,
+            )
+            connection.close()
+        assert ask(connection, "GET", f"{BASE}/info", None, made["apiToken"])[0] == 200
+        connection.close()
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_fault_sends_garbage_and_the_next_answer_is_one(server, tmp_path):
+    with server(tmp_path) as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        _, made = ask(connection, "POST", "/_control/tenants", {"label": "initech"})
+        fault = {"path": "/info", "garbage": True, "times": 1}
+        assert ask(connection, "POST", "/_control/faults", fault)[0] == 201
+        with pytest.raises(http.client.BadStatusLine):
+            ask(connection, "GET", f"{BASE}/info", None, made["apiToken"])
+        connection.close()
+        assert ask(connection, "GET", f"{BASE}/info", None, made["apiToken"])[0] == 200
+        connection.close()
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_delays_leave_the_control_api_an_open_ear(server, tmp_path):
+    """Twice as many as gunicorn has threads."""
+    with server(tmp_path) as port, ThreadPoolExecutor(16) as pool:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        _, made = ask(connection, "POST", "/_control/tenants")
+        ask(connection, "POST", "/_control/faults", {"path": "/info", "delay": 60_000})
+
+        def delayed(_):
+            own = http.client.HTTPConnection("127.0.0.1", port, timeout=50)
+            status, _ = ask(own, "GET", f"{BASE}/info", None, made["apiToken"])
+            own.close()
+            return status
+
+        delays = pool.map(delayed, range(16))
+        deadline = time.monotonic() + 10
+        while ask(connection, "GET", "/_control/faults")[1][0]["struck"] < 16:
+            assert time.monotonic() < deadline
+        assert ask(connection, "DELETE", "/_control/faults")[0] == 204
+        assert list(delays) == [200] * 16
         connection.close()
 
 

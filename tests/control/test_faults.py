@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from provisioning.control.faults import MOST_FAULTS, Faults
+
 BASE = "/api/v1/provisioning"
 
 
@@ -143,6 +145,68 @@ def test_a_closed_connection_gives_no_answer(sandbox, control):
     assert (entry["status"], entry["responseBody"], entry["fault"]) == (None, None, 1)
 
 
+@pytest.mark.parametrize(
+    "endings", [("close", "garbage"), ("close", "truncate"), ("garbage", "truncate")]
+)
+def test_a_connection_has_one_end(control, endings):
+    refused = control.ask("POST", "/faults", {"path": "/info", **dict.fromkeys(endings, True)})
+    assert refused.status_code == 422
+    assert set(refused.json["errors"]) == set(endings)
+
+
+def test_garbage_is_no_answer_and_a_truncated_one_is_logged_whole(sandbox, control):
+    control("POST", "/faults", {"path": "/info", "garbage": True, "times": 1})
+    control("POST", "/faults", {"path": "/info", "truncate": True, "times": 1})
+    for _ in range(2):
+        with pytest.raises(ConnectionResetError):
+            sandbox.administrator.get("/info")
+    garbage, truncated = control("GET", "/requests")
+    assert (garbage["status"], garbage["responseBody"], garbage["fault"]) == (None, None, 1)
+    assert (truncated["status"], truncated["fault"]) == (200, 2)
+    assert truncated["responseBody"]["label"] == "acme"
+
+
+@pytest.mark.parametrize(
+    "ending, name", [("close", "Acme"), ("garbage", "Acme"), ("truncate", "Changed")]
+)
+def test_a_truncated_answer_is_one_to_a_change_that_was_made(sandbox, control, ending, name):
+    control("POST", "/faults", {"path": "/info", ending: True, "times": 1})
+    with pytest.raises(ConnectionResetError):
+        sandbox.administrator.put("/info", json={"name": "Changed"})
+    assert sandbox.administrator.get("/info").json["name"] == name
+
+
+def test_there_are_only_so_many_faults(control):
+    for _ in range(MOST_FAULTS):
+        control("POST", "/faults", {"path": "/info", "delay": 0})
+    assert control.ask("POST", "/faults", {"path": "/info", "delay": 0}).status_code == 409
+    control("DELETE", f"/faults/{control('GET', '/faults')[0]['id']}")
+    assert control.ask("POST", "/faults", {"path": "/info", "delay": 0}).status_code == 201
+
+
+@pytest.mark.parametrize("threads, waiting", [(4, 3), (2, 1), (1, 1)])
+def test_where_threads_are_numbered_one_is_left_for_others(threads, waiting):
+    """Who has waited longest goes on, so that a delay blocks no thread that the next one needs."""
+    faults = Faults()
+    faults.add("/info", delay=60_000)
+    fault, done = faults.strike("GET", "/info", "acme"), []
+
+    def wait(number):
+        faults.wait(fault, threads)
+        done.append(number)
+
+    requests = [threading.Thread(target=wait, args=[number]) for number in range(6)]
+    for number, request in enumerate(requests):
+        request.start()
+        while len(done) < number + 1 - waiting or faults.waiting < min(waiting, number + 1):
+            time.sleep(0.001)
+    assert done == list(range(6 - waiting))
+    faults.clear()
+    for request in requests:
+        request.join(10)
+    assert len(done) == 6
+
+
 def test_the_request_log_tells_which_fault_struck_and_what_had_been_sent(sandbox, control):
     fault = control("POST", "/faults", {"path": "/info", "status": 503, "times": 1})
     body = {"name": "Renamed"}
@@ -188,6 +252,8 @@ def test_what_is_not_told_has_its_default(control):
         "status": None,
         "retryAfter": None,
         "close": False,
+        "truncate": False,
+        "garbage": False,
         "probability": 1,
         "times": None,
         "struck": 0,
@@ -206,6 +272,9 @@ def test_what_is_not_told_has_its_default(control):
         ({"path": "/info", "status": "500"}, "status"),
         ({"path": "/info", "status": 500, "method": "get"}, "method"),
         ({"path": "/info", "status": 500, "close": True}, "close"),
+        ({"path": "/info", "status": 500, "garbage": True}, "garbage"),
+        ({"path": "/info", "truncate": "half"}, "truncate"),
+        ({"path": "/info", "garbage": False}, "status"),
         ({"path": "/info", "close": "yes"}, "close"),
         ({"path": "/info", "delay": 1, "retryAfter": 5}, "retryAfter"),
         ({"path": "/info", "status": 500, "retryAfter": -1}, "retryAfter"),

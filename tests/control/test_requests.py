@@ -5,6 +5,9 @@ from io import BytesIO
 
 import pytest
 
+from provisioning.control.request_log import LARGEST_LOG, RequestLog
+from provisioning.factory import COLLECTIONS
+from provisioning.store import MemoryStorage, Store, StoreUnavailable
 from provisioning.testing.sandbox import Sandbox
 from tests.control.conftest import Controls
 
@@ -117,6 +120,15 @@ def test_the_instant_is_the_server_clock_s(sandbox, control):
         ("?limit=2", [7, 8]),
         ("?limit=100", list(range(9))),
         ("?status=4xx&limit=1", [7]),
+        ("?since=7", [7, 8]),
+        ("?since=0&limit=1", [8]),
+        ("?since=9", []),
+        ("?query.size=1", [3]),
+        ("?query.size=2", []),
+        ("?query.Size=1", []),
+        ("?header.content-type=application/json", [0, 1, 2]),
+        ("?header.Content-Type=application/json&method=PUT", [1]),
+        ("?header.X-None=1", []),
     ],
 )
 def test_filters_narrow_the_list_and_the_count(asked, control, query, found):
@@ -146,6 +158,14 @@ def test_nested_members_and_those_that_are_no_text_are_found(sandbox, control):
         ("?limit=-1", "limit"),
         ("?limit=x", "limit"),
         ("?body=x", "body"),
+        ("?since=-1", "since"),
+        ("?since=x", "since"),
+        ("?header.=x", "header."),
+        ("?header=x", "header"),
+        ("?headers.Accept=x", "headers.Accept"),
+        ("?header.Authorization=x", "header.Authorization"),
+        ("?query.apikey=x", "query.apikey"),
+        ("?body.user.password=x", "body.user.password"),
     ],
 )
 def test_a_filter_that_means_nothing_is_422_and_not_ignored(control, query, name):
@@ -243,7 +263,14 @@ class TestSecrets:
         )
         assert self.SECRET not in self.log(control)
 
-    @pytest.mark.parametrize("member", ["apiToken", "ApiToken", "api_token", "API-KEY", "Password"])
+    @pytest.mark.parametrize(
+        "member",
+        [
+            *("apiToken", "ApiToken", "api_token", "API-KEY", "Password"),
+            *("newPassword", "pass_word", "passwort", "passwd", "passphrase", "pwd"),
+            *("client_secret", "accessToken", "credentials"),
+        ],
+    )
     def test_a_misspelled_secret_is_one_too(self, sandbox, control, member):
         sandbox.administrator.post("/api-keys", json={"type": "BASIC", member: self.SECRET})
         assert self.SECRET not in self.log(control)
@@ -277,6 +304,8 @@ class TestSecrets:
             {"Proxy-Authorization": "{}"},
             {"X-Auth-Token": "{}"},
             {"Referer": "http://localhost/x?apikey={}"},
+            {"X-Secret-Thing": "{}"},
+            {"X-Auth": "{}"},
         ],
     )
     def test_headers_with_secrets_are_left_out(self, sandbox, control, headers):
@@ -290,6 +319,11 @@ class TestSecrets:
             "/info?apikey={}",
             "/info?%61pikey={}",
             "/info?x=1&api_key={}&y=2",
+            "/info?token={}",
+            "/info?access_token={}",
+            "/info?key={}",
+            "/info?new%50assword={}",
+            "/info?a=1&a=2&client_secret={}",
             "/api-keys/{}",
             "/users/alice@acme.test/api-keys/{}",
             "/api%2Dkeys/{}",
@@ -313,3 +347,108 @@ class TestSecrets:
         sandbox.administrator.put("/users/alice@acme.test", json={"password": self.SECRET})
         (user,) = control("GET", "/state")["users"]
         assert user["passwordHash"] not in self.log(control)
+
+    @pytest.mark.parametrize("place", ["path", "query", "header", "request id", "body"])
+    @pytest.mark.parametrize("sent", ["with another", "with none"])
+    def test_a_key_of_the_store_is_masked_whatever_the_request_itself_has(
+        self, sandbox, control, place, sent
+    ):
+        """Two that differ, or none that is known, and the key once more somewhere else."""
+        key = sandbox.administrator.token
+        client = sandbox.client("another-key-that-is-none" if sent == "with another" else None)
+        headers = {"X-API-Key": key} if sent == "with another" or place == "body" else {}
+        path, body = "/info", None
+        if place == "path":
+            path = f"/users/{key}"
+        elif place == "query":
+            path = f"/info?note={key}"
+        elif place == "header":
+            headers["User-Agent"] = f"program ({key})"
+        elif place == "request id":
+            headers["X-Request-ID"] = key
+        else:
+            body = {"hint": key}
+        client.put(path, json=body, headers=headers)
+        assert key not in self.log(control)
+
+    @pytest.mark.parametrize("token", ["ninas-own-key", "a.key~with_more", "12345678"])
+    def test_a_key_that_somebody_chose_is_masked_as_well(self, sandbox, control, token):
+        key = {"tenant": "acme", "username": None, "type": "BASIC", "apiToken": token}
+        control("POST", "/seed", {"mode": "merge", "seed": {"apiKeys": [key]}})
+        sandbox.client().get(f"/users?q={token}", headers={"User-Agent": token})
+        assert token not in self.log(control)
+
+    def test_what_looks_like_a_key_is_masked_wherever_it_stands(self, sandbox, control):
+        token = "Zk3vQ9xT1pLw8RnB5mYs7A"
+        sandbox.administrator.put(f"/users/{token}?x={token}", json={"hint": f"see {token}!"})
+        assert token not in self.log(control)
+        assert control("GET", "/requests")[0]["requestBody"] == {"hint": "see ********!"}
+
+    def test_ids_and_ordinary_words_are_no_keys(self, sandbox, control):
+        harmless = {
+            "X-Request-ID": "123e4567-e89b-12d3-a456-426614174000",
+            "User-Agent": "python-requests/2.34.2",
+            "If-None-Match": '"5d41402abc4b2a76b9719d911017c592"',
+        }
+        sandbox.administrator.get("/info?order=lastName,-username", headers=harmless)
+        (entry,) = control("GET", "/requests")
+        assert entry["headers"]["User-Agent"] == harmless["User-Agent"]
+        assert entry["headers"]["If-None-Match"] == harmless["If-None-Match"]
+        assert entry["requestId"] == harmless["X-Request-ID"]
+        assert entry["query"] == "order=lastName,-username"
+
+    @pytest.mark.parametrize(
+        "token", ["requestBody", "responseBody", "duration", "20260115", "status"]
+    )
+    def test_a_token_that_is_a_word_of_the_log_does_it_no_harm(self, sandbox, control, token):
+        sandbox.client(token).get("/info")
+        (entry,) = control("GET", "/requests")
+        assert (entry["path"], entry["status"], entry["requestBody"]) == (f"{BASE}/info", 401, None)
+
+
+class TestBounds:
+    """What one request, and all together, can make the log keep."""
+
+    def test_every_part_of_an_entry_is_cut(self, sandbox, control):
+        long = "x" * 30_000
+        sandbox.administrator.request(
+            "X" * 5_000,
+            f"/users/{long}?q={long}",
+            headers={f"X-{number}-{long[:5_000]}": long for number in range(200)},
+            data=long,
+        )
+        (entry,) = control("GET", "/requests")
+        assert len(json.dumps(entry)) < 100_000
+        assert entry["query"].endswith("... (30002 characters)")
+        assert len(entry["headers"]) <= 64
+
+    def test_the_oldest_are_forgotten_when_all_together_are_too_large(self):
+        log = RequestLog(100_000)
+        for _ in range(LARGEST_LOG // 1_000_000 + 5):
+            log.add({"path": "x" * 1_000_000})
+        assert log.count() == LARGEST_LOG // 1_000_040
+        assert log.last_id == LARGEST_LOG // 1_000_000 + 5
+
+    def test_a_log_forgets_the_oldest_above_its_size(self):
+        sandbox = Sandbox(control="on", request_log=3)
+        for page in range(5):
+            sandbox.administrator.get(f"/users?page={page}")
+        queries = [entry["query"] for entry in Controls(sandbox.client())("GET", "/requests")]
+        assert queries == ["page=2", "page=3", "page=4"]
+
+
+def test_a_request_is_logged_and_answered_while_the_store_can_not_be_read():
+    class Gone(Store):
+        is_gone = False
+
+        def read(self):
+            if self.is_gone:
+                raise StoreUnavailable("The database can't be reached.")
+            return super().read()
+
+    store = Gone(MemoryStorage(), COLLECTIONS.tables)
+    sandbox = Sandbox(store, control="on")
+    store.is_gone = True
+    assert sandbox.administrator.get("/info").status_code == 503
+    (entry,) = Controls(sandbox.client())("GET", "/requests")
+    assert (entry["status"], entry["at"], entry["key"]) == (503, "2026-01-15T12:00:00Z", None)

@@ -2,6 +2,9 @@
 
 import pytest
 
+from provisioning.control import parts
+from provisioning.control.parts import MOST_SNAPSHOTS
+from provisioning.domain.roles import ROLES
 from provisioning.factory import load_demo, memory_store
 from provisioning.testing.sandbox import Sandbox
 from tests.control.conftest import Controls
@@ -308,6 +311,48 @@ class TestSeeds:
         control = Controls(sandbox.client())
         assert control("POST", "/seed", SEED)["counts"]["users"] == 2
 
+    @pytest.mark.parametrize("path", ["/seed", "/seed?mode=replace", "/seed?mode=merge"])
+    def test_without_a_body_nothing_is_loaded_and_nothing_lost(self, control, path):
+        """A page of another site can have a browser send such a request."""
+        before = control("GET", "/state")
+        assert control.ask("POST", path).status_code == 400
+        assert control("GET", "/state") == before
+
+
+class TestKeys:
+    def test_each_key_that_opens_something_is_listed_with_who_acts_with_it(self, sandbox, control):
+        sandbox.add_user("bob@acme.test", "TEAM_LEADER")
+        bobs = sandbox.add_key("bob@acme.test", type="QUERY_ONLY")
+        globex = sandbox.add_key(tenant="globex")
+        shown = [
+            (key["tenant"], key["username"], key["role"], key["type"], key["apiToken"])
+            for key in control("GET", "/keys")
+        ]
+        alices = sandbox.administrator.token
+        assert shown == [
+            ("acme", "alice@acme.test", "ADMINISTRATOR", "BASIC", alices),
+            ("acme", "bob@acme.test", "TEAM_LEADER", "QUERY_ONLY", bobs),
+            ("globex", None, "ADMINISTRATOR", "BASIC", globex),
+        ]
+
+    def test_those_that_open_nothing_now_are_not(self, sandbox, control):
+        sandbox.add_user("bob@acme.test", role=None)
+        sandbox.add_key("bob@acme.test")
+        sandbox.add_key(active_from="2026-02-01T00:00:00Z")
+        sandbox.add_key(active_from="2025-02-01T00:00:00Z", active_until="2026-01-01T00:00:00Z")
+        assert len(control("GET", "/keys")) == 1
+        control("PUT", "/clock", {"now": "2026-02-01T00:00:00Z"})
+        assert len(control("GET", "/keys")) == 2
+
+    def test_the_demo_has_one_for_every_role(self):
+        demo = Sandbox(demo="on")
+        Controls(demo.client())("POST", "/reset")
+        keys = Controls(demo.client())("GET", "/keys")
+        assert {key["role"] for key in keys} == set(ROLES)
+        for key in keys:
+            status = demo.client(key["apiToken"]).get("/whoami").status_code
+            assert status == (403 if key["type"] == "INGESTION_ONLY" else 200)
+
 
 class TestSnapshots:
     def test_a_snapshot_brings_the_records_back_as_often_as_it_is_loaded(self, sandbox, control):
@@ -343,6 +388,25 @@ class TestSnapshots:
             ("two", "2040-01-01T00:00:00Z"),
         ]
         assert listed[0]["counts"]["users"] == 1
+
+    def test_there_are_only_so_many_and_one_may_be_saved_again(self, control):
+        for number in range(MOST_SNAPSHOTS):
+            control("PUT", f"/snapshots/s-{number}")
+        refused = control.ask("PUT", "/snapshots/one-more")
+        assert refused.status_code == 409
+        assert "Remove some" in refused.json["detail"]
+        assert control.ask("PUT", "/snapshots/s-0").status_code == 200
+        control("DELETE", "/snapshots/s-1")
+        assert control.ask("PUT", "/snapshots/one-more").status_code == 200
+
+    def test_all_together_are_only_so_large(self, sandbox, control, monkeypatch):
+        size = control("PUT", "/snapshots/one")["bytes"]
+        monkeypatch.setattr(parts, "LARGEST_SNAPSHOTS", 2 * size)
+        assert control("PUT", "/snapshots/two")["bytes"] == size
+        assert control.ask("PUT", "/snapshots/three").status_code == 409
+        sandbox.add_tenant("more")
+        assert control.ask("PUT", "/snapshots/two").status_code == 409
+        assert [each["bytes"] for each in control("GET", "/snapshots")] == [size, size]
 
     def test_a_deleted_one_is_gone(self, control):
         control("PUT", "/snapshots/one")

@@ -1,6 +1,8 @@
 """What a socket server owes to clients of any make, and to the test that stops it."""
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -199,3 +201,51 @@ def test_an_application_may_leave_the_length_to_the_server():
     connection.close()
     listener.close()
     assert closed == [True, True]
+
+
+def test_it_waits_as_long_as_it_takes_whatever_the_default_of_sockets_is():
+    """People set one against tests that hang; an idle server and an idle client are no such."""
+    socket.setdefaulttimeout(0.05)
+    try:
+        with ProvisioningServer() as server:
+            connection = HTTPConnection(server.root_url.removeprefix("http://"), timeout=5)
+            assert asked(connection, server).status == 200
+            own = connection.sock
+            time.sleep(0.2)
+            assert asked(connection, server).status == 200
+            assert connection.sock is own
+            connection.close()
+            assert server.administrator.get("/whoami").status_code == 200
+    finally:
+        socket.setdefaulttimeout(None)
+
+
+OUT_OF_FILES = r"""
+import os, resource, socket, threading, time
+from provisioning.testing import ProvisioningServer
+
+with ProvisioningServer() as server:
+    assert server.administrator.get("/whoami").status_code == 200
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    taken = []
+    try:
+        while True:
+            taken.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError:
+        os.close(taken.pop())
+    # The one that is left is the client's: the server has none for the connection.
+    host, port = server.root_url.removeprefix("http://").split(":")
+    waiting = socket.create_connection((host, int(port)), 5)
+    time.sleep(0.3)
+    for descriptor in taken:
+        os.close(descriptor)
+    waiting.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert waiting.recv(100).startswith(b"HTTP/1.1 200")
+    waiting.close()
+    assert server.administrator.get("/whoami").status_code == 200
+assert threading.active_count() == 1
+"""
+
+
+def test_it_takes_connections_again_after_it_had_no_descriptor_left():
+    subprocess.run([sys.executable, "-W", "error", "-c", OUT_OF_FILES], check=True, timeout=60)

@@ -242,3 +242,36 @@ def test_200_tests_in_4_processes_leave_nothing_to_each_other(suite):
     """Neither records, requests, faults nor times, and no thread and no open file."""
     suite.makepyfile(LEAKS)
     suite.runpytest_subprocess("-n4", "-p", "no:schemathesis").assert_outcomes(passed=200)
+
+
+@pytest.mark.slow
+def test_the_servers_work_beside_a_file_system_that_is_a_fake(suite):
+    """Whichever is there first. pyfakefs hides the real files, our own among them."""
+    suite.makepyfile("""
+        from pathlib import Path
+        from provisioning.testing import ProvisioningServer
+
+        def use(server):
+            assert not Path(__file__).exists()
+            server.add_user("bob@acme.test", country="ISL", timeZone="Europe/Berlin", password="x")
+            changes = {"country": "DEU", "timeZone": "Atlantic/Reykjavik"}
+            bob = server.administrator.put("/users/bob@acme.test", json=changes)
+            assert bob.status_code == 200
+            assert server.administrator.get("/dashboards").json()
+            assert server.client().get("//openapi.json").status_code == 200
+            server.reset()
+
+        def test_fake_first(fs, provisioning):
+            use(provisioning)
+
+        def test_server_first(provisioning, fs):
+            use(provisioning)
+
+        def test_the_sessions_server(fs, provisioning_server):
+            use(provisioning_server)
+
+        def test_without_a_fixture(fs):
+            with ProvisioningServer() as server:
+                use(server)
+    """)
+    suite.runpytest_subprocess("-p", "no:schemathesis").assert_outcomes(passed=4)

@@ -1,10 +1,11 @@
 """ProvisioningServer: what it begins with, what is added, and what a reset brings back."""
 
 import importlib
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from http.client import RemoteDisconnected
 
 import pytest
@@ -124,11 +125,169 @@ def test_a_user_that_exists_is_not_added_again(server):
     assert server.administrator.get("/users/bob@acme.test").json()["firstName"] == "Bob"
 
 
-@pytest.mark.parametrize("profile", [{"first_name": "Bob"}, {"birthYear": "1980"}])
-def test_a_profile_that_the_contract_forbids_is_refused(server, profile):
+WRONG = [
+    ("add_user", {"role": "KING"}, "role"),
+    ("add_user", {"active_from": "yesterday"}, "active_from"),
+    ("add_user", {"active_from": "2026-01-01T00:00:00"}, "active_from"),
+    ("add_user", {"active_from": datetime(2026, 1, 1)}, "active_from"),
+    ("add_user", {"active_until": datetime(2026, 1, 1)}, "active_until"),
+    ("add_user", {"active_until": 5}, "active_until"),
+    (
+        "add_user",
+        {"active_from": "2026-02-01T00:00:00Z", "active_until": "2026-01-01T00:00:00Z"},
+        "active_until",
+    ),
+    ("add_user", {"reports_to": "nobody@acme.test"}, "reports_to"),
+    ("add_user", {"tenant": "nowhere"}, "tenant"),
+    ("add_user", {"username": 5}, "username"),
+    ("add_user", {"username": "a/b"}, "username"),
+    ("add_user", {"email": "none"}, "email"),
+    ("add_user", {"first_name": "Bob"}, "first_name"),
+    ("add_user", {"birthYear": "1980"}, "birthYear"),
+    ("add_user", {"timeZone": "Mars"}, "timeZone"),
+    ("grant", {"username": "nobody", "role": "USER"}, "username"),
+    ("grant", {"username": "alice@acme.test", "role": "user"}, "role"),
+    ("grant", {"username": "alice@acme.test", "role": "USER", "active_from": "x"}, "active_from"),
+    ("add_key", {"type": "ADMIN"}, "type"),
+    ("add_key", {"username": "nobody"}, "username"),
+    ("add_key", {"name": "x" * 251}, "name"),
+    ("add_key", {"active_until": "2026-01-01"}, "active_until"),
+    ("add_key", {"tenant": 5}, "tenant"),
+    ("add_tenant", {"label": "Not a Slug"}, "label"),
+    ("add_tenant", {"label": "x", "name": " "}, "name"),
+    ("add_subscription", {"service": "nothing"}, "service"),
+    ("add_subscription", {"service": "enterprise", "active_from": "x"}, "active_from"),
+    ("add_domain_mapping", {"domain": "no domain"}, "domain"),
+    ("add_domain_mapping", {"domain": "localhost"}, "domain"),
+    ("add_domain_mapping", {"domain": "x.acme.example", "colour": "red"}, "colour"),
+    ("add_domain_mapping", {"domain": "x.acme.example", "tenant": "nowhere"}, "tenant"),
+    ("add_endpoint", {"url": "https://user:secret@mq.example"}, "url"),
+    ("add_endpoint", {"url": "amqp://mq.example", "endpoint_type": "MAIL"}, "endpoint_type"),
+    ("add_endpoint", {"url": "amqp://mq.example", "provPort": "x"}, "provPort"),
+    ("add_dashboard", {"label": "Not a Slug"}, "label"),
+    ("add_dashboard", {"label": "mine", "type": "WALL"}, "type"),
+    ("add_dashboard", {"label": "mine", "listOrder": "first"}, "listOrder"),
+    ("add_statement", {"label": "mine", "query": ""}, "query"),
+    ("configure_statement", {"label": "mine", "config": []}, "config"),
+]
+
+
+@pytest.mark.parametrize(("call", "arguments", "wrong"), WRONG)
+def test_what_the_contract_forbids_is_an_error_that_names_the_argument(
+    server, call, arguments, wrong
+):
+    before = Client(server.root_url).get("/_control/state").json()
+    with pytest.raises(Invalid, match=f"^{wrong}: .+") as refused:
+        getattr(server, call)(**arguments)
+    assert list(refused.value.errors) == [wrong]
+    assert Client(server.root_url).get("/_control/state").json() == before
+
+
+def test_all_that_is_wrong_is_told_at_once(server):
+    with pytest.raises(Invalid) as refused:
+        server.add_user("bob@acme.test", "KING", active_from="yesterday", active_until="today")
+    assert "active_from: " in str(refused.value)
+    assert "active_until: " in str(refused.value)
+
+
+def test_a_datetime_without_a_time_zone_is_refused_with_a_way_out(server):
+    with pytest.raises(Invalid, match=r"has none. Take datetime.now\(UTC\)"):
+        server.add_user(active_from=datetime(2026, 1, 1))
+    with pytest.raises(ValueError, match="Must have a time zone"):
+        server.clock.set(datetime(2026, 1, 1))
+    with pytest.raises(ValueError, match="'tomorrow' is neither"):
+        server.clock.set("tomorrow")
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "2031-05-05T05:05:05Z",
+        "2031-05-05T07:05:05+02:00",
+        datetime(2031, 5, 5, 5, 5, 5, tzinfo=UTC),
+        datetime(2031, 5, 5, 7, 5, 5, 999_999, tzinfo=timezone(timedelta(hours=2))),
+    ],
+)
+def test_instants_are_strings_of_any_offset_or_datetimes(server, moment):
+    server.clock.set(moment)
+    assert "2031-05-05T05:05:05Z" <= server.clock.now() <= "2031-05-05T05:05:15Z"
+    bob = server.add_user("bob@acme.test", active_from=moment)
+    key = {"tenant": "acme", "username": bob, "type": "BASIC", "activeFrom": moment}
+    server.load({"apiKeys": [{**key, "apiToken": "bobs-own-key"}]})
+    window = server.client("bobs-own-key").get("/users/bob@acme.test").json()
+    assert window["tenantUserPrivileges"][0]["activeFrom"] == "2031-05-05T05:05:05Z"
+    assert window["activeApiKeys"][0]["activeFrom"] == "2031-05-05T05:05:05Z"
+
+
+def test_a_seed_may_hold_datetimes_from_the_beginning():
+    tenant = {"tenants": [{"label": "initech", "name": "Initech"}]}
+    mapping = {"domain": "x.initech.example", "activeFrom": datetime(2020, 1, 1, tzinfo=UTC)}
+    with ProvisioningServer(tenant | {"domainMappings": [{"tenant": "initech", **mapping}]}):
+        pass
+
+
+def test_a_user_whose_name_is_no_address_has_one_all_the_same(server):
+    server.add_user("nina")
+    assert server.administrator.get("/users/nina").json()["email"] == "nina@acme.test"
+
+
+def test_a_user_of_a_wrong_role_is_not_half_made(server):
     with pytest.raises(Invalid):
-        server.add_user("bob@acme.test", **profile)
-    assert names(server.administrator) == ["alice@acme.test"]
+        server.add_user("bob@acme.test", "KING")
+    server.add_user("bob@acme.test")
+
+
+class TestOtherRecords:
+    def test_a_subscription_is_active_in_its_window(self, server):
+        server.add_subscription("enterprise", active_until="2099-01-01T00:00:00Z")
+        shown = server.administrator.get("/services/enterprise").json()
+        assert shown["activeUntil"] == "2099-01-01T00:00:00Z"
+        assert server.administrator.get("/statements").status_code == 200
+
+    def test_a_second_one_that_overlaps_is_refused(self, server):
+        server.add_subscription("enterprise")
+        with pytest.raises(Invalid, match="overlaps"):
+            server.add_subscription("enterprise")
+
+    def test_a_domain_mapping_names_its_tenant(self, server):
+        server.add_tenant("globex")
+        domain = server.add_domain_mapping("Bücher.example", tenant="globex", theme="dark")
+        assert domain == "xn--bcher-kva.example"
+        asked = server.administrator.get("/info", headers={"Host": domain})
+        assert asked.status_code == 403
+        with pytest.raises(Conflict):
+            server.add_domain_mapping("bücher.example")
+
+    def test_an_endpoint_has_whatever_members_are_told(self, server):
+        number = server.add_endpoint("amqps://mq.acme.example", password="secret", durable=True)
+        shown = server.administrator.get(f"/endpoints/{number}").json()
+        assert (shown["endpointType"]["label"], shown["active"]) == ("MQ_INCOMING", True)
+        assert (shown["password"], shown["durable"]) == ("secret", True)
+        assert server.add_endpoint("amqps://mq.acme.example") == number + 1
+
+    def test_dashboards_and_statements_need_a_label_only(self, server):
+        server.add_subscription("enterprise")
+        server.add_dashboard("mine", title="My own", listOrder=-1)
+        server.add_statement("late", query="select 1")
+        server.configure_statement("late", {"threshold": 9})
+        assert server.administrator.get("/dashboards").json()[0]["title"] == "My own"
+        assert server.administrator.get("/statements/late").json()["query"] == "select 1"
+        assert server.administrator.get("/statements/late/config").json() == {"threshold": 9}
+
+    @pytest.mark.parametrize("add", ["add_dashboard", "add_statement"])
+    def test_a_label_is_taken_once(self, server, add):
+        getattr(server, add)("mine")
+        with pytest.raises(Conflict):
+            getattr(server, add)("mine")
+
+    def test_a_label_of_the_catalogue_is_taken(self, server):
+        with pytest.raises(Conflict):
+            server.add_dashboard("live-activity")
+
+    def test_reset_removes_them(self, server):
+        server.add_endpoint("amqps://mq.acme.example")
+        server.reset()
+        assert server.administrator.get("/endpoints").json() == []
 
 
 def test_a_user_joins_another_tenant_by_a_grant(server):
@@ -330,12 +489,65 @@ def test_the_control_api_is_there_for_other_languages(server):
     assert server.clock.now() < "2030"
 
 
-def test_a_server_may_be_stopped_twice_and_started_again():
+def test_starting_and_stopping_are_needed_once_and_do_no_harm_twice():
     server = ProvisioningServer()
+    server.stop()
+    before = threading.active_count()
+    assert server.start() is server
+    url = server.url
+    with server.start():
+        assert server.url == url
+        assert server.administrator.get("/whoami").status_code == 200
+    server.stop()
+    assert threading.active_count() == before
+
+
+def test_a_server_is_down_and_up_again_at_the_same_address_with_what_it_held(server):
+    bob = server.add_user("bob@acme.test")
+    server.clock.set("2030-01-01T00:00:00Z")
+    server.faults.add("/info", status=503)
+    url, client = server.url, server.administrator
+    server.stop()
+    with pytest.raises(ConnectionRefusedError):
+        client.get("/users")
     server.start()
-    server.stop()
-    server.stop()
+    assert server.url == url
+    assert client.get(f"/users/{bob}").status_code == 200
+    assert client.get("/info").status_code == 503
+    assert server.clock.now() >= "2030"
+    assert server.requests.count() == 2
+
+
+def test_a_delay_does_not_hold_up_who_stops_the_server(server):
+    server.faults.add("/users", delay=60_000)
+    with ThreadPoolExecutor(1) as pool:
+        delayed = pool.submit(server.administrator.get, "/users")
+        while not server.faults.waiting:
+            time.sleep(0.001)
+        began = time.perf_counter()
+        server.stop()
+        delayed.exception()
+    assert time.perf_counter() - began < 5
+
+
+def test_host_and_port_are_arguments():
+    with ProvisioningServer() as free:
+        port = int(free.root_url.rpartition(":")[2])
+        with pytest.raises(OSError, match=f"port {port} of 127.0.0.1 is taken"):
+            ProvisioningServer(port=port).start()
+    with ProvisioningServer(port=port, host="localhost") as server:
+        assert server.url == f"http://127.0.0.1:{port}/api/v1/provisioning"
+        assert server.administrator.get("/whoami").status_code == 200
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_a_host_may_be_of_ipv6():
+    try:
+        server = ProvisioningServer(host="::1").start()
+    except OSError as error:
+        pytest.skip(f"no IPv6 on loopback: {error}")
     with server:
+        assert server.url.startswith("http://[::1]:")
         assert server.administrator.get("/whoami").status_code == 200
 
 

@@ -1,0 +1,67 @@
+"""What the request log masks: a secret by its name, by its form, or as a key that was sent."""
+
+import functools
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote, unquote, unquote_plus
+
+from provisioning.web.redaction import MASK, redacted_target
+
+SHORTEST_TOKEN = 8
+"""Characters; what is shorter is no token, and stands in other words as well."""
+SECRET_NAME = re.compile(
+    "pass(w|phrase|$)|pwd|secret|token|apikey|authorization|credential|cookie|^key$|^x?auth$"
+)
+WORD = r"[A-Za-z0-9_-]"
+LONG_WORD = re.compile(
+    rf"(?<!{WORD})(?={WORD}*[a-z])(?={WORD}*[A-Z])(?={WORD}*[0-9]){WORD}{{22,}}(?!{WORD})", re.ASCII
+)
+"""What looks made by a generator of keys: 128 bits or more, in letters of both cases and digits."""
+
+
+@functools.lru_cache(512)
+def is_secret_name(name: str) -> bool:
+    """Whether a member, header or parameter of this name holds a secret, however it is spelled."""
+    letters = re.sub("[^a-z0-9]", "", unquote(unquote(name)).lower())
+    return SECRET_NAME.search(letters) is not None
+
+
+class Masking:
+    """Masks the tokens of one request wherever they stand, and what looks like a secret."""
+
+    def __init__(self, tokens: Iterable[str]) -> None:
+        spelled = {form for token in tokens for form in (token, quote(token, safe=""))}
+        long = sorted((form for form in spelled if len(form) >= SHORTEST_TOKEN), key=len)
+        self._sent = re.compile("|".join(map(re.escape, reversed(long)))) if long else None
+
+    def text(self, text: str) -> str:
+        text = redacted_target(text)
+        if self._sent is not None:
+            text = self._sent.sub(MASK, text)
+        return LONG_WORD.sub(MASK, text)
+
+    def query(self, query: str) -> str:
+        """A query string, each parameter by its name, too."""
+        pairs = [pair.partition("=") for pair in query.split("&")]
+        return "&".join(
+            f"{name}={MASK}"
+            if is_secret_name(unquote_plus(name)) and value
+            else self.text(f"{name}{equals}{value}")
+            for name, equals, value in pairs
+        )
+
+    def json(self, value: Any) -> Any:
+        """JSON, each member by its name, too."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {
+                self.text(name): MASK
+                if inner is not None and is_secret_name(name)
+                else self.json(inner)
+                for name, inner in value.items()
+            }
+        if isinstance(value, list):
+            return [self.json(inner) for inner in value]
+        return value
