@@ -26,8 +26,7 @@ from provisioning.web.components import (
 from provisioning.web.fields import Choice
 from provisioning.web.json_schema import Plugin
 from provisioning.web.paging import SEARCH
-from provisioning.web.records import orderable
-from provisioning.web.routing import TEXT, Operation, Parameter, Resource, Variable
+from provisioning.web.routing import Operation, Parameter, Resource, Variable
 
 API_VERSION = "1"
 """The version in the base path: the API's, not this server's."""
@@ -152,8 +151,7 @@ class _Builder:
             given = {SEARCH.name: SEARCH} | given
         described += [self.query(each) for each in given.values()]
         if operation.many and not operation.plain and not isinstance(listed, (dict, type(None))):
-            allowed = [sign + member for member in orderable(listed) for sign in ("", "-")]
-            members = {"type": "array", "items": TEXT | {"enum": allowed}, "minItems": 1}
+            members = {"type": "array", "items": self.converter.order(listed), "minItems": 1}
             order = Parameter("order", "The members to order by; `-` before one descends.", members)
             described.append(self.query(order) | {"style": "form", "explode": False})
         elif not operation.plain and operation.verb != "POST":
@@ -267,8 +265,10 @@ def with_health(document: Document) -> Document:
     ):
         content = {JSON: {"schema": whole({"status": {"const": name}})}}
         request_id = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
+        # HTTP that can't be read never gets as far as here, and what answers it sends no more.
         answers: Document = {
-            "200": {"description": "Yes, it is so.", "headers": request_id, "content": content}
+            "400": {"description": "The request is no HTTP that can be read."},
+            "200": {"description": "Yes, it is so.", "headers": request_id, "content": content},
         }
         for status in errors:
             answers[str(status)] = {"$ref": f"#/components/responses/{ERRORS[status].name}"}
