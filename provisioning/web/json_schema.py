@@ -1,6 +1,7 @@
 """Schemas of records in the words of JSON Schema, for the OpenAPI document."""
 
 import inspect
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,12 +81,17 @@ class RecordConverter(OpenAPIConverter):
 
     def order(self, schema: RecordSchema) -> JsonSchema:
         """A reference to the members that a list may be ordered by, `-` before one descends."""
-        words = [sign + member for member in orderable(schema) for sign in ("", "-")]
-        return self.words(f"{self.schema_name_resolver(schema)}Order", words)
+        names: dict[str, str] = {}
+        for member in orderable(schema):
+            bare = re.sub("(?=[A-Z])", "_", member).upper()
+            names |= {member: bare, f"-{member}": f"{bare}_DESCENDING"}
+        # Without them generators call "-lastName" something like VALUE_9.
+        facts = {"x-enum-varnames": list(names.values())}
+        return self.words(f"{self.schema_name_resolver(schema)}Order", list(names), **facts)
 
-    def words(self, name: str, words: Sequence[str]) -> JsonSchema:
+    def words(self, name: str, words: Sequence[str], **facts: Any) -> JsonSchema:
         """A reference to the one component of all places that take these words."""
-        component: JsonSchema = {"type": "string", "enum": list(words)}
+        component: JsonSchema = {"type": "string", "enum": list(words), **facts}
         if name not in self.spec.components.schemas:
             self.spec.components.schema(name, component)
         elif self.spec.components.schemas[name] != component:
