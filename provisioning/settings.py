@@ -196,6 +196,9 @@ class Settings:
         "How many records of the audit are kept for each tenant; `0` keeps none. Unset: 1000, on "
         "SQL stores 100000.",
     )
+    docs: str = setting(
+        "on", _switch("on", "off"), "`on`: serve the page under /docs that tries requests."
+    )
     request_log: int = setting(
         1_000, _whole(1, 100_000), "How many requests the control API remembers."
     )

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from apispec import APISpec
-from flask import Flask, request
+from flask import request
 
 from provisioning.domain import roles
 from provisioning.settings import Settings
-from provisioning.web.answers import JSON, answer
+from provisioning.web.answers import JSON
 from provisioning.web.components import (
     ERRORS,
     HEADERS,
@@ -113,7 +113,7 @@ class _Builder:
     def operation(self, operation: Operation, path: str) -> Document:
         described: Document = {
             "operationId": operation_id(operation, path),
-            "summary": operation.summary,
+            "summary": operation.summary.replace("`", ""),
             "description": meaning_of(operation),
             "tags": [operation.tag],
             "parameters": self.parameters(operation, path),
@@ -285,17 +285,12 @@ def with_health(document: Document) -> Document:
     return document
 
 
-def init_app(app: Flask, resources: Sequence[Resource], settings: Settings) -> None:
-    """Serve the document, which is built when it is first asked for."""
-
-    @functools.cache
-    def document() -> Document:
-        bearer = {"type": "http", "scheme": "bearer", "description": "An API key."}
-        schemes = {} if settings.is_open else {"bearer": bearer}
-        about = About("Provisioning API", DESCRIPTION, schemes)
-        return with_health(build(resources, about, settings))
-
-    app.add_url_rule("/openapi.json", "openapi", lambda: answer(at_this_server(document())))
+@functools.cache
+def describe_api(resources: tuple[Resource, ...], settings: Settings) -> Document:
+    """The document of the API itself."""
+    bearer = {"type": "http", "scheme": "bearer", "description": "An API key."}
+    about = About("Provisioning API", DESCRIPTION, {} if settings.is_open else {"bearer": bearer})
+    return with_health(build(resources, about, settings))
 
 
 def at_this_server(document: Document) -> Document:
