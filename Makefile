@@ -4,7 +4,7 @@ PORT ?= 8000
 ARGS ?=
 BIN = .venv/bin
 
-.PHONY: run test test-slow test-all coverage lint format bench clean
+.PHONY: run test test-slow test-all coverage lint lint-openapi openapi-tools format bench clean
 
 run: .venv/installed
 	$(BIN)/provisioning serve --demo --port $(PORT) $(ARGS)
@@ -32,6 +32,17 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# What spectral and redocly say of the OpenAPI documents, and whether clients that generators make
+# of them compile and work. test-slow does the same where openapi-tools has been run before.
+lint-openapi: .venv/installed-dev openapi-tools
+	$(BIN)/pytest -q -n auto tests/openapi $(ARGS)
+
+openapi-tools: tests/openapi/node_modules/.package-lock.json
+
+tests/openapi/node_modules/.package-lock.json: tests/openapi/package-lock.json
+	cd tests/openapi && npm ci --silent --no-audit --no-fund --ignore-scripts
+	touch $@
+
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -40,7 +51,7 @@ bench: .venv/installed-bench
 	$(BIN)/python -m bench $(ARGS)
 
 clean:
-	rm -rf .venv build dist *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv tests/openapi/node_modules build dist *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
 
 .venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -21,7 +21,7 @@ from provisioning.resources.tenant import tenant
 from provisioning.resources.users import users
 from provisioning.settings import Settings
 from provisioning.store import DurableStorage, MemoryStorage, Store
-from provisioning.web import cors, docs, gate, health, hosts, logs, metrics, openapi, problems
+from provisioning.web import cors, docs, gate, health, hosts, logs, metrics, problems
 from provisioning.web.collection import Collections
 from provisioning.web.context import SERVER, Server
 from provisioning.web.gate import Application
@@ -85,9 +85,9 @@ def make_routes(settings: Settings) -> Flask:
     metrics.init_app(app, settings)
     for resource in RESOURCES:
         app.register_blueprint(resource)
-    openapi.init_app(app, RESOURCES, settings)
-    docs.init_app(app)
-    app.add_url_rule("/", "root", lead_to_docs)
+    docs.init_app(app, RESOURCES, settings)
+    if settings.docs == "on":
+        app.add_url_rule("/", "root", lead_to_docs)
     control.init_app(app, settings)
     app.wsgi_app = Targets(app.wsgi_app)  # type: ignore[method-assign]
     return app

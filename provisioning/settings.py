@@ -213,6 +213,9 @@ class Settings:
         _switch("text", "json"),
         "`json`: one JSON object a line on stdout, for each request and whatever else is logged.",
     )
+    docs: str = setting(
+        "on", _switch("on", "off"), "`on`: serve the page under /docs that tries requests."
+    )
     request_log: int = setting(
         1_000, _whole(1, 100_000), "How many requests the control API remembers."
     )

@@ -1,6 +1,8 @@
 """Schemas of records in the words of JSON Schema, for the OpenAPI document."""
 
 import inspect
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from apispec.ext.marshmallow import MarshmallowPlugin
@@ -8,11 +10,10 @@ from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import fields
 
 from provisioning.web import fields as kinds
-from provisioning.web.records import RecordSchema, has_default, read_only, shown_members
+from provisioning.web.records import RecordSchema, has_default, orderable, read_only, shown_members
 from provisioning.web.routing import JsonSchema
 
 NULL: JsonSchema = {"type": "null"}
-IGNORED = {"description": "A member of the server's own, which is accepted and ignored."}
 SECRET = "It is shown as `********` to most callers; a `PUT` of that keeps the secret."  # noqa: S105
 
 
@@ -38,7 +39,7 @@ class RecordConverter(OpenAPIConverter):
         """A reference to what a POST (`is_new`) or a PUT takes.
 
         Members of the server's own are no properties, so that generated clients don't offer
-        them; the pattern lets them pass, so that an answer can be sent back.
+        them; their names are allowed, so that an answer can be sent back.
         """
         bare = self.schema_name_resolver(schema)
         name = f"New{bare}" if is_new else f"{bare}Changes"
@@ -52,9 +53,7 @@ class RecordConverter(OpenAPIConverter):
             required = [name for name, field in schema.load_fields.items() if field.required]
             component = _object(schema, members, required if is_new else [])
             if members:
-                component["additionalProperties"] = False
-            if ignored:
-                component["patternProperties"] = {f"^({'|'.join(sorted(ignored))})$": IGNORED}
+                component["propertyNames"] = {"enum": [*members, *sorted(ignored)]}
             self.spec.components.schema(name, component)
         return {"$ref": f"#/components/schemas/{name}"}
 
@@ -63,6 +62,8 @@ class RecordConverter(OpenAPIConverter):
             return self._choice(field)
         facts: JsonSchema = super().field2property(field)
         facts.pop("readOnly", None)
+        if facts.pop("writeOnly", False):
+            facts["format"] = "password"
         if isinstance(field, kinds.Moment):
             facts["format"] = "date-time"
             facts.pop("maxLength", None)
@@ -75,14 +76,27 @@ class RecordConverter(OpenAPIConverter):
         return facts
 
     def _choice(self, field: kinds.Choice) -> JsonSchema:
-        """A reference to the one component of all members that take these words."""
-        component: JsonSchema = {"type": "string", "enum": list(field.choices)}
-        if field.kind not in self.spec.components.schemas:
-            self.spec.components.schema(field.kind, component)
-        elif self.spec.components.schemas[field.kind] != component:
-            raise ValueError(f"Two kinds of Choice are called {field.kind}.")
-        reference = {"$ref": f"#/components/schemas/{field.kind}"}
+        reference = self.words(field.kind, field.choices)
         return {"anyOf": [reference, NULL]} if field.allow_none else reference
+
+    def order(self, schema: RecordSchema) -> JsonSchema:
+        """A reference to the members that a list may be ordered by, `-` before one descends."""
+        names: dict[str, str] = {}
+        for member in orderable(schema):
+            bare = re.sub("(?=[A-Z])", "_", member).upper()
+            names |= {member: bare, f"-{member}": f"{bare}_DESCENDING"}
+        # Without them generators call "-lastName" something like VALUE_9.
+        facts = {"x-enum-varnames": list(names.values())}
+        return self.words(f"{self.schema_name_resolver(schema)}Order", list(names), **facts)
+
+    def words(self, name: str, words: Sequence[str], **facts: Any) -> JsonSchema:
+        """A reference to the one component of all places that take these words."""
+        component: JsonSchema = {"type": "string", "enum": list(words), **facts}
+        if name not in self.spec.components.schemas:
+            self.spec.components.schema(name, component)
+        elif self.spec.components.schemas[name] != component:
+            raise ValueError(f"Two kinds of Choice are called {name}.")
+        return {"$ref": f"#/components/schemas/{name}"}
 
     def _shown_member(self, schema: RecordSchema, name: str) -> JsonSchema:
         facts = self._member(schema, name)
@@ -132,5 +146,11 @@ def _example(schema: RecordSchema, name: str) -> JsonSchema:
 
 
 def _object(schema: RecordSchema, members: JsonSchema, required: list[str]) -> JsonSchema:
-    facts = {"description": inspect.getdoc(schema), "properties": members, "required": required}
+    facts = {
+        "description": inspect.getdoc(schema),
+        "properties": members,
+        "required": required,
+        # Told outright, as generators take an object without members for one that has none.
+        "additionalProperties": not members,
+    }
     return {"type": "object"} | {name: fact for name, fact in facts.items() if fact}

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from apispec import APISpec
-from flask import Flask, request
+from flask import request
 
 from provisioning.domain import roles
 from provisioning.settings import Settings
-from provisioning.web.answers import JSON, answer
+from provisioning.web.answers import JSON
 from provisioning.web.components import (
     ERRORS,
     HEADERS,
@@ -26,8 +26,7 @@ from provisioning.web.components import (
 from provisioning.web.fields import Choice
 from provisioning.web.json_schema import Plugin
 from provisioning.web.paging import SEARCH
-from provisioning.web.records import orderable
-from provisioning.web.routing import TEXT, Operation, Parameter, Resource, Variable
+from provisioning.web.routing import Operation, Parameter, Resource, Variable
 
 API_VERSION = "1"
 """The version in the base path: the API's, not this server's."""
@@ -114,7 +113,7 @@ class _Builder:
     def operation(self, operation: Operation, path: str) -> Document:
         described: Document = {
             "operationId": operation_id(operation, path),
-            "summary": operation.summary,
+            "summary": operation.summary.replace("`", ""),
             "description": meaning_of(operation),
             "tags": [operation.tag],
             "parameters": self.parameters(operation, path),
@@ -152,8 +151,7 @@ class _Builder:
             given = {SEARCH.name: SEARCH} | given
         described += [self.query(each) for each in given.values()]
         if operation.many and not operation.plain and not isinstance(listed, (dict, type(None))):
-            allowed = [sign + member for member in orderable(listed) for sign in ("", "-")]
-            members = {"type": "array", "items": TEXT | {"enum": allowed}, "minItems": 1}
+            members = {"type": "array", "items": self.converter.order(listed), "minItems": 1}
             order = Parameter("order", "The members to order by; `-` before one descends.", members)
             described.append(self.query(order) | {"style": "form", "explode": False})
         elif not operation.plain and operation.verb != "POST":
@@ -267,8 +265,10 @@ def with_health(document: Document) -> Document:
     ):
         content = {JSON: {"schema": whole({"status": {"const": name}})}}
         request_id = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
+        # HTTP that can't be read never gets as far as here, and what answers it sends no more.
         answers: Document = {
-            "200": {"description": "Yes, it is so.", "headers": request_id, "content": content}
+            "400": {"description": "The request is no HTTP that can be read."},
+            "200": {"description": "Yes, it is so.", "headers": request_id, "content": content},
         }
         for status in errors:
             answers[str(status)] = {"$ref": f"#/components/responses/{ERRORS[status].name}"}
@@ -285,17 +285,12 @@ def with_health(document: Document) -> Document:
     return document
 
 
-def init_app(app: Flask, resources: Sequence[Resource], settings: Settings) -> None:
-    """Serve the document, which is built when it is first asked for."""
-
-    @functools.cache
-    def document() -> Document:
-        bearer = {"type": "http", "scheme": "bearer", "description": "An API key."}
-        schemes = {} if settings.is_open else {"bearer": bearer}
-        about = About("Provisioning API", DESCRIPTION, schemes)
-        return with_health(build(resources, about, settings))
-
-    app.add_url_rule("/openapi.json", "openapi", lambda: answer(at_this_server(document())))
+@functools.cache
+def describe_api(resources: tuple[Resource, ...], settings: Settings) -> Document:
+    """The document of the API itself."""
+    bearer = {"type": "http", "scheme": "bearer", "description": "An API key."}
+    about = About("Provisioning API", DESCRIPTION, {} if settings.is_open else {"bearer": bearer})
+    return with_health(build(resources, about, settings))
 
 
 def at_this_server(document: Document) -> Document:

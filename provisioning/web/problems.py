@@ -45,7 +45,7 @@ def on_domain_error(error: DomainError) -> Response:
 def on_http_error(error: HTTPException) -> Response:
     status = error.code or 500
     details = {
-        404: "There is no such path. /openapi.json lists them all, /docs shows them.",
+        404: "There is no such path. /openapi.json lists them all.",
         405: f"{request.method} is not possible here; the Allow header lists what is.",
     }
     response = problem(status, error.name, details.get(status, error.description or error.name))
