@@ -108,21 +108,49 @@ def select(records: Iterable[Record], query: Query, text: Callable[[Record], str
     `text` gives a record's searchable text, folded already. `within`, `keys`, `related` and
     `by_key` are facts of tables and mean nothing here.
     """
-    conditions = [_has_one_of(member, (value,)) for member, value in query.equal.items()]
-    conditions += [_has_one_of(member, values) for member, values in query.any_of.items()]
-    if query.active is not None:
-        conditions.append(lambda record: is_active_at(record, query.at) is query.active)
-    if query.ended is not None:
-        conditions.append(lambda record: has_ended_at(record, query.at) is query.ended)
-    conditions += [_is_between(member, *ends) for member, ends in query.between.items()]
+    conditions = [*about_members(query), *about_windows(query)]
     conditions += [_mentions(fold(word), text) for word in query.words]
     for condition in conditions:
         records = filter(condition, records)
     found = list(records)
     # The last order first: sorting is stable, in the reverse direction too.
     for order in reversed(query.order):
-        found.sort(key=_sort_key(order), reverse=order.descending)
+        found.sort(key=sort_key(order), reverse=order.descending)
     return Page(found[query.slice()], len(found))
+
+
+def about_members(query: Query) -> list[Condition]:
+    """What a query asks of a record alone, apart from its window and its text."""
+    conditions = [_has_one_of(member, (value,)) for member, value in query.equal.items()]
+    conditions += [_has_one_of(member, values) for member, values in query.any_of.items()]
+    return conditions + [_is_between(member, *ends) for member, ends in query.between.items()]
+
+
+def about_windows(query: Query) -> list[Condition]:
+    """What a query asks of a record's window, at its instant."""
+    conditions: list[Condition] = []
+    if query.active is not None:
+        conditions.append(lambda record: is_active_at(record, query.at) is query.active)
+    if query.ended is not None:
+        conditions.append(lambda record: has_ended_at(record, query.at) is query.ended)
+    return conditions
+
+
+def sort_key(order: Order) -> Callable[[Record], tuple[bool, int, Any]]:
+    """What to sort records by, in the reverse direction where the order descends."""
+
+    def key(record: Record) -> tuple[bool, int, Any]:
+        value = record.get(order.member)
+        if value is None:
+            return (not order.descending, 0, 0)
+        # Values of different kinds can't be compared, so each kind has a place of its own.
+        if isinstance(value, str):
+            return (order.descending, 1, value.casefold())
+        if isinstance(value, int | float):
+            return (order.descending, 0, value)
+        return (order.descending, 2, json.dumps(value, sort_keys=True))
+
+    return key
 
 
 def _has_one_of(member: str, values: Collection[Any]) -> Condition:
@@ -141,18 +169,3 @@ def _is_between(member: str, first: str | None, end: str | None) -> Condition:
 
 def _mentions(word: str, text: Callable[[Record], str]) -> Condition:
     return lambda record: word in text(record)
-
-
-def _sort_key(order: Order) -> Callable[[Record], tuple[bool, int, Any]]:
-    def key(record: Record) -> tuple[bool, int, Any]:
-        value = record.get(order.member)
-        if value is None:
-            return (not order.descending, 0, 0)
-        # Values of different kinds can't be compared, so each kind has a place of its own.
-        if isinstance(value, str):
-            return (order.descending, 1, value.casefold())
-        if isinstance(value, int | float):
-            return (order.descending, 0, value)
-        return (order.descending, 2, json.dumps(value, sort_keys=True))
-
-    return key
