@@ -1,8 +1,10 @@
 """The file: tables of records, kept durably, changed by transactions, read through views.
 
     errors.py   what can go wrong
-    query.py    a question as data, and what answers it
-    tables.py   tables and their indexes: View, Transaction, and making a view of what was read
+    query.py    a question as data
+    tables.py   one table: its declaration, its records and the indexes over them
+    answers.py  what answers questions, and keeps what it has worked out while that is true
+    views.py    all tables: View, Transaction, and making a view of what was read
     storage.py  where tables are kept: DurableStorage (one file) and MemoryStorage
     store.py    Store: opening, catching up with the file, transactions
 
@@ -23,7 +25,8 @@ from provisioning.store.query import (
 )
 from provisioning.store.storage import Disk, DurableStorage, MemoryStorage
 from provisioning.store.store import Store
-from provisioning.store.tables import Change, Table, Transaction, View
+from provisioning.store.tables import Table
+from provisioning.store.views import Change, Transaction, View
 
 __all__ = [
     "Change",

@@ -11,7 +11,8 @@ from weakref import WeakSet
 
 from provisioning.store.errors import StoreDamaged, StoreUnavailable
 from provisioning.store.storage import DurableStorage, MemoryStorage, Signature, Tables
-from provisioning.store.tables import LARGEST_ID, Table, Transaction, View, empty, load
+from provisioning.store.tables import Table
+from provisioning.store.views import LARGEST_ID, Transaction, View, empty, load
 
 Check = Callable[[View, str, str], str | None]
 Migration = Callable[[Tables], Tables]
@@ -111,6 +112,7 @@ class Store:
         """In a forked child: forget threads that only the parent has."""
         self._catching_up = threading.Lock()
         self._thread = threading.local()
+        self._state.view._answers.renew_lock()
         self._storage.renew_lock()
 
     @contextmanager

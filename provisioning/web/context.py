@@ -112,6 +112,11 @@ class Request(flask.Request):
     def host_name(self) -> str:
         return host_in(self.environ)
 
+    @property
+    def client(self) -> str:
+        """The client's address; behind a proxy that is believed, the one that it tells."""
+        return str(self.environ.get("REMOTE_ADDR", ""))
+
     @cached_property
     def id(self) -> str:
         """The client's X-Request-ID if it is usable, else a new one."""

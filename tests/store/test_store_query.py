@@ -248,13 +248,3 @@ def test_a_word_is_not_found_across_two_members() -> None:
     with store.read() as view:
         assert view.query("people", Query(words=("nnba",))).total == 0
         assert view.query("people", Query(words=("nn", "ba"))).total == 1
-
-
-def test_texts_of_records_that_are_gone_are_forgotten() -> None:
-    store = Store(MemoryStorage(), TABLES)
-    for number in range(50):
-        with store.transaction() as transaction:
-            transaction.put("teams", "red", {"name": str(number)})
-        with store.read() as view:
-            assert view.query("teams", Query(words=(str(number),))).total == 1
-    assert len(view._texts) <= 3

@@ -1,0 +1,481 @@
+"""What answers questions to tables, and keeps what it has worked out for as long as it is true.
+
+A view never changes. So what was worked out from a table is true of every view that has the same
+version of it, and from the last instant at which a window began or ended until the next one. After
+a few changes the kept answer is brought up: only what has changed is looked at again.
+"""
+
+import threading
+from array import array
+from bisect import bisect_right, insort_right
+from collections import OrderedDict
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from provisioning.store.query import (
+    Page,
+    Query,
+    Record,
+    Related,
+    about_members,
+    about_windows,
+    fold,
+    sort_key,
+)
+from provisioning.store.tables import Contents
+
+Tables = Mapping[str, Contents]
+Changed = dict[str, dict[str, Record | None]]
+"""By table: the records that have changed, as they were."""
+SMALL = 100
+"""So many records are looked at anew for each question, which costs less than keeping answers."""
+MOST_ANSWERS = 300
+MOST_WEIGHT = 1_000_000
+"""What the kept answers may weigh together; each document id of a list weighs 1."""
+MOST_LATER = 200
+"""How many changed texts are looked at one by one before all are joined anew."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """The instants, half-open, between which an answer stays the same."""
+
+    begin: str = ""
+    end: str | None = None
+
+    def holds(self, at: str) -> bool:
+        return self.begin <= at and (self.end is None or at < self.end)
+
+    def within(self, other: "Span") -> "Span":
+        ends = [span.end for span in (self, other) if span.end is not None]
+        return Span(max(self.begin, other.begin), min(ends, default=None))
+
+
+def span_around(at: str, records: Iterable[Record]) -> Span:
+    """The instants around `at` between which none of these records' windows begins or ends."""
+    ends = ("activeFrom", "activeUntil")
+    borders: set[str] = {record[end] for record in records for end in ends if record.get(end)}
+    return Span(
+        max((border for border in borders if border <= at), default=""),
+        min((border for border in borders if border > at), default=None),
+    )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The document ids that a query finds, on all pages and in its order."""
+
+    versions: dict[str, int]
+    """Of each table that it was worked out from."""
+    span: Span
+    keys: list[str]
+
+    @property
+    def weight(self) -> int:
+        return len(self.keys)
+
+
+@dataclass(frozen=True)
+class Named:
+    """Whom the records that meet a condition name in one of their members."""
+
+    versions: dict[str, int]
+    span: Span
+    by: dict[str, str]
+    """Document id of such a record -> whom it names."""
+    times: dict[str, int]
+    """Who is named -> by how many of them."""
+
+    @property
+    def weight(self) -> int:
+        return 20 * len(self.by)
+
+
+Kept = TypeVar("Kept", Answer, Named)
+
+
+class Texts:
+    """The folded texts of a table's records, joined: a word is sought in all of them at once."""
+
+    def __init__(self, tables: Tables, table: str) -> None:
+        self._table = table
+        self._keys = list(tables[table].records)
+        texts = [text_of(tables, table, key).encode(*_UTF8) for key in self._keys]
+        self._joined = b"\0".join(texts)
+        self._begins = array("Q", [0])
+        for text in texts:
+            self._begins.append(self._begins[-1] + len(text) + 1)
+        self._later: dict[str, bytes | None] = {}
+        """The texts that have changed since they were joined; None: it is gone."""
+        self.versions = _versions(tables, _read_for_text(tables, table))
+
+    def brought_up(self, tables: Tables, changed: Changed) -> "Texts | None":
+        """The same after changes; None where so much has changed that joining anew is better."""
+        contents = tables[self._table]
+        keys = set(changed.get(self._table, ()))
+        for member in contents.fact.text_of:
+            if since := changed.get(contents.fact.references[member]):
+                keys.update(k for k, r in contents.records.items() if r.get(member) in since)
+        if len(keys) > MOST_LATER:
+            return None
+        later = self._later | {
+            key: text_of(tables, self._table, key).encode(*_UTF8)
+            if key in contents.records
+            else None
+            for key in keys
+        }
+        if len(later) > MOST_LATER:
+            return None
+        texts = Texts.__new__(Texts)
+        texts.__dict__ |= self.__dict__
+        texts._later, texts.versions = later, _versions(tables, self.versions)
+        return texts
+
+    def find(self, words: Iterable[str]) -> set[str]:
+        """The document ids of the records in whose text each of these folded words occurs."""
+        first, *others = sorted((word.encode(*_UTF8) for word in words), key=len, reverse=True)
+        found = set()
+        at = self._joined.find(first)
+        while at >= 0:
+            number = bisect_right(self._begins, at) - 1
+            begin, end = self._begins[number], self._begins[number + 1] - 1
+            if at + len(first) > end:
+                # It stands across two records.
+                at = self._joined.find(first, at + 1)
+                continue
+            if all(self._joined.find(word, begin, end) >= 0 for word in others):
+                found.add(self._keys[number])
+            at = self._joined.find(first, end)
+        found.difference_update(self._later)
+        for key, text in self._later.items():
+            if text is not None and all(word in text for word in (first, *others)):
+                found.add(key)
+        return found
+
+
+class Answers:
+    """What has been worked out for the views of one store, shared by its threads."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, Answer | Named] = OrderedDict()
+        self._weight = 0
+        self._texts: dict[str, Texts] = {}
+        self.renew_lock()
+
+    def renew_lock(self) -> None:
+        """In a forked child: forget what threads of the parent hold."""
+        self._lock = threading.Lock()
+
+    def page(self, tables: Tables, table: str, query: Query, *, keep: bool) -> Page:
+        """What a query finds in these tables; `keep` where they will never change."""
+        keys = _Question(self, tables, table, query, keep=keep).answer()
+        records = tables[table].records
+        return Page([records[key] for key in keys[query.slice()]], len(keys))
+
+    def get(self, name: Hashable, kind: type[Kept]) -> Kept | None:
+        """What was last kept under a name, whether it is still true or not."""
+        with self._lock:
+            found = self._kept.get(name)
+            if found is not None:
+                self._kept.move_to_end(name)
+        return found if isinstance(found, kind) else None
+
+    def keep(self, name: Hashable, found: Answer | Named) -> None:
+        """Keep this under its name, and let go of what nobody has asked for lately."""
+        with self._lock:
+            old = self._kept.pop(name, None)
+            self._kept[name] = found
+            self._weight += found.weight - (old.weight if old else 0)
+            while len(self._kept) > MOST_ANSWERS or (
+                self._weight > MOST_WEIGHT and len(self._kept) > 1
+            ):
+                self._weight -= self._kept.popitem(last=False)[1].weight
+
+    def texts(self, tables: Tables, table: str, *, keep: bool) -> Texts:
+        """The joined texts of a table."""
+        known = self._texts.get(table)
+        changed = None if known is None else _changed(known.versions, tables)
+        if known is not None and changed is not None:
+            texts = known.brought_up(tables, changed) if changed else known
+        else:
+            texts = None
+        texts = texts or Texts(tables, table)
+        if keep:
+            self._texts[table] = texts
+        return texts
+
+
+class _Question:
+    """One query to one state of the tables."""
+
+    def __init__(
+        self, answers: Answers, tables: Tables, table: str, query: Query, *, keep: bool
+    ) -> None:
+        self._answers = answers
+        self._tables = tables
+        self._table = table
+        self._query = query
+        self._keep = keep
+        self._records = tables[table].records
+        self._source = self._records
+        """The records within which it is asked, in table order."""
+        if query.within is not None:
+            group, value = query.within
+            self._source = tables[table].groups[group].get(value, {})
+        self._words = tuple(filter(None, map(fold, query.words)))
+        self._keys = None if query.keys is None else set(query.keys)
+        self._related = [(self._named_by(each), each.negated) for each in query.related]
+        instants = _instants(query)
+        self._at = min(instants, default="")
+        self._name = None
+        """What its answer is kept by; None where it is asked too seldom to be kept."""
+        if query.keys is None and len(instants) <= 1:
+            with suppress(TypeError):
+                self._name = _name(table, query)
+
+    def answer(self) -> list[str]:
+        """What is found: as it is kept, or brought up, or worked out anew."""
+        candidates = self._candidates()
+        if len(candidates) <= SMALL:
+            return self._found(candidates, self._words)
+        name = (self._name, self._query.order, self._query.by_key, self._words)
+        known, changed = self._kept(name, Answer)
+        if known is not None and not changed:
+            return known.keys
+        answer = self._brought_up(known, changed) if known is not None else None
+        return self._keep_as(name, answer or self._worked_out(candidates)).keys
+
+    def named(self, member: str) -> Named:
+        """Whom the records that are found name in this member."""
+        looked_at = self._candidates()
+        name = (self._name, member)
+        by: dict[str, str] = {}
+        times: dict[str, int] = {}
+        span = Span()
+        if large := len(looked_at) > SMALL:
+            known, changed = self._kept(name, Named)
+            if known is not None and not changed:
+                return known
+            if known is not None and changed.keys() == {self._table} and not self._related:
+                by, times, span = known.by.copy(), known.times.copy(), known.span
+                looked_at = changed[self._table]
+        for key in looked_at:
+            if (who := by.pop(key, None)) is not None:
+                times[who] -= 1
+                if not times[who]:
+                    del times[who]
+        for key in self._matching(looked_at):
+            who = self._records[key].get(member)
+            if isinstance(who, str):
+                by[key] = who
+                times[who] = times.get(who, 0) + 1
+        span = span.within(self._span(looked_at))
+        named = Named(self._versions(), span, by, times)
+        return self._keep_as(name, named) if large else named
+
+    def _named_by(self, related: Related) -> Named:
+        condition = replace(related.condition, keys=None, words=())
+        question = _Question(self._answers, self._tables, related.table, condition, keep=self._keep)
+        return question.named(related.member)
+
+    def _candidates(self) -> Collection[str]:
+        """The smallest collection at hand that holds all that can be found."""
+        sets: list[Collection[str]] = [self._source]
+        sets += [named.times for named, negated in self._related if not negated]
+        if self._keys is not None:
+            sets.append(self._keys)
+        return min(sets, key=len)
+
+    def _worked_out(self, candidates: Collection[str]) -> Answer:
+        if self._words:
+            texts = self._answers.texts(self._tables, self._table, keep=self._keep)
+            candidates = texts.find(self._words)
+        return Answer(self._versions(), self._span(candidates), self._found(candidates))
+
+    def _found(self, candidates: Collection[str], words: Collection[str] = ()) -> list[str]:
+        """Those of the candidates that are wanted, in order."""
+        query = self._query
+        if not query.by_key and candidates is not self._source:
+            candidates = [key for key in self._source if key in candidates]
+        keys = self._matching(candidates, words)
+        if query.by_key:
+            keys.sort()
+        # The last order first: sorting is stable, in the reverse direction too.
+        for order in reversed(query.order):
+            value = sort_key(order)
+            keys.sort(key=lambda key: value(self._records[key]), reverse=order.descending)
+        return keys
+
+    def _brought_up(self, known: Answer, changed: Changed) -> Answer | None:
+        """The answer after changes, made from that before; None where it has to be made anew."""
+        nested = (r for related in self._query.related for r in related.condition.related)
+        if self._words or any(_read(r.table, r.condition) & changed.keys() for r in nested):
+            return None
+        touched = self._touched(changed)
+        wanted = set(self._matching(touched))
+        there = {key for key in known.keys if key in touched}
+        leaving = {k for k in there if k not in wanted or self._moves(k, touched[k])}
+        coming = [k for k in touched if k in wanted and (k not in there or k in leaving)]
+        if not self._query.by_key and any(touched[key] is not None for key in coming):
+            # Only new records are known to stand behind all others.
+            return None
+        keys = known.keys
+        if leaving or coming:
+            keys = [key for key in keys if key not in leaving]
+        for key in coming:
+            insort_right(keys, key, key=self._place)
+        span = known.span.within(self._span(touched))
+        return Answer(self._versions(), span, keys)
+
+    def _touched(self, changed: Changed) -> dict[str, Record | None]:
+        """The records that have changed or whom changed ones name, as they were."""
+        touched = dict(changed.get(self._table, {}))
+        for related in self._query.related:
+            records = self._tables[related.table].records
+            for key, before in changed.get(related.table, {}).items():
+                for record in (before, records.get(key)):
+                    who = record and record.get(related.member)
+                    if isinstance(who, str):
+                        touched.setdefault(who, self._records.get(who))
+        return touched
+
+    def _moves(self, key: str, before: Record | None) -> bool:
+        """Whether a change of this record may have given it another place in the order."""
+        record = self._records[key]
+        values = [sort_key(order) for order in self._query.order]
+        return before is None or any(value(before) != value(record) for value in values)
+
+    def _place(self, key: str) -> tuple[Any, ...]:
+        """What the whole order compares by."""
+        place: list[Any] = []
+        for order in self._query.order:
+            value = sort_key(order)(self._records[key])
+            place.append(_Descending(value) if order.descending else value)
+        return (*place, key) if self._query.by_key else tuple(place)
+
+    def _matching(self, keys: Iterable[str], words: Collection[str] = ()) -> list[str]:
+        """Those of the document ids whose records meet every condition."""
+        records = self._records
+        keys = filter(self._source.__contains__, keys)
+        if self._keys is not None:
+            keys = filter(self._keys.__contains__, keys)
+        for named, negated in self._related:
+            if negated:
+                keys = [key for key in keys if key not in named.times]
+            else:
+                keys = filter(named.times.__contains__, keys)
+        for condition in (*about_members(self._query), *about_windows(self._query)):
+            keys = [key for key in keys if condition(records[key])]
+        if words:
+            texts = ((key, text_of(self._tables, self._table, key)) for key in keys)
+            keys = [key for key, text in texts if all(word in text for word in words)]
+        return list(keys)
+
+    def _span(self, looked_at: Iterable[str]) -> Span:
+        span = Span()
+        if self._query.active is not None or self._query.ended is not None:
+            records = filter(None, map(self._records.get, looked_at))
+            span = span_around(self._query.at, records)
+        for named, _ in self._related:
+            span = span.within(named.span)
+        return span
+
+    def _versions(self) -> dict[str, int]:
+        names = _read(self._table, self._query)
+        if self._words:
+            names |= _read_for_text(self._tables, self._table)
+        return _versions(self._tables, names)
+
+    def _kept(self, name: Hashable, kind: type[Kept]) -> tuple[Kept | None, Changed]:
+        """What was kept of the same question at this instant, and what has changed since."""
+        if self._name is not None:
+            known = self._answers.get(name, kind)
+            if known is not None and known.span.holds(self._at):
+                changed = _changed(known.versions, self._tables)
+                if changed is not None:
+                    return known, changed
+        return None, {}
+
+    def _keep_as(self, name: Hashable, found: Kept) -> Kept:
+        if self._keep and self._name is not None:
+            self._answers.keep(name, found)
+        return found
+
+
+@dataclass(frozen=True)
+class _Descending:
+    """A value that compares the other way round."""
+
+    value: Any
+
+    def __lt__(self, other: "_Descending") -> bool:
+        return bool(other.value < self.value)
+
+
+_UTF8 = ("utf-8", "surrogatepass")
+
+
+def text_of(tables: Tables, table: str, key: str) -> str:
+    """The folded text of a record in which words are sought, that of its references included."""
+    contents = tables[table]
+    record = contents.records[key]
+    values = [record.get(member) for member in contents.fact.text]
+    for member in contents.fact.text_of:
+        other = tables[contents.fact.references[member]]
+        referred = other.records.get(record.get(member, ""))
+        if referred is not None:
+            values += [referred.get(name) for name in other.fact.text]
+    return fold("\n".join(value for value in values if isinstance(value, str)))
+
+
+def _read(table: str, query: Query) -> set[str]:
+    """The tables that a query is about."""
+    return {table}.union(*(_read(each.table, each.condition) for each in query.related))
+
+
+def _read_for_text(tables: Tables, table: str) -> set[str]:
+    fact = tables[table].fact
+    return {table, *(fact.references[member] for member in fact.text_of)}
+
+
+def _versions(tables: Tables, names: Iterable[str]) -> dict[str, int]:
+    return {name: tables[name].version for name in names}
+
+
+def _changed(versions: Mapping[str, int], tables: Tables) -> Changed | None:
+    """What has changed since these versions, by table; None where that isn't known any more."""
+    changed: Changed = {}
+    for name, version in versions.items():
+        if tables[name].version != version:
+            since = tables[name].changed_since(version)
+            if since is None:
+                return None
+            changed[name] = since
+    return changed
+
+
+def _instants(query: Query) -> set[str]:
+    """The instants at which windows are looked at."""
+    instants = set().union(*(_instants(each.condition) for each in query.related))
+    return instants if query.active is None and query.ended is None else instants | {query.at}
+
+
+def _name(table: str, query: Query) -> Hashable:
+    """What tells a query from all others, apart from instant, words, order and page.
+
+    Raises TypeError where it asks for a value that can't be hashed.
+    """
+    name = (
+        table,
+        query.within,
+        frozenset(query.equal.items()),
+        frozenset((member, frozenset(values)) for member, values in query.any_of.items()),
+        frozenset(query.between.items()),
+        query.active,
+        query.ended,
+        tuple((r.member, r.negated, _name(r.table, r.condition)) for r in query.related),
+    )
+    hash(name)
+    return name

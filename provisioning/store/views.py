@@ -1,0 +1,253 @@
+"""All tables at one moment, as readers see them (View) and as a change sees them (Transaction)."""
+
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import orjson
+
+from provisioning.store.answers import Answers
+from provisioning.store.errors import StoreDamaged
+from provisioning.store.query import Page, Query, Record
+from provisioning.store.tables import Contents, Table
+
+LARGEST_ID = 2**53  # what every JSON reader can hold
+
+
+class View:
+    """The state of all tables at one moment. It never changes, nor must what it hands out."""
+
+    _keeps_answers = True
+
+    def __init__(
+        self,
+        contents: dict[str, Contents],
+        ids: dict[str, int],
+        answers: Answers,
+    ) -> None:
+        self._contents = contents
+        self._ids = ids
+        self._answers = answers
+
+    def get(self, table: str, key: str) -> Record | None:
+        """The record with this document id."""
+        return self._contents[table].records.get(key)
+
+    def find(self, table: str, index: str, value: Hashable) -> Record | None:
+        """The record that has this value in a unique index."""
+        contents = self._contents[table]
+        key = contents.unique[index].get(value)
+        return None if key is None else contents.records[key]
+
+    def group(self, table: str, group: str, value: Hashable) -> Collection[Record]:
+        """The records that have this value in a group, in table order."""
+        return self._contents[table].groups[group].get(value, {}).values()
+
+    def all(self, table: str) -> Collection[Record]:
+        """All records of a table, in table order (= creation)."""
+        return self._contents[table].records.values()
+
+    def query(self, table: str, query: Query) -> Page:
+        """The records that the query asks for, and their number."""
+        return self._answers.page(self._contents, table, query, keep=self._keeps_answers)
+
+    def count(self, table: str) -> int:
+        """How many records a table has."""
+        return len(self._contents[table].records)
+
+    def time(self) -> datetime:
+        """The moment by the clock that all servers of this store share."""
+        return datetime.now(UTC)
+
+    def freeze(self) -> "View":
+        """All records as they are now, in memory: for snapshots."""
+        return self
+
+    def tables(self) -> dict[str, dict[str, Record]]:
+        """Everything, by table and document id."""
+        return {name: contents.records for name, contents in self._contents.items()}
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a transaction has made of one record: None stands for no record."""
+
+    table: str
+    key: str
+    before: Record | None
+    after: Record | None
+
+
+class Transaction(View):
+    """A view that can be changed, and sees its changes. Nothing of it is kept until it commits."""
+
+    _keeps_answers = False
+
+    def __init__(self, base: View) -> None:
+        super().__init__(dict(base._contents), dict(base._ids), base._answers)
+        self._open = True
+        self._touched: dict[str, set[str]] = {}
+        self._before: list[tuple[str, str, Record | None]] = []
+        self.changed = False
+        """Whether there is anything to commit."""
+
+    def put(self, table: str, key: str, record: Record) -> None:
+        """Create or replace a record whole. The store keeps a copy.
+
+        Raises TypeError for what isn't plain JSON, ValueError where a unique index has the value.
+        """
+        encoded = orjson.dumps({table: {key: record}})
+        kept: Record = orjson.loads(encoded)[table][key]
+        if kept != record:
+            raise TypeError(f"{table}: a record must be plain JSON")
+        before = self.get(table, key)
+        if before is None or orjson.dumps({table: {key: before}}) != encoded:
+            self._writable(table, key).put(key, kept)
+            _count(self._ids, table, key, kept)
+
+    def remove(self, table: str, key: str) -> None:
+        """Remove a record. Raises KeyError when there is none."""
+        if self.get(table, key) is None:
+            raise KeyError(key)
+        self._writable(table, key).remove(key)
+
+    def changes(self) -> list[Change]:
+        """What has become of each record that was put or removed, in the order of first touch."""
+        found = []
+        for table, key, before in self._before:
+            after = self.get(table, key)
+            if after is not before:
+                found.append(Change(table, key, before, after))
+        return found
+
+    def group(self, table: str, group: str, value: Hashable) -> Collection[Record]:
+        """The records of a group as they are now: changes don't disturb a walk through them."""
+        return tuple(super().group(table, group, value))
+
+    def all(self, table: str) -> Collection[Record]:
+        """All records of a table as they are now: changes don't disturb a walk through them."""
+        return tuple(super().all(table))
+
+    def next_id(self, table: str) -> int:
+        """An integer greater than every id that the table ever had, kept with the data."""
+        self._change()
+        self._ids[table] = self._ids.get(table, 0) + 1
+        return self._ids[table]
+
+    def freeze(self) -> View:
+        """All records as they are now, in memory: changes that follow are no part of it."""
+        return Transaction(self).close()
+
+    def restore(self, view: View) -> None:
+        """Adopt an earlier state whole, the counting of ids too."""
+        self._change()
+        self._contents = dict(view._contents)
+        self._ids = dict(view._ids)
+        self._touched.clear()
+        self._before.clear()
+
+    def check_references(self) -> None:
+        """Raise ValueError where a change leaves a reference to nothing."""
+        # What a load would refuse must never be written.
+        for table, _, member in dangling(self._contents, self._touched):
+            raise ValueError(f"{table}: {member} refers to nothing")
+
+    def close(self) -> View:
+        """End the changes, and give what they came to."""
+        self._open = False
+        return View(self._contents, self._ids, self._answers)
+
+    def _writable(self, table: str, key: str) -> Contents:
+        """The contents of a table, copied when it is first changed."""
+        self._change()
+        if table not in self._touched:
+            self._contents[table] = self._contents[table].copy()
+        touched = self._touched.setdefault(table, set())
+        if key not in touched:
+            touched.add(key)
+            self._before.append((table, key, self.get(table, key)))
+        return self._contents[table]
+
+    def _change(self) -> None:
+        if not self._open:
+            raise RuntimeError("the transaction has ended")
+        self.changed = True
+
+
+def empty(facts: Iterable[Table]) -> View:
+    """The view of a store in which there is nothing yet."""
+    contents = {fact.name: Contents(fact) for fact in facts}
+    return View(contents, {}, Answers())
+
+
+def load(
+    tables: Mapping[str, dict[str, Record]],
+    ids: Mapping[str, int],
+    known: View,
+    check: Callable[[View, str, str], str | None] | None,
+) -> View:
+    """The view of tables that were read, made of as much of the known one as is still true.
+
+    Every record that isn't known goes through `check`. Raises StoreDamaged.
+    """
+    contents = dict(known._contents)
+    touched: dict[str, set[str]] = {}
+    for table, before in known._contents.items():
+        records = tables.get(table, {})
+        encoded = orjson.dumps(records)
+        if encoded == orjson.dumps(before.records):
+            continue
+        same = {k: r if (old := before.records.get(k)) != r else old for k, r in records.items()}
+        # The bytes have the last word, since True == 1 == 1.0.
+        contents[table] = Contents(before.fact).load(
+            same if orjson.dumps(same) == encoded else records
+        )
+        touched[table] = {
+            key
+            for key in {**before.records, **records}
+            if contents[table].records.get(key) is not before.records.get(key)
+        }
+    for table, key, member in dangling(contents, touched):
+        raise StoreDamaged("it refers to nothing", table=table, record=key, member=member)
+    view = View(contents, dict(ids), known._answers)
+    for table, keys in touched.items():
+        for key in sorted(keys & contents[table].records.keys()):
+            if check is not None and (problem := check(view, table, key)) is not None:
+                raise StoreDamaged(problem, table=table, record=key)
+    for table, each in contents.items():
+        # Where the counting was set back by hand, every record tells how far it had come.
+        set_back = ids.get(table, 0) < known._ids.get(table, 0)
+        for key in each.records if set_back else touched.get(table, ()):
+            _count(view._ids, table, key, each.records.get(key, {}))
+    return view
+
+
+def dangling(
+    contents: Mapping[str, Contents], touched: Mapping[str, Collection[str]]
+) -> Iterator[tuple[str, str, str]]:
+    """Table, document id and member of the references to nothing that a change has made.
+
+    `touched` are the document ids that were put or removed, by table.
+    """
+    lost = {
+        table
+        for table, keys in touched.items()
+        if any(key not in contents[table].records for key in keys)
+    }
+    for table, each in contents.items():
+        references = each.fact.references
+        everything = not lost.isdisjoint(references.values())
+        for key in each.records if everything else touched.get(table, ()):
+            record = each.records.get(key, {})
+            for member, target in references.items():
+                value = record.get(member)
+                known = isinstance(value, str) and value in contents[target].records
+                if value is not None and not known:
+                    yield table, key, member
+
+
+def _count(ids: dict[str, int], table: str, key: str, record: Record) -> None:
+    """Keep the last id of a table at or above the number in a record's id, such as key-12."""
+    text = str(record.get("id", key)).rpartition("-")[2]
+    if text.isascii() and text.isdigit() and ids.get(table, 0) < int(text[:20]) <= LARGEST_ID:
+        ids[table] = int(text)
