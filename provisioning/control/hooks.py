@@ -28,7 +28,7 @@ from provisioning.web.routing import BASE_PATH
 from provisioning.web.targets import Environ, raw_path
 
 EXCHANGE = "provisioning.exchange"
-UNLOGGED = re.compile(r"/(docs|health|openapi\.json)(/.*)?")
+UNLOGGED = re.compile(r"/(docs|console|health|openapi\.json)(/.*)?")
 VARIABLE = re.compile(r"<(?:[^<>]*:)?([^<>:]*)>")
 
 
