@@ -1,16 +1,28 @@
 // Who has changed what, newest first.
 import { ask } from "./api.js";
-import { Filter, Header, Pager, Search } from "./list.js";
-import { address, Chip, Dialog, Empty, go, Instant, Trouble, useLoaded } from "./pieces.js";
+import { Pager, Search } from "./list.js";
+import { address, Chip, Dialog, Empty, Filter, go, Instant, Text, Trouble, useLoaded } from "./pieces.js";
 import { Value } from "./records.js";
-import { html, useId, useState } from "./view.js";
+import { Table } from "./table.js";
+import { html, useState } from "./view.js";
 import { fromField, inWords, plural, toField } from "./words.js";
 
 const RESOURCES = ["tenants", "users", "privileges", "domain-mapping", "services", "tenant-dashboards", "tenant-statements", "statements", "endpoints", "api-keys"];
 const FILTERS = [
-  { name: "resource", label: "On", options: RESOURCES },
-  { name: "action", label: "Only", options: ["create", "change", "remove"] },
-  { name: "via", label: "Via", options: ["api", "scim", "cli"] },
+  { name: "resource", label: "On", any: "everything", options: RESOURCES },
+  { name: "action", label: "What", any: "all actions", options: ["create", "change", "remove"] },
+  { name: "via", label: "Via", any: "any way", options: ["api", "scim", "cli"] },
+];
+const WORDS = [["by", "By whom"], ["user", "About whom"]];
+const MOMENTS = [["from", "From"], ["until", "Until"]];
+const column = (member, show = (record) => record[member], facts = {}) => ({ member, order: member, show, ...facts });
+const COLUMNS = [
+  column("at", (record) => html`<${Instant} at=${record.at} exact />`, { isName: true }),
+  column("by", (record) => html`<${Who} name=${record.by} else=${record.via === "cli" ? "the command line" : `key ${record.key}`} />`),
+  column("action", (record) => html`<span class=${`state ${record.action}`}>${record.action}</span>`),
+  column("resource"),
+  column("target"),
+  column("user", (record) => html`<${Who} name=${record.user} else="—" />`),
 ];
 const KIND = { name: "audit", one: "record", many: "records" };
 
@@ -22,34 +34,12 @@ export function AuditPage({ query }) {
     <header class="head"><h1>Audit</h1></header>
     <div class="tools">
       <${Search} text=${query.q ?? ""} onText=${(q) => set({ q: q || undefined }, true)} />
-      ${FILTERS.map((filter) => html`<${Filter} key=${filter.name} filter=${filter} value=${query[filter.name] ?? ""} onValue=${(value) => set({ [filter.name]: value || undefined })} />`)}
-      <${Words} label="By whom" text=${query.by ?? ""} onText=${(by) => set({ by: by || undefined })} />
-      <${Words} label="About whom" text=${query.user ?? ""} onText=${(user) => set({ user: user || undefined })} />
-      <${Moment} label="From" at=${query.from} onAt=${(from) => set({ from })} />
-      <${Moment} label="Until" at=${query.until} onAt=${(until) => set({ until })} />
+      ${FILTERS.map((filter) => html`<${Filter} key=${filter.name} ...${filter} value=${query[filter.name]} onValue=${(value) => set({ [filter.name]: value })} />`)}
+      ${WORDS.map(([name, label]) => html`<label class="filter">${label} <${Text} size="14" value=${query[name]} onChange=${(text) => set({ [name]: text.trim() })} /></label>`)}
+      ${MOMENTS.map(([name, label]) => html`<label class="filter">${label} <${Text} type="datetime-local" title=${query[name]} value=${toField(query[name])} onChange=${(text) => set({ [name]: fromField(text) })} /></label>`)}
     </div>
     <${AuditTable} asked=${asked} order=${query.order ?? ""} onOrder=${(order) => set({ order })} onData=${setPage} />
     <${Pager} kind=${KIND} data=${page} query=${query} onPage=${(number) => set({ page: number || undefined })} onSize=${(size) => set({ size })} />
-  `;
-}
-
-function Words({ label, text, onText }) {
-  const id = useId();
-  return html`
-    <div class="filter">
-      <label for=${id}>${label}</label>
-      <input id=${id} type="text" size="14" spellcheck="false" autocomplete="off" value=${text} onChange=${(event) => onText(event.currentTarget.value.trim())} />
-    </div>
-  `;
-}
-
-function Moment({ label, at, onAt }) {
-  const id = useId();
-  return html`
-    <div class="filter">
-      <label for=${id}>${label}</label>
-      <input id=${id} type="datetime-local" value=${toField(at)} title=${at ? `${at} (UTC)` : undefined} onChange=${(event) => onAt(fromField(event.currentTarget.value) ?? undefined)} />
-    </div>
   `;
 }
 
@@ -66,32 +56,16 @@ export function AuditTable({ asked, order, onOrder, onData }) {
   if (problem) return html`<${Trouble} problem=${problem} again=${reload} />`;
   if (!data) return null;
   if (!data.data.length) return html`<${Empty} title="Nothing is recorded here."><p>Every change through the API, SCIM or the command line is.</p><//>`;
-  const columns = ["at", "by", "action", "resource", "target", "user"].map((member) => ({ member, order: onOrder && member }));
   return html`
-    <table class="list" role="table" aria-busy=${String(isLoading)}>
-      <thead role="rowgroup">
-        <tr role="row">${columns.map((column) => html`<${Header} column=${column} order=${order} onOrder=${onOrder} />`)}<td role="cell"></td></tr>
-      </thead>
-      <tbody role="rowgroup">
-        ${data.data.map(
-          (record) => html`
-            <tr role="row" key=${record.id}>
-              <td role="cell" data-label="When" class="name" id=${`audit-${record.id}`}><${Instant} at=${record.at} exact /></td>
-              <td role="cell" data-label="By"><${Who} name=${record.by} else=${record.via === "cli" ? "the command line" : `key ${record.key}`} /></td>
-              <td role="cell" data-label="Action"><span class=${`state ${record.action}`}>${record.action}</span></td>
-              <td role="cell" data-label="Resource">${record.resource}</td>
-              <td role="cell" data-label="Target">${record.target}</td>
-              <td role="cell" data-label="User"><${Who} name=${record.user} else="—" /></td>
-              <td role="cell" class="last">
-                <button type="button" class="small quiet" aria-describedby=${`audit-${record.id}`} onClick=${() => setOpened(record)}>
-                  ${plural(Object.keys(record.changes).length, "member")}
-                </button>
-              </td>
-            </tr>
-          `,
-        )}
-      </tbody>
-    </table>
+    <${Table}
+      columns=${COLUMNS}
+      rows=${data.data}
+      actions=${[{ label: "Show changes", dialog: "show" }]}
+      order=${order}
+      onOrder=${onOrder}
+      onDialog=${(_, record) => setOpened(record)}
+      isLoading=${isLoading}
+    />
     ${opened && html`<${Changes} record=${opened} onClose=${() => setOpened(null)} />`}
   `;
 }

@@ -2,9 +2,10 @@
 // requests as they come.
 import { ask, BASE_PATH, control, MARK, Problem, ROOT } from "./api.js";
 import { byField, Field, useForm } from "./form.js";
-import { Chip, Confirm, Copy, Empty, Instant, RowButton, say, Trouble, useLoaded, Zone } from "./pieces.js";
+import { Chip, Confirm, Copy, Empty, Filter, Instant, say, Text, Trouble, useLoaded, Zone } from "./pieces.js";
 import { useCurrent } from "./session.js";
-import { html, useEffect, useId, useRef, useState } from "./view.js";
+import { RowButton } from "./table.js";
+import { html, useEffect, useRef, useState } from "./view.js";
 import { fromField, number, plural, toField, toTheSecond, utc } from "./words.js";
 
 const VERBS = ["GET", "HEAD", "POST", "PUT", "DELETE"];
@@ -40,7 +41,6 @@ export function EmulatorPage() {
 }
 
 function ControlToken({ session }) {
-  const id = useId();
   const [token, setToken] = useState("");
   const [problem, setProblem] = useState(null);
   const give = (event) => {
@@ -51,14 +51,13 @@ function ControlToken({ session }) {
     <form class="card" onSubmit=${give} novalidate>
       <p>The control API of this server asks for its token, the setting PROVISIONING_CONTROL_TOKEN.</p>
       <${Trouble} problem=${problem} />
-      <div class="field"><label for=${id}>Token</label><input id=${id} type="text" class="code concealed" autocomplete="off" spellcheck="false" value=${token} onInput=${(event) => setToken(event.currentTarget.value)} /></div>
+      <label class="filter">Token <${Text} class="code concealed" value=${token} onInput=${setToken} /></label>
       <button type="submit" class="primary">Go on</button>
     </form>
   `;
 }
 
 function Clock({ session, onMoved }) {
-  const id = useId();
   const [, tick] = useState(0);
   const [to, setTo] = useState("");
   const [by, setBy] = useState("");
@@ -83,9 +82,9 @@ function Clock({ session, onMoved }) {
   const offset = Math.round((session.now() - Date.now()) / 1000);
   const isOff = Math.abs(offset) > 1 || isFrozen;
   return html`
-    <section class="card" aria-labelledby=${`${id}-h`}>
+    <section class="card">
       <header class="head">
-        <h2 id=${`${id}-h`}>Clock</h2>
+        <h2>Clock</h2>
         <span class=${`state ${isFrozen ? "to" : "active"}`}>${isFrozen ? "frozen" : "running"}</span>
       </header>
       <p class="clock"><time datetime=${now} title=${`${now} (UTC)`}>${toTheSecond(now)}</time></p>
@@ -101,16 +100,14 @@ function Clock({ session, onMoved }) {
         if (at) put({ now: at });
         else setProblem({ detail: "Give date and time to set the clock to." });
       }}>
-        <label for=${`${id}-to`}>To</label>
-        <input id=${`${id}-to`} type="datetime-local" step="1" value=${to || toField(now).slice(0, 16)} onInput=${(event) => setTo(event.currentTarget.value)} />
+        <label class="filter">To <${Text} type="datetime-local" step="1" value=${to || toField(now).slice(0, 16)} onInput=${setTo} /></label>
         <button type="submit">Set</button>
       </form>
       <form class="inline" novalidate onSubmit=${(event) => {
         event.preventDefault();
         advance(by);
       }}>
-        <label for=${`${id}-by`}>By</label>
-        <input id=${`${id}-by`} type="text" size="10" placeholder="P1DT2H" autocomplete="off" spellcheck="false" value=${by} onInput=${(event) => setBy(event.currentTarget.value)} />
+        <label class="filter">By <${Text} size="10" placeholder="P1DT2H" value=${by} onInput=${setBy} /></label>
         <button type="submit">Advance</button>
       </form>
       <${Trouble} problem=${problem && withErrors(problem)} />
@@ -140,7 +137,6 @@ const FAULT = [
 ];
 
 function Faults({ draft }) {
-  const id = useId();
   const form = useForm(FAULT, null);
   const [problem, setProblem] = useState(null);
   const { data, problem: missing, reload } = useLoaded(async () => (await control("faults")).data, "faults");
@@ -181,9 +177,9 @@ function Faults({ draft }) {
   const field = (each) => html`<${Field} key=${each.member} field=${each} text=${form.values[each.member]} errors=${form.errors[each.member]} onText=${(text) => form.set(each.member, text)} />`;
   const rest = FAULT.filter((each) => each.more);
   return html`
-    <section class="card" aria-labelledby=${id}>
+    <section class="card">
       <header class="head">
-        <h2 id=${id}>Faults</h2>
+        <h2>Faults</h2>
         ${data?.length > 1 && html`<button type="button" class="small" onClick=${remove("faults")}>Remove all</button>`}
       </header>
       <${Trouble} problem=${problem ?? missing} />
@@ -223,7 +219,6 @@ function consequence(fault) {
 }
 
 function State({ onChanged }) {
-  const id = useId();
   const [name, setName] = useState("");
   const [tenant, setTenant] = useState("");
   const [problem, setProblem] = useState(null);
@@ -242,9 +237,9 @@ function State({ onChanged }) {
   }
   const at = (snapshot) => `snapshots/${encodeURIComponent(snapshot.name)}`;
   return html`
-    <section class="card" aria-labelledby=${`${id}-h`}>
+    <section class="card">
       <header class="head">
-        <h2 id=${`${id}-h`}>Snapshots</h2>
+        <h2>Snapshots</h2>
         <button type="button" class="danger" onClick=${() => setResetting(true)}>Reset</button>
       </header>
       <${Trouble} problem=${problem} />
@@ -266,8 +261,7 @@ function State({ onChanged }) {
         if (!name.trim()) return setProblem({ detail: "Give the snapshot a name." });
         act(`snapshots/${encodeURIComponent(name.trim())}`, "PUT", "Saved.").then(() => setName(""));
       }}>
-        <label for=${`${id}-name`}>Name</label>
-        <input id=${`${id}-name`} type="text" size="14" autocomplete="off" spellcheck="false" value=${name} onInput=${(event) => setName(event.currentTarget.value)} />
+        <label class="filter">Name <${Text} size="14" value=${name} onInput=${setName} /></label>
         <button type="submit">Save</button>
       </form>
       ${isResetting &&
@@ -284,7 +278,7 @@ function State({ onChanged }) {
           }}
         >
           <p>${tenant ? "The tenant's records are those of the beginning again." : "Records, clock, faults and requests are those of the beginning again. Snapshots stay."}</p>
-          <div class="field"><label for=${`${id}-tenant`}>Only the tenant</label><input id=${`${id}-tenant`} type="text" autocomplete="off" spellcheck="false" placeholder="all of them" value=${tenant} onInput=${(event) => setTenant(event.currentTarget.value.trim())} /></div>
+          <label class="filter">Only the tenant <${Text} placeholder="all of them" value=${tenant} onInput=${(text) => setTenant(text.trim())} /></label>
         <//>
       `}
     </section>
@@ -293,7 +287,6 @@ function State({ onChanged }) {
 
 /** The keys that the control API shows in demo mode, each with who acts by it. */
 export function People({ session, round = 0 }) {
-  const id = useId();
   const { data } = useLoaded(async () => (await control("keys")).data, `keys ${round}`);
   const [problem, setProblem] = useState(null);
   if (!data?.length) return null;
@@ -301,8 +294,8 @@ export function People({ session, round = 0 }) {
     setProblem(await session.signIn(key.apiToken));
   }
   return html`
-    <section class="card" aria-labelledby=${id}>
-      <h2 id=${id}>Be somebody</h2>
+    <section class="card">
+      <h2>Be somebody</h2>
       <${Trouble} problem=${problem} />
       <ul class="people">
         ${data.map(
@@ -321,7 +314,6 @@ export function People({ session, round = 0 }) {
 }
 
 function Requests({ onFault }) {
-  const id = useId();
   const [entries, setEntries] = useState([]);
   const [filters, setFilters] = useState({});
   const [hasOwn, setOwn] = useState(false);
@@ -364,14 +356,11 @@ function Requests({ onFault }) {
   }, [key, isPaused]);
 
   const shown = hasOwn ? entries : entries.filter((entry) => !entry.requestId.startsWith(MARK));
-  const set = (name) => (event) => {
-    const { value } = event.currentTarget;
-    setFilters(({ [name]: _, ...rest }) => (value ? { ...rest, [name]: value } : rest));
-  };
+  const set = (name) => (value) => setFilters(({ [name]: _, ...rest }) => (value ? { ...rest, [name]: value } : rest));
   return html`
-    <section class="card requests" aria-labelledby=${`${id}-h`}>
+    <section class="card">
       <header class="head">
-        <h2 id=${`${id}-h`}>Requests</h2>
+        <h2>Requests</h2>
         <div class="actions">
           <button type="button" class="small" aria-pressed=${String(isPaused)} onClick=${() => setPaused(!isPaused)}>Pause</button>
           <button type="button" class="small" onClick=${async () => {
@@ -381,10 +370,10 @@ function Requests({ onFault }) {
         </div>
       </header>
       <div class="tools">
-        <div class="filter"><label for=${`${id}-verb`}>Verb</label><select id=${`${id}-verb`} onChange=${set("method")}><option value="">any</option>${VERBS.map((verb) => html`<option>${verb}</option>`)}</select></div>
-        <div class="filter"><label for=${`${id}-to`}>Asked for</label><input id=${`${id}-to`} type="text" size="12" placeholder="/users/**" autocomplete="off" spellcheck="false" onChange=${set("path")} /></div>
-        <div class="filter"><label for=${`${id}-with`}>Answer</label><input id=${`${id}-with`} type="text" size="5" placeholder="4xx" autocomplete="off" spellcheck="false" onChange=${set("status")} /></div>
-        <label class="check"><input type="checkbox" onChange=${(event) => set("matched")({ currentTarget: { value: event.currentTarget.checked ? "false" : "" } })} /> What no route matched</label>
+        <${Filter} label="Verb" options=${VERBS} value=${filters.method} onValue=${set("method")} />
+        <label class="filter">Asked for <${Text} size="12" placeholder="/users/**" onChange=${set("path")} /></label>
+        <label class="filter">Answer <${Text} size="5" placeholder="4xx" onChange=${set("status")} /></label>
+        <label class="check"><input type="checkbox" onChange=${(event) => set("matched")(event.currentTarget.checked && "false")} /> What no route matched</label>
         <label class="check"><input type="checkbox" checked=${hasOwn} onChange=${(event) => setOwn(event.currentTarget.checked)} /> The console's own, too</label>
       </div>
       <${Trouble} problem=${problem} />

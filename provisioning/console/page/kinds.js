@@ -3,11 +3,11 @@ import { ask, path } from "./api.js";
 import { RecordDialog } from "./form.js";
 import { ChangeKeyDialog, keyTitle, NewKeyDialog, RemoveKeyDialog, RotateKeyDialog } from "./keys.js";
 import { Chip, Instant, say, SafeUrl, State, UserLink } from "./pieces.js";
-import { ChangePrivilegeDialog, GrantDialog, RevokeDialog, ROLES } from "./privileges.js";
+import { ChangePrivilegeDialog, GrantDialog, RevokeAllDialog, RevokeDialog, ROLES } from "./privileges.js";
 import { ChangeDialog, RemoveDialog, ShowDialog } from "./records.js";
 import { useCurrent } from "./session.js";
 import { html } from "./view.js";
-import { NewUserDialog } from "./user-dialogs.js";
+import { ChangeUserDialog, NewUserDialog } from "./user-dialogs.js";
 import { windowState } from "./words.js";
 
 const STATUSES = ["ALPHA", "BETA", "PRODUCTION", "ARCHIVED"];
@@ -63,7 +63,7 @@ function plainDialogs({ one, place, key, fields, prepare, removed }) {
   };
 }
 
-const users = {
+export const users = {
   name: "users",
   title: "Users",
   one: "user",
@@ -89,6 +89,8 @@ const users = {
   dialogs: {
     create: NewUserDialog,
     grant: ({ record, ...rest }) => html`<${GrantDialog} username=${record.username} ...${rest} />`,
+    change: ChangeUserDialog,
+    revokeAll: RevokeAllDialog,
   },
   empty: "Nobody is here yet.",
 };
@@ -99,7 +101,7 @@ function Roles({ user, now }) {
   return [...new Set(held.map((privilege) => privilege.role))].map((role) => html`<${Chip}>${role}<//> `);
 }
 
-const privileges = {
+export const privileges = {
   name: "privileges",
   title: "Privileges",
   one: "privilege",
@@ -108,7 +110,7 @@ const privileges = {
     { name: "list", label: "List", place: "privileges", hasActive: true, hasAt: true, defaultActive: "all" },
     { name: "lines", label: "Reporting lines", page: true },
   ],
-  filters: [{ name: "role", label: "Only", options: ROLES }],
+  filters: [{ name: "role", label: "Show", any: "all roles", options: ROLES }],
   columns: () => [
     { ...username("user"), isName: true },
     chip("role"),
@@ -129,7 +131,7 @@ export function isOver(record, session) {
   return ["ended", "revoked before it began"].includes(windowState(record, session.now()));
 }
 
-const apiKeys = {
+export const apiKeys = {
   name: "api-keys",
   title: "API keys",
   one: "API key",

@@ -6,7 +6,7 @@ import { nameOf, number } from "./words.js";
 
 const fold = (username) => username.normalize("NFKC").toLowerCase();
 
-/** People by username, each with the roles that they hold and with those who report to them. */
+/** People by username, each with the roles that they hold, and with those who report to them by which roles. */
 export function treeOf(privileges) {
   const people = new Map();
   const person = (profile) => {
@@ -19,11 +19,14 @@ export function treeOf(privileges) {
     one.profile = user;
     one.roles.add(role);
   }
-  for (const { user, reportsTo } of privileges) {
+  for (const { user, role, reportsTo } of privileges) {
     if (!reportsTo) continue;
     const one = person(user);
+    const { reports } = person({ username: reportsTo });
+    const line = reports.get(fold(user.username)) ?? { one, roles: new Set() };
     one.isBelow = true;
-    person({ username: reportsTo }).reports.set(fold(user.username), one);
+    line.roles.add(role);
+    reports.set(fold(user.username), line);
   }
   return people;
 }
@@ -43,24 +46,24 @@ export function Lines() {
       ${number(people.length - alone.length)} people in reporting lines, ${number(alone.length)} outside of them.
       ${data.data.length < data.total && ` Only the first ${number(data.data.length)} of ${number(data.total)} privileges are drawn.`}
     </p>
-    <ul class="tree">${tops.map((one) => html`<${Branch} one=${one} />`)}</ul>
+    <ul class="tree">${tops.map((one) => html`<${Branch} one=${one} roles=${one.roles} />`)}</ul>
     ${alone.length > 0 &&
-    html`<details class="card"><summary>Outside of the lines</summary><ul class="tree">${alone.map((one) => html`<${Branch} one=${one} />`)}</ul></details>`}
+    html`<details class="card"><summary>Outside of the lines</summary><ul class="tree">${alone.map((one) => html`<${Branch} one=${one} roles=${one.roles} />`)}</ul></details>`}
   `;
 }
 
-function Branch({ one }) {
+function Branch({ one, roles }) {
   const who = html`
     <${UserLink} profile=${one.profile} />
     ${nameOf(one.profile) !== one.profile.username && html`<span class="muted"> ${nameOf(one.profile)}</span>`}
-    ${" "}${[...one.roles].map((role) => html`<${Chip}>${role}<//> `)}
+    ${" "}${[...roles].map((role) => html`<${Chip}>${role}<//> `)}
   `;
   if (!one.reports.size) return html`<li class="leaf">${who}</li>`;
   return html`
     <li>
       <details open>
         <summary>${who}<span class="muted">${number(one.reports.size)} directly</span></summary>
-        <ul>${[...one.reports.values()].map((below) => html`<${Branch} one=${below} />`)}</ul>
+        <ul>${[...one.reports.values()].map((below) => html`<${Branch} ...${below} />`)}</ul>
       </details>
     </li>
   `;

@@ -1,10 +1,11 @@
 // A list page: search, filters, sorting, pages, and the dialogs of its kind. Its whole state is in
 // the address.
 import { ask } from "./api.js";
-import { address, Empty, go, RowButton, Switch, Trouble, useLoaded, Zone } from "./pieces.js";
+import { address, Empty, Filter, go, Switch, Text, Trouble, useLoaded, Zone } from "./pieces.js";
 import { useCurrent } from "./session.js";
-import { html, useEffect, useId, useRef, useState } from "./view.js";
-import { dateAndTime, inWords, number, plural, toField, utc } from "./words.js";
+import { Table } from "./table.js";
+import { html, useEffect, useRef, useState } from "./view.js";
+import { dateAndTime, number, plural, toField, utc } from "./words.js";
 
 const ACTIVE = [["true", "Active"], ["false", "Not active"], ["all", "All"]];
 const SIZE = 20;
@@ -53,7 +54,7 @@ export function ListPage({ kind, query, children }) {
       ${!view.page &&
       html`
         <${Search} text=${query.q ?? ""} onText=${(q) => set({ q: q || undefined }, true)} />
-        ${(kind.filters ?? []).map((filter) => html`<${Filter} key=${filter.name} filter=${filter} value=${query[filter.name] ?? ""} onValue=${(value) => set({ [filter.name]: value || undefined })} />`)}
+        ${(kind.filters ?? []).map((filter) => html`<${Filter} key=${filter.name} ...${filter} value=${query[filter.name]} onValue=${(value) => set({ [filter.name]: value })} />`)}
         ${view.hasActive &&
         html`<${Switch} label="Active now or not" choices=${ACTIVE} chosen=${asked.active} onChoose=${(active) => set({ active })} />`}
         ${view.hasAt && html`<${AsOf} at=${query.at} onAt=${(at) => set({ at })} />`}
@@ -63,15 +64,20 @@ export function ListPage({ kind, query, children }) {
       ? children(view)
       : html`
           <${Trouble} problem=${problem} again=${reload} />
-          <${Table}
-            kind=${kind}
-            view=${view}
-            rows=${data?.data ?? []}
-            order=${query.order ?? ""}
-            isLoading=${isLoading}
-            onOrder=${(order) => set({ order })}
-            onDialog=${(name, record) => setDialog({ name, record })}
-          />
+          ${data?.data.length > 0 &&
+          html`
+            <${Table}
+              columns=${kind.columns(view)}
+              rows=${data.data}
+              keyOf=${kind.keyOf}
+              actions=${(kind.actions ?? []).filter((action) => !action.view || action.view === view.name)}
+              shows=${kind.dialogs.show}
+              order=${query.order ?? ""}
+              onOrder=${(order) => set({ order })}
+              onDialog=${(name, record) => setDialog({ name, record })}
+              isLoading=${isLoading}
+            />
+          `}
           ${data && !problem && !isLoading && !data.data.length && html`<${Nothing} kind=${kind} query=${query} isShort=${isShort} view=${view} mayMake=${mayMake} />`}
           <${Pager} kind=${kind} data=${data} query=${query} onPage=${(page) => set({ page: page || undefined })} onSize=${(size) => set({ size })} />
         `}
@@ -80,115 +86,33 @@ export function ListPage({ kind, query, children }) {
 }
 
 /** A search field that asks when the typing pauses. */
-export function Search({ text, onText, label = "Search" }) {
-  const id = useId();
+export function Search({ text, onText }) {
   const [typed, setTyped] = useState(text);
   const timer = useRef();
   useEffect(() => setTyped(text), [text]);
-  function type(event) {
-    const given = event.currentTarget.value;
+  function type(given) {
     setTyped(given);
     clearTimeout(timer.current);
     timer.current = setTimeout(() => onText(given), 250);
   }
   return html`
-    <div class="search">
-      <label class="hidden" for=${id}>${label}</label>
-      <input id=${id} type="search" placeholder=${label} autocomplete="off" spellcheck="false" value=${typed} onInput=${type} />
-    </div>
-  `;
-}
-
-export function Filter({ filter, value, onValue }) {
-  const id = useId();
-  return html`
-    <div class="filter">
-      <label for=${id}>${filter.label}</label>
-      <select id=${id} value=${value} onChange=${(event) => onValue(event.currentTarget.value)}>
-        <option value="" selected=${value === ""}>any</option>
-        ${filter.options.map((option) => html`<option value=${option} selected=${value === option}>${option}</option>`)}
-      </select>
-    </div>
+    <div class="search"><${Text} type="search" aria-label="Search" placeholder="Search" value=${typed} onInput=${type} /></div>
   `;
 }
 
 /** Another moment to look at; noon of a day unless its time is told. */
 function AsOf({ at, onAt }) {
-  const id = useId();
   const [day, time] = toField(at).split("T");
   const give = (newDay, newTime) => onAt(newDay ? utc(`${newDay}T${newTime || "12:00"}`) : undefined);
   return html`
     <div class="filter">
-      <label for=${id}>As of</label>
-      <input id=${id} type="date" value=${day} onChange=${(event) => give(event.currentTarget.value, time)} />
+      <label class="filter">As of <${Text} type="date" value=${day} onChange=${(text) => give(text, time)} /></label>
       ${at &&
       html`
-        <input type="time" aria-label="Time of that day" title=${`${at} (UTC)`} value=${time?.slice(0, 5)} onChange=${(event) => give(day, event.currentTarget.value)} />
+        <${Text} type="time" aria-label="Time of that day" title=${`${at} (UTC)`} value=${time?.slice(0, 5)} onChange=${(text) => give(day, text)} />
         <button type="button" class="quiet small" onClick=${() => onAt(undefined)}>Now</button>
       `}
     </div>
-  `;
-}
-
-function Table({ kind, view, rows, order, isLoading, onOrder, onDialog }) {
-  const session = useCurrent();
-  const id = useId();
-  const columns = kind.columns(view);
-  const actions = (kind.actions ?? []).filter((action) => !action.view || action.view === view.name);
-  const allowed = (record) => actions.filter((action) => action.allowed(session, record));
-  const hasActions = rows.some((record) => allowed(record).length);
-  if (!rows.length) return null;
-  return html`
-    <table class="list" role="table" aria-busy=${String(isLoading)}>
-      <thead role="rowgroup">
-        <tr role="row">
-          ${columns.map((column) => html`<${Header} key=${column.member} column=${column} order=${order} onOrder=${onOrder} />`)}
-          ${hasActions && html`<td class="last" role="cell"></td>`}
-        </tr>
-      </thead>
-      <tbody role="rowgroup">
-        ${rows.map((record) => {
-          const name = `${id}-${kind.keyOf(record)}`.replace(/[^\w-]/g, "_");
-          return html`
-            <tr role="row" key=${kind.keyOf(record)}>
-              ${columns.map((column) => {
-                const shown = column.show(record, session);
-                const opens = column.isName && kind.dialogs.show && typeof shown !== "object";
-                const label = column.label ?? inWords(column.member);
-                return html`
-                  <td role="cell" data-label=${label} id=${column.isName ? name : undefined} class=${column.isName ? "name" : ""}>
-                    ${opens ? html`<button type="button" class="link" onClick=${() => onDialog("show", record)}>${shown}</button>` : shown}
-                  </td>
-                `;
-              })}
-              ${hasActions &&
-              html`
-                <td role="cell" class="last">
-                  ${allowed(record).map(
-                    (action) => html`<${RowButton} of=${name} danger=${action.danger} onClick=${() => onDialog(action.dialog, record)}>${action.label}<//>`,
-                  )}
-                </td>
-              `}
-            </tr>
-          `;
-        })}
-      </tbody>
-    </table>
-  `;
-}
-
-/** A heading that sorts: up, down, and back to the list's own order. */
-export function Header({ column, order, onOrder }) {
-  const text = column.label ?? inWords(column.member);
-  if (!column.order) return html`<th scope="col" role="columnheader">${text}</th>`;
-  const isUp = order === column.order;
-  const isDown = order === `-${column.order}`;
-  const next = isUp ? `-${column.order}` : isDown ? undefined : column.order;
-  const sort = isUp ? "ascending" : isDown ? "descending" : "none";
-  return html`
-    <th scope="col" role="columnheader" aria-sort=${sort}>
-      <button type="button" onClick=${() => onOrder(next)}>${text}<span class="arrow" aria-hidden="true">${isUp ? "▲" : isDown ? "▼" : ""}</span></button>
-    </th>
   `;
 }
 
@@ -201,7 +125,6 @@ function Nothing({ kind, query, isShort, view, mayMake }) {
 }
 
 export function Pager({ kind, data, query, onPage, onSize }) {
-  const id = useId();
   const size = Number(query.size) || SIZE;
   const page = Number(query.page) || 0;
   const total = data?.total ?? 0;
@@ -211,13 +134,10 @@ export function Pager({ kind, data, query, onPage, onSize }) {
   const which = query.at ? ` as of ${dateAndTime(query.at)}` : "";
   return html`
     <div class="pager">
-      <p role="status">${data ? `${plural(total, kind.one, kind.many)}${which}` : "Loading"}${data && from <= until && total > size ? `, ${number(from)}–${number(until)} shown` : ""}</p>
+      <p role="status">${data && `${plural(total, kind.one, kind.many)}${which}`}${data && from <= until && total > size ? `, ${number(from)}–${number(until)} shown` : ""}</p>
       <${Zone} />
       <div class="actions">
-        <label for=${id}>Rows</label>
-        <select id=${id} onChange=${(event) => onSize(event.currentTarget.value)}>
-          ${[20, 50, 100].map((each) => html`<option value=${each} selected=${each === size}>${each}</option>`)}
-        </select>
+        <label class="filter">Rows <select onChange=${(event) => onSize(event.currentTarget.value)}>${[20, 50, 100].map((each) => html`<option value=${each} selected=${each === size}>${each}</option>`)}</select></label>
         <button type="button" disabled=${page <= 0} onClick=${() => onPage(page - 1)}>Previous page</button>
         <button type="button" disabled=${page >= last} onClick=${() => onPage(page + 1)}>Next page</button>
       </div>

@@ -7,7 +7,7 @@
 //   pieces.js    dialogs, links, instants and other small things
 //   form.js      forms for records, with errors beside fields, and what a 412 leads to
 //   records.js   showing, changing and removing one record
-//   list.js      the page of a list; kinds.js declares the lists
+//   list.js      the page of a list; table.js its table; kinds.js declares the lists
 //   keys.js  privileges.js  user-dialogs.js     dialogs of these kinds
 //   overview.js  user.js  audit.js  emulator.js pages of their own
 //   timeline.js  lines.js                       pictures

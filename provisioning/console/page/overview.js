@@ -12,10 +12,10 @@ const COUNTS = [
   { label: "Active people", place: "users", to: ["users"] },
   { label: "Roles held now", place: "privileges", query: { active: "true" }, to: ["privileges"], toQuery: { active: "true" } },
   { label: "Subscriptions", place: "services", to: ["services"] },
-  { label: "Keys of people", place: "user-api-keys", to: ["api-keys"], toQuery: { view: "users" } },
-  { label: "Keys of the tenant", place: "api-keys", to: ["api-keys"], isOverseer: true },
+  { label: "Their keys", place: "user-api-keys", to: ["api-keys"], toQuery: { view: "users" } },
+  { label: "Tenant's keys", place: "api-keys", to: ["api-keys"], isOverseer: true },
   { label: "Mapped domains", place: "domain-mapping", to: ["domain-mappings"], isOverseer: true },
-  { label: "Message endpoints", place: "endpoints", to: ["endpoints"], isOverseer: true },
+  { label: "Open to messages", place: "endpoints", to: ["endpoints"], isOverseer: true },
 ];
 const ENDING = [
   { kind: "role", place: "privileges", query: { active: "true" }, what: (record) => html`<${Chip}>${record.role}<//> of <${UserLink} profile=${record.user} />` },

@@ -148,12 +148,7 @@ export function NewKey({ apiKey, onClose, children }) {
   `;
 }
 
-/** A button of a row. The row's name is its description, as its own name says only what it does. */
-export function RowButton({ of, onClick, danger, children }) {
-  return html`<button type="button" class=${danger ? "small quiet danger" : "small quiet"} aria-describedby=${of} onClick=${onClick}>${children}</button>`;
-}
-
-export const Zone = () => html`<span class="zone">Times are those of ${ZONE}.</span>`;
+export const Zone = () => html`<span class="zone">Times in ${ZONE}</span>`;
 
 let show = () => {};
 /** Say in a corner of the page what has just been done. */
@@ -201,6 +196,24 @@ export function Switch({ label, choices, chosen, onChoose }) {
         `,
       )}
     </div>
+  `;
+}
+
+/** A field by itself; its listeners get the text. */
+export function Text({ type = "text", onInput, onChange, ...facts }) {
+  const heard = (listener) => listener && ((event) => listener(event.currentTarget.value));
+  return html`<input type=${type} autocomplete="off" spellcheck="false" ...${facts} onInput=${heard(onInput)} onChange=${heard(onChange)} />`;
+}
+
+/** A choice that narrows a list; "" for any. */
+export function Filter({ label, options, any = "any", value = "", onValue }) {
+  return html`
+    <label class="filter">
+      ${label}
+      <select onChange=${(event) => onValue(event.currentTarget.value)}>
+        ${["", ...options].map((option) => html`<option value=${option} selected=${value === option}>${option || any}</option>`)}
+      </select>
+    </label>
   `;
 }
 

@@ -4,7 +4,7 @@ import { html, useEffect, useRef, useState } from "./view.js";
 import { date, dateAndTime, windowState } from "./words.js";
 
 const LANE = 34;
-const TOP = 8;
+const TOP = 16;
 const AXIS = 22;
 const SIDE = 8;
 const DAY = 86_400_000;
@@ -41,7 +41,7 @@ export function Timeline({ privileges, roles }) {
     <figure class="timeline">
       <div ref=${box}>
         <svg width=${width} height=${height} role="group" aria-label="Privileges over time">
-          ${ticks(begin, end, Math.max(2, Math.floor(width / 110))).map(
+          ${ticks(begin, end, Math.max(2, Math.floor(width / 80))).map(
             (at) => html`
               <line class="grid" x1=${x(at)} x2=${x(at)} y1=${TOP} y2=${bottom} />
               <text class="tick" x=${x(at)} y=${height - 6} text-anchor="middle">${label(at, end - begin)}</text>
@@ -70,8 +70,8 @@ export function Timeline({ privileges, roles }) {
               ><title>${said(privilege)}</title></rect>
             `;
           })}
-          <line class="now" x1=${x(now)} x2=${x(now)} y1=${TOP} y2=${bottom} />
-          <text class="tick now-text" x=${Math.min(x(now) + 4, width - 26)} y=${bottom - 2}>now</text>
+          <line class="now" x1=${x(now)} x2=${x(now)} y1=${TOP - 4} y2=${bottom} />
+          <text class="tick now-text" x=${x(now)} y="10" text-anchor="middle">now</text>
         </svg>
       </div>
       <figcaption>${pointed ? said(pointed) : "Point at a bar, or move to it by Tab, to read its window."}</figcaption>
@@ -84,6 +84,7 @@ function ticks(begin, end, most) {
   const step = STEPS.find((each) => (end - begin) / each <= most) ?? STEPS.at(-1) * Math.ceil((end - begin) / STEPS.at(-1) / most);
   const at = new Date(begin);
   const found = [];
+  const edge = (end - begin) / 40;
   const months = Math.round(step / (30.44 * DAY));
   if (months < 1) at.setHours(0, 0, 0, 0);
   else {
@@ -93,7 +94,7 @@ function ticks(begin, end, most) {
     if (months > 12) at.setFullYear(Math.floor(at.getFullYear() / (months / 12)) * (months / 12));
   }
   while (at <= end) {
-    if (at >= begin) found.push(at.getTime());
+    if (at >= begin + edge && at <= end - edge) found.push(at.getTime());
     if (months < 1) at.setDate(at.getDate() + Math.round(step / DAY));
     else at.setMonth(at.getMonth() + months);
   }

@@ -1,30 +1,19 @@
 // A user's page: the profile, privileges over time, keys, reporting lines and history.
 import { ask, askAll, path } from "./api.js";
 import { AuditTable } from "./audit.js";
-import { ChangeKeyDialog, keyTitle, NewKeyDialog, RemoveKeyDialog, RotateKeyDialog } from "./keys.js";
-import { isOver } from "./kinds.js";
-import { address, Chip, Empty, Instant, RowButton, State, Trouble, useLoaded, UserLink, Zone } from "./pieces.js";
-import { ChangePrivilegeDialog, GrantDialog, RevokeAllDialog, RevokeDialog, ROLES } from "./privileges.js";
+import { apiKeys, isOver, privileges as privilegesKind, users } from "./kinds.js";
+import { address, Chip, Empty, Trouble, useLoaded, UserLink, Zone } from "./pieces.js";
+import { ROLES } from "./privileges.js";
 import { Members } from "./records.js";
 import { useCurrent } from "./session.js";
+import { Table } from "./table.js";
 import { Timeline } from "./timeline.js";
-import { ChangeUserDialog } from "./user-dialogs.js";
 import { html, useState } from "./view.js";
 import { nameOf } from "./words.js";
 
+const HELD = privilegesKind.columns().slice(1).map((column) => ({ ...column, isName: column.member === "role" }));
+const KEYS = apiKeys.columns({});
 const NOT_IN_PROFILE = ["tenantUserPrivileges", "activeApiKeys", "username", "home", "id"];
-const DIALOGS = {
-  profile: ChangeUserDialog,
-  grant: GrantDialog,
-  change: ChangePrivilegeDialog,
-  revoke: RevokeDialog,
-  revokeAll: RevokeAllDialog,
-  newKey: NewKeyDialog,
-  rotateKey: RotateKeyDialog,
-  changeKey: ChangeKeyDialog,
-  removeKey: RemoveKeyDialog,
-};
-
 export function UserPage({ username }) {
   const session = useCurrent();
   const [dialog, setDialog] = useState(null);
@@ -50,18 +39,17 @@ export function UserPage({ username }) {
   const isMe = session.isMe(user.username);
   const mayProfile = (session.manages || (isMe && session.may("write") && session.who.role !== "INTERNAL_AUDITING")) && user.home !== false;
   const privileges = user.tenantUserPrivileges.map((privilege) => ({ ...privilege, user }));
-  const open = (name, record) => () => setDialog({ name, record });
+  const open = (kind) => (name, record) => setDialog({ Of: kind.dialogs[name], record });
   const above = [...new Set(privileges.filter((each) => each.reportsTo && !isOver(each, session)).map((each) => each.reportsTo))];
-  const DialogOf = dialog && DIALOGS[dialog.name];
   return html`
     <p class="back"><a href=${address(["users"])}>← All people</a></p>
     <header class="head">
       <h1>${nameOf(user)}${isMe && html` <span class="chip mine">you</span>`}</h1>
       <div class="actions">
-        ${mayProfile && html`<button type="button" onClick=${open("profile", user)}>Change profile</button>`}
+        ${mayProfile && html`<button type="button" onClick=${() => open(users)("change", user)}>Change profile</button>`}
         ${session.manages &&
         privileges.some((each) => !isOver(each, session)) &&
-        html`<button type="button" class="danger" onClick=${open("revokeAll")}>Revoke all</button>`}
+        html`<button type="button" class="danger" onClick=${() => open(users)("revokeAll")}>Revoke all</button>`}
       </div>
     </header>
     <${Trouble} problem=${problem} again=${reload} />
@@ -76,10 +64,13 @@ export function UserPage({ username }) {
     <section class="card" aria-labelledby="held">
       <header class="head">
         <h2 id="held">Roles over time</h2>
-        ${session.manages && html`<button type="button" class="primary" onClick=${open("grant")}>New privilege</button>`}
+        ${session.manages && html`<button type="button" class="primary" onClick=${() => open(privilegesKind)("create")}>New privilege</button>`}
       </header>
       ${privileges.length
-        ? html`<${Timeline} privileges=${privileges} roles=${ROLES} /><${PrivilegeTable} privileges=${privileges} session=${session} open=${open} />`
+        ? html`
+            <${Timeline} privileges=${privileges} roles=${ROLES} />
+            <${Table} columns=${HELD} rows=${privileges} actions=${privilegesKind.actions} onDialog=${open(privilegesKind)} />
+          `
         : html`<${Empty} title="No role in this tenant, and none before."><//>`}
       <${Zone} />
     </section>
@@ -87,10 +78,10 @@ export function UserPage({ username }) {
     <section class="card" aria-labelledby="keys">
       <header class="head">
         <h2 id="keys">Keys</h2>
-        ${session.may("makeKeys") && html`<button type="button" class="primary" onClick=${open("newKey")}>New API key</button>`}
+        ${session.may("makeKeys") && html`<button type="button" class="primary" onClick=${() => open(apiKeys)("create")}>New API key</button>`}
       </header>
       ${keys.length
-        ? html`<${KeyTable} keys=${keys} session=${session} open=${open} />`
+        ? html`<${Table} columns=${KEYS} rows=${keys} actions=${apiKeys.actions} onDialog=${open(apiKeys)} />`
         : html`<${Empty} title="No keys, as far as you may see."><//>`}
     </section>
 
@@ -112,9 +103,9 @@ export function UserPage({ username }) {
       </section>
     `}
 
-    ${DialogOf &&
+    ${dialog &&
     html`
-      <${DialogOf}
+      <${dialog.Of}
         record=${dialog.record}
         username=${user.username}
         owner=${user.username}
@@ -125,83 +116,5 @@ export function UserPage({ username }) {
         }}
       />
     `}
-  `;
-}
-
-function PrivilegeTable({ privileges, session, open }) {
-  const mayChange = session.manages && privileges.some((each) => !isOver(each, session));
-  return html`
-    <table class="list" role="table">
-      <thead role="rowgroup">
-        <tr role="row">
-          ${["Role", "Active from", "Active until", "Reports to", "State"].map((text) => html`<th scope="col" role="columnheader">${text}</th>`)}
-          ${mayChange && html`<td role="cell"></td>`}
-        </tr>
-      </thead>
-      <tbody role="rowgroup">
-        ${privileges.map(
-          (each) => html`
-            <tr role="row" key=${each.id}>
-              <td role="cell" data-label="Role" class="name" id=${`privilege-${each.id}`}><${Chip}>${each.role}<//></td>
-              <td role="cell" data-label="Active from"><${Instant} at=${each.activeFrom} /></td>
-              <td role="cell" data-label="Active until"><${Instant} at=${each.activeUntil} none="no end" /></td>
-              <td role="cell" data-label="Reports to">${each.reportsTo ? html`<${UserLink} profile=${{ username: each.reportsTo }} />` : "—"}</td>
-              <td role="cell" data-label="State"><${State} of=${each} /></td>
-              ${mayChange &&
-              html`
-                <td role="cell" class="last">
-                  ${!isOver(each, session) &&
-                  html`
-                    <${RowButton} of=${`privilege-${each.id}`} onClick=${open("change", each)}>Change<//>
-                    <${RowButton} of=${`privilege-${each.id}`} danger onClick=${open("revoke", each)}>Revoke<//>
-                  `}
-                </td>
-              `}
-            </tr>
-          `,
-        )}
-      </tbody>
-    </table>
-  `;
-}
-
-function KeyTable({ keys, session, open }) {
-  const mayMake = session.may("makeKeys");
-  const mayRemove = (key) => mayMake || (session.may("write") && session.isMe(key.user?.username));
-  return html`
-    <table class="list" role="table">
-      <thead role="rowgroup">
-        <tr role="row">
-          ${["Name", "Type", "Active from", "Active until", "State"].map((text) => html`<th scope="col" role="columnheader">${text}</th>`)}
-          ${keys.some(mayRemove) && html`<td role="cell"></td>`}
-        </tr>
-      </thead>
-      <tbody role="rowgroup">
-        ${keys.map(
-          (key) => html`
-            <tr role="row" key=${key.id}>
-              <td role="cell" data-label="Name" class="name" id=${`key-${key.id}`}>
-                ${key.name ? keyTitle(key) : key.id}${key.apiToken === session.key && html` <span class="chip mine">yours now</span>`}
-              </td>
-              <td role="cell" data-label="Type"><${Chip}>${key.type}<//></td>
-              <td role="cell" data-label="Active from"><${Instant} at=${key.activeFrom} /></td>
-              <td role="cell" data-label="Active until"><${Instant} at=${key.activeUntil} none="no end" /></td>
-              <td role="cell" data-label="State"><${State} of=${key} /></td>
-              ${keys.some(mayRemove) &&
-              html`
-                <td role="cell" class="last">
-                  ${mayMake &&
-                  html`
-                    <${RowButton} of=${`key-${key.id}`} onClick=${open("rotateKey", key)}>Rotate<//>
-                    <${RowButton} of=${`key-${key.id}`} onClick=${open("changeKey", key)}>Change<//>
-                  `}
-                  ${mayRemove(key) && html`<${RowButton} of=${`key-${key.id}`} danger onClick=${open("removeKey", key)}>Remove<//>`}
-                </td>
-              `}
-            </tr>
-          `,
-        )}
-      </tbody>
-    </table>
   `;
 }
