@@ -14,6 +14,7 @@ import { nameOf } from "./words.js";
 const HELD = privilegesKind.columns().slice(1).map((column) => ({ ...column, isName: column.member === "role" }));
 const KEYS = apiKeys.columns({});
 const NOT_IN_PROFILE = ["tenantUserPrivileges", "activeApiKeys", "username", "home", "id"];
+
 export function UserPage({ username }) {
   const session = useCurrent();
   const [dialog, setDialog] = useState(null);
@@ -22,9 +23,7 @@ export function UserPage({ username }) {
       ask(path`users/${username}`),
       askAll(path`users/${username}/api-keys`, {}, 300),
     ]);
-    const { data: reports } = await ask("privileges", { query: { reportsTo: user.username, active: "true", size: 100 } });
-    // A server that doesn't know the filter answers with everything.
-    const below = reports.filter((privilege) => privilege.reportsTo?.toLowerCase() === user.username.toLowerCase());
+    const { data: below } = await ask("privileges", { query: { reportsTo: user.username, active: "true", size: 100 } });
     return { user, keys, below };
   };
   const { data, problem, reload } = useLoaded(load, username);
