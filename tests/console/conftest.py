@@ -2,12 +2,16 @@
 
 import re
 import shutil
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+from provisioning.factory import serve
 from provisioning.testing import ProvisioningServer
+from provisioning.testing.listener import Listener
+from provisioning.testing.provisioner import routes
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = (
@@ -39,10 +43,31 @@ def browser():
 
 
 @pytest.fixture
-def server():
-    """A server with the tenant acme, and alice who administers it."""
-    with ProvisioningServer() as server:
-        yield server
+def start():
+    """Starts servers with the tenant acme, and alice who administers it; they end after the pages."""
+    with ExitStack() as running:
+        yield lambda **settings: running.enter_context(ProvisioningServer(**settings))
+
+
+@pytest.fixture
+def server(start):
+    return start()
+
+
+@pytest.fixture
+def below_a_prefix(server):
+    """The server as a proxy shows it that takes a path prefix away."""
+    inner = serve(routes(server.parts.settings), server.parts)
+
+    def proxy(environ, start_response):
+        assert environ["PATH_INFO"].startswith("/some/where/"), environ["PATH_INFO"]
+        below = environ["PATH_INFO"].removeprefix("/some/where")
+        return inner({**environ, "PATH_INFO": below}, start_response)
+
+    listener = Listener(proxy)
+    host, port = listener.server_address
+    yield f"http://{host}:{port}/some/where"
+    listener.close()
 
 
 class Watched:
@@ -68,7 +93,7 @@ class Watched:
 
 
 @pytest.fixture
-def open_page(browser, server):
+def open_page(browser, server, start):
     """Opens pages; afterwards nothing has failed in any, and nobody else was asked."""
     opened: list[Watched] = []
 

@@ -1,15 +1,9 @@
 """Keys: given, kept, refused, ended; and servers that need none."""
 
-from threading import Thread
-from wsgiref.simple_server import WSGIRequestHandler, make_server
-
 import pytest
 from playwright.sync_api import expect
 
 from provisioning.domain import roles
-from provisioning.factory import serve
-from provisioning.testing import ProvisioningServer
-from provisioning.testing.provisioner import routes
 
 pytestmark = pytest.mark.slow
 
@@ -41,13 +35,13 @@ def test_the_pages_are_those_that_the_role_may_see(server, sign_in, role):
     assert links(page) == [*expected, "Emulator"]
 
 
-def test_without_a_control_api_there_is_no_emulator(open_page):
-    with ProvisioningServer(control="off") as plain:
-        page = open_page(f"{plain.root_url}/console")
-        page.get_by_label("API key").fill(plain.token)
-        page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("link", name="Overview")).to_be_visible()
-        assert links(page) == OVERSEERS
+def test_without_a_control_api_there_is_no_emulator(start, open_page):
+    plain = start(control="off")
+    page = open_page(f"{plain.root_url}/console")
+    page.get_by_label("API key").fill(plain.token)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("link", name="Overview")).to_be_visible()
+    assert links(page) == OVERSEERS
 
 
 def test_an_unknown_key_is_refused_in_the_servers_words_and_stays_in_the_field(open_page):
@@ -111,47 +105,26 @@ def test_a_session_that_ends_says_why_and_goes_on_with_what_was_typed(server, si
     expect(page.get_by_role("heading", name="carol@acme.test")).to_be_visible()
 
 
-def test_with_authentication_off_no_key_is_asked_for(open_page):
-    with ProvisioningServer(auth="off", control="off") as plain:
-        page = open_page(f"{plain.root_url}/console")
-        expect(page.get_by_role("heading", name="Acme", level=1)).to_be_visible()
-        expect(page.get_by_text("No key is needed")).to_be_visible()
-        expect(page.get_by_role("button", name="Sign out")).to_have_count(0)
+def test_with_authentication_off_no_key_is_asked_for(start, open_page):
+    page = open_page(f"{start(auth='off', control='off').root_url}/console")
+    expect(page.get_by_role("heading", name="Acme", level=1)).to_be_visible()
+    expect(page.get_by_text("No key is needed")).to_be_visible()
+    expect(page.get_by_role("button", name="Sign out")).to_have_count(0)
 
 
-def test_with_authentication_off_and_no_tenant_named_it_says_what_to_do(open_page):
-    with ProvisioningServer(auth="off", control="off") as plain:
-        plain.add_tenant("globex")
-        page = open_page(f"{plain.root_url}/console")
-        expect(page.get_by_role("alert")).to_contain_text("set PROVISIONING_TENANT")
-        expect(page.get_by_label("API key")).to_have_count(0)
-
-
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *_):
-        """Nobody reads it."""
+def test_with_authentication_off_and_no_tenant_named_it_says_what_to_do(start, open_page):
+    plain = start(auth="off", control="off")
+    plain.add_tenant("globex")
+    page = open_page(f"{plain.root_url}/console")
+    expect(page.get_by_role("alert")).to_contain_text("set PROVISIONING_TENANT")
+    expect(page.get_by_label("API key")).to_have_count(0)
 
 
 @pytest.mark.parametrize("path", ["/console", "/console/"])
-def test_it_works_below_a_path_prefix(server, open_page, path):
-    inner = serve(routes(server.parts.settings), server.parts)
-
-    def proxied(environ, start_response):
-        sent = environ["PATH_INFO"]
-        assert sent.startswith("/some/where/"), sent
-        return inner({**environ, "PATH_INFO": sent.removeprefix("/some/where")}, start_response)
-
-    with make_server("127.0.0.1", 0, proxied, handler_class=Quiet) as outer:
-        thread = Thread(target=outer.serve_forever)
-        thread.start()
-        try:
-            page = open_page(f"http://127.0.0.1:{outer.server_port}/some/where{path}#/users")
-            page.get_by_label("API key").fill(server.token)
-            page.get_by_role("button", name="Sign in").click()
-            expect(page.get_by_role("link", name="alice@acme.test").first).to_be_visible()
-            page.get_by_role("link", name="Emulator").click()
-            expect(page.get_by_role("heading", name="Clock")).to_be_visible()
-            page.goto("about:blank")
-        finally:
-            outer.shutdown()
-            thread.join()
+def test_it_works_below_a_path_prefix(server, below_a_prefix, open_page, path):
+    page = open_page(f"{below_a_prefix}{path}#/users")
+    page.get_by_label("API key").fill(server.token)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("link", name="alice@acme.test").first).to_be_visible()
+    page.get_by_role("link", name="Emulator").click()
+    expect(page.get_by_role("heading", name="Clock")).to_be_visible()
