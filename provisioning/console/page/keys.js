@@ -58,7 +58,7 @@ export function ChangeKeyDialog({ record, ...rest }) {
 export function RotateKeyDialog({ record: old, onDone, onClose }) {
   const session = useCurrent();
   const [made, setMade] = useState(null);
-  const isMine = old.apiToken === session.key;
+  const [isMine] = useState(old.apiToken === session.key);
   if (made) {
     return html`
       <${NewKey} apiKey=${made.key} onClose=${onDone}>

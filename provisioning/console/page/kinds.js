@@ -2,7 +2,7 @@
 import { ask, path } from "./api.js";
 import { RecordDialog } from "./form.js";
 import { ChangeKeyDialog, keyTitle, NewKeyDialog, RemoveKeyDialog, RotateKeyDialog } from "./keys.js";
-import { Chip, Instant, say, SafeUrl, State, UserLink } from "./pieces.js";
+import { Chip, Instant, say, State, UserLink } from "./pieces.js";
 import { ChangePrivilegeDialog, GrantDialog, RevokeAllDialog, RevokeDialog, ROLES } from "./privileges.js";
 import { ChangeDialog, RemoveDialog, ShowDialog } from "./records.js";
 import { useCurrent } from "./session.js";
@@ -34,13 +34,13 @@ const WINDOW = [
 ];
 
 /** What every kind needs to make, change, show and remove a plain record. */
-function plainDialogs({ one, place, key, fields, prepare, removed }) {
+function plainDialogs({ one, place, called = one, key, fields, prepare, removed }) {
   const title = (record) => `${one} ${key(record)}`;
   const at = (record) => `${place}/${encodeURIComponent(record.id ?? key(record))}`;
   return {
     create: ({ onDone, onClose }) => html`
       <${RecordDialog}
-        title=${`New ${one}`}
+        title=${`New ${called}`}
         fields=${fields}
         record=${null}
         save=${(body) => ask(place, { method: "POST", body })}
@@ -246,6 +246,7 @@ const domainMappings = {
   actions: usual(),
   dialogs: plainDialogs({
     one: "domain mapping",
+    called: "mapping",
     place: "domain-mapping",
     key: (record) => record.domain,
     fields: DOMAIN_FIELDS,
@@ -291,7 +292,7 @@ const endpoints = {
   many: "endpoints",
   views: [{ name: "all", place: "endpoints" }],
   columns: () => [
-    { member: "url", order: "url", isName: true, show: (record) => html`<${SafeUrl} url=${record.url} />` },
+    plain("url", { isName: true }),
     { member: "endpointType", order: "endpointType", show: (record) => record.endpointType?.name ?? "—" },
     flag("active"),
     flag("durable"),

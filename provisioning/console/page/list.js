@@ -28,7 +28,11 @@ export function ListPage({ kind, query, children }) {
   };
   if (!asked.active) delete asked.active;
   const isShort = view.shortest && (query.q ?? "").trim().length < view.shortest;
-  const load = async () => (isShort || view.page ? { data: [], total: 0 } : ask(view.place, { query: asked }));
+  // Until the answer of another view is there, rows are shown as those of the view they came from.
+  const load = async () => {
+    const answer = isShort || view.page ? { data: [], total: 0 } : await ask(view.place, { query: asked });
+    return { ...answer, view };
+  };
   const { data, problem, isLoading, reload } = useLoaded(load, `${kind.name} ${view.name} ${JSON.stringify(asked)}`);
 
   const make = kind.make;
@@ -67,10 +71,10 @@ export function ListPage({ kind, query, children }) {
           ${data?.data.length > 0 &&
           html`
             <${Table}
-              columns=${kind.columns(view)}
+              columns=${kind.columns(data.view)}
               rows=${data.data}
               keyOf=${kind.keyOf}
-              actions=${(kind.actions ?? []).filter((action) => !action.view || action.view === view.name)}
+              actions=${(kind.actions ?? []).filter((action) => !action.view || action.view === data.view.name)}
               shows=${kind.dialogs.show}
               order=${query.order ?? ""}
               onOrder=${(order) => set({ order })}
@@ -137,7 +141,7 @@ export function Pager({ kind, data, query, onPage, onSize }) {
       <p role="status">${data && `${plural(total, kind.one, kind.many)}${which}`}${data && from <= until && total > size ? `, ${number(from)}–${number(until)} shown` : ""}</p>
       <${Zone} />
       <div class="actions">
-        <label class="filter">Rows <select onChange=${(event) => onSize(event.currentTarget.value)}>${[20, 50, 100].map((each) => html`<option value=${each} selected=${each === size}>${each}</option>`)}</select></label>
+        <${Filter} label="Rows" options=${["20", "50", "100"]} any=${null} value=${String(size)} onValue=${onSize} />
         <button type="button" disabled=${page <= 0} onClick=${() => onPage(page - 1)}>Previous page</button>
         <button type="button" disabled=${page >= last} onClick=${() => onPage(page + 1)}>Next page</button>
       </div>

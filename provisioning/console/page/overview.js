@@ -59,8 +59,8 @@ export function OverviewPage() {
     <dl class="counts">
       ${(counts.data ?? []).map((count) => html`<${Count} key=${count.label} count=${count} />`)}
     </dl>
-    <section class="card" aria-labelledby="ending">
-      <h2 id="ending">What ends within ${DAYS} days</h2>
+    <section class="card">
+      <h2>What ends within ${DAYS} days</h2>
       <${Trouble} problem=${ending.problem} again=${ending.reload} />
       ${ending.data && (ending.data.length ? html`<${Ending} rows=${ending.data} />` : html`<${Empty} title="Nothing does."><//>`)}
     </section>

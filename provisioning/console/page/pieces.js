@@ -207,13 +207,14 @@ export function Text({ type = "text", onInput, onChange, ...facts }) {
 
 /** A choice that narrows a list; "" for any. */
 export function Filter({ label, options, any = "any", value = "", onValue }) {
+  const id = useId();
   return html`
-    <label class="filter">
-      ${label}
-      <select onChange=${(event) => onValue(event.currentTarget.value)}>
-        ${["", ...options].map((option) => html`<option value=${option} selected=${value === option}>${option || any}</option>`)}
+    <div class="filter">
+      <label for=${id}>${label}</label>
+      <select id=${id} onChange=${(event) => onValue(event.currentTarget.value)}>
+        ${(any ? ["", ...options] : options).map((option) => html`<option value=${option} selected=${value === option}>${option || any}</option>`)}
       </select>
-    </label>
+    </div>
   `;
 }
 

@@ -53,16 +53,16 @@ export function UserPage({ username }) {
     </header>
     <${Trouble} problem=${problem} again=${reload} />
 
-    <section class="card" aria-labelledby="profile">
-      <h2 id="profile">Profile</h2>
+    <section class="card">
+      <h2>Profile</h2>
       ${user.home === false && html`<p class="muted">This account is at home in another tenant: its profile is changed there, and here its private part is not shown.</p>`}
       <p class="lead">${user.username}</p>
       <${Members} record=${user} without=${NOT_IN_PROFILE} />
     </section>
 
-    <section class="card" aria-labelledby="held">
+    <section class="card">
       <header class="head">
-        <h2 id="held">Roles over time</h2>
+        <h2>Roles over time</h2>
         ${session.manages && html`<button type="button" class="primary" onClick=${() => open(privilegesKind)("create")}>New privilege</button>`}
       </header>
       ${privileges.length
@@ -74,9 +74,9 @@ export function UserPage({ username }) {
       <${Zone} />
     </section>
 
-    <section class="card" aria-labelledby="keys">
+    <section class="card">
       <header class="head">
-        <h2 id="keys">Keys</h2>
+        <h2>Keys</h2>
         ${session.may("makeKeys") && html`<button type="button" class="primary" onClick=${() => open(apiKeys)("create")}>New API key</button>`}
       </header>
       ${keys.length
@@ -84,8 +84,8 @@ export function UserPage({ username }) {
         : html`<${Empty} title="No keys, as far as you may see."><//>`}
     </section>
 
-    <section class="card" aria-labelledby="lines">
-      <h2 id="lines">Reporting line</h2>
+    <section class="card">
+      <h2>Reporting line</h2>
       <p>${above.length ? html`Reports to ${above.map((each) => html`<${UserLink} profile=${{ username: each }} /> `)}` : "Reports to nobody."}</p>
       ${below.length > 0 &&
       html`
@@ -96,8 +96,8 @@ export function UserPage({ username }) {
 
     ${session.isOverseer &&
     html`
-      <section class="card" aria-labelledby="history">
-        <header class="head"><h2 id="history">History</h2><a href=${address(["audit"], { user: user.username })}>All of it</a></header>
+      <section class="card">
+        <header class="head"><h2>History</h2><a href=${address(["audit"], { user: user.username })}>All of it</a></header>
         <${AuditTable} asked=${{ user: user.username, size: 8 }} />
       </section>
     `}
