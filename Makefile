@@ -4,7 +4,7 @@ PORT ?= 8000
 ARGS ?=
 BIN = .venv/bin
 
-.PHONY: run test test-slow test-all coverage lint lint-openapi openapi-tools format bench clean
+.PHONY: run test test-slow test-all coverage lint lint-openapi openapi-tools format bench screenshots vendor clean
 
 run: .venv/installed
 	$(BIN)/provisioning serve --demo --port $(PORT) $(ARGS)
@@ -49,6 +49,24 @@ format: .venv/installed-dev
 
 bench: .venv/installed-bench
 	$(BIN)/python -m bench $(ARGS)
+
+# Pictures of every page of the console, in screenshots/; three of them are kept in docs/img/.
+screenshots: .venv/installed-dev
+	$(BIN)/python -m tests.console.screenshots $(ARGS)
+
+# The one library of the console, from npm; vendor/SHA256SUMS says what has to come out.
+VENDOR = provisioning/console/page/vendor
+vendor:
+	rm -rf build/vendor && mkdir -p build/vendor
+	cd build/vendor && npm pack --silent preact@11.2.0 htm@3.1.1
+	cd build/vendor && for each in *.tgz; do mkdir $${each%.tgz} && tar xzf $$each -C $${each%.tgz}; done
+	sed '/^\/\/# sourceMappingURL/d' build/vendor/preact-11.2.0/package/dist/preact.mjs > $(VENDOR)/preact.js
+	sed -e '/^\/\/# sourceMappingURL/d' -e 's|from"preact"|from"./preact.js"|' \
+	  build/vendor/preact-11.2.0/package/hooks/dist/hooks.mjs > $(VENDOR)/hooks.js
+	cp build/vendor/htm-3.1.1/package/dist/htm.module.js $(VENDOR)/htm.js
+	cp build/vendor/preact-11.2.0/package/LICENSE $(VENDOR)/preact-LICENSE.txt
+	cp build/vendor/htm-3.1.1/package/LICENSE $(VENDOR)/htm-LICENSE.txt
+	cd $(VENDOR) && sha256sum --check SHA256SUMS
 
 clean:
 	rm -rf .venv tests/openapi/node_modules build dist *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache

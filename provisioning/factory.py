@@ -6,7 +6,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from flask import Flask, redirect, request
 from werkzeug.wrappers import Response
 
-from provisioning import control, seed
+from provisioning import console, control, seed
 from provisioning.domain.activity import Clock
 from provisioning.domain.tables import TENANTS
 from provisioning.resources.api_keys import api_keys
@@ -88,6 +88,7 @@ def make_routes(settings: Settings) -> Flask:
     docs.init_app(app, RESOURCES, settings)
     if settings.docs == "on":
         app.add_url_rule("/", "root", lead_to_docs)
+    console.init_app(app, settings)
     control.init_app(app, settings)
     app.wsgi_app = Targets(app.wsgi_app)  # type: ignore[method-assign]
     return app

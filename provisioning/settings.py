@@ -179,6 +179,9 @@ class Settings:
     catalogue: Path | None = setting(
         None, _path, "A JSON file that replaces the built-in catalogue of services."
     )
+    console: str = setting(
+        "on", _switch("on", "off"), "`on`: serve the console, a page for people, under /console."
+    )
     control: str = setting(
         "off",
         _switch("on", "off"),

@@ -39,7 +39,7 @@ from provisioning.web.targets import Environ, raw_path
 EXCHANGE = "provisioning.exchange"
 THREADS = "provisioning.threads"
 """Where a server whose threads are numbered says how many there are."""
-UNLOGGED = re.compile(r"/(docs|health|openapi\.json)(/.*)?")
+UNLOGGED = re.compile(r"/(docs|console|health|openapi\.json)(/.*)?")
 VARIABLE = re.compile(r"<(?:[^<>]*:)?([^<>:]*)>")
 TOKEN = re.compile(r"[\w.~-]{8,200}")
 MOST_TOKENS = 100

@@ -1,0 +1,63 @@
+"""The console: a page for people, which asks the API as any other client does.
+
+`page/` is served as it is, with no build step. All its addresses are relative, so that it works
+below any path prefix; `main.js` says which module does what.
+"""
+
+from pathlib import Path
+
+from flask import Flask, Response, request, send_from_directory
+
+from provisioning.settings import Settings
+from provisioning.web.context import server
+from provisioning.web.targets import raw_path
+
+PATH = "/console"
+PAGE = Path(__file__).parent / "page"
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+"""What a browser must be told; the machine's own table of types may say something else."""
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Serve the console, unless the settings say that there is none."""
+    if settings.console == "on":
+        app.add_url_rule(PATH, "console", show_page)
+        app.add_url_rule(f"{PATH}/<path:name>", "console_file", show_file)
+
+
+def show_page() -> Response:
+    """The page, which is told what it need not find out by requests that fail."""
+    told = {
+        "{here}": "" if raw_path(request.environ).endswith("/") else "console/",
+        "{auth}": server().settings.auth,
+        "{control}": "on" if server().settings.has_control else "off",
+    }
+    page = (PAGE / "index.html").read_text("utf-8")
+    for name, value in told.items():
+        page = page.replace(name, value)
+    return _restricted(Response(page, mimetype="text/html"))
+
+
+def show_file(name: str) -> Response:
+    """What the page is made of."""
+    kind = TYPES.get(Path(name).suffix)
+    return _restricted(send_from_directory(PAGE, name, mimetype=kind))
+
+
+def _restricted(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = POLICY
+    return response

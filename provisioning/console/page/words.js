@@ -1,0 +1,63 @@
+// How members, numbers and instants are said to people.
+
+const SPECIAL = { url: "URL", apiKey: "API key", apiToken: "API token", id: "ID", at: "When", q: "Search" };
+
+/** A member in words: firstName is "First name". */
+export function inWords(member) {
+  const words = member.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+  return SPECIAL[member] ?? words[0].toUpperCase() + words.slice(1);
+}
+
+export const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const DATE_AND_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const SECONDS = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const NUMBER = new Intl.NumberFormat();
+const AGO = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+
+export const number = (value) => NUMBER.format(value);
+export const dateAndTime = (instant) => DATE_AND_TIME.format(new Date(instant));
+export const toTheSecond = (instant) => SECONDS.format(new Date(instant));
+export const date = (instant) => DATE.format(new Date(instant));
+
+/** "in 3 days", seen from `now` (milliseconds). */
+export function fromNow(instant, now) {
+  const seconds = (new Date(instant) - now) / 1000;
+  const units = [["year", 31557600], ["month", 2629800], ["day", 86400], ["hour", 3600], ["minute", 60]];
+  const [unit, length] = units.find(([, length]) => Math.abs(seconds) >= length) ?? ["second", 1];
+  return AGO.format(Math.trunc(seconds / length), unit);
+}
+
+const two = (value, width = 2) => String(value).padStart(width, "0");
+
+/** An instant as the value of a datetime-local field, in the browser's zone. */
+export function toField(instant) {
+  if (!instant) return "";
+  const at = new Date(instant);
+  const day = `${two(at.getFullYear(), 4)}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  const time = `${two(at.getHours())}:${two(at.getMinutes())}`;
+  return `${day}T${time}${at.getSeconds() ? `:${two(at.getSeconds())}` : ""}`;
+}
+
+/** The instant that such a field holds, as the API writes it; null for an empty field. */
+export function fromField(text) {
+  return text ? utc(new Date(text)) : null;
+}
+
+export const utc = (at) => new Date(at).toISOString().replace(/\.\d+Z$/, "Z");
+
+/** Where a window stands at a moment (milliseconds). */
+export function windowState({ activeFrom, activeUntil }, now) {
+  const from = Date.parse(activeFrom);
+  const until = activeUntil === null ? Infinity : Date.parse(activeUntil);
+  if (until <= from) return "revoked before it began";
+  if (until <= now) return "ended";
+  return now < from ? "to come" : "active";
+}
+
+/** A person's name, else the username. */
+export function nameOf(profile) {
+  return [profile.firstName, profile.lastName].filter(Boolean).join(" ") || profile.username;
+}
+
+export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;

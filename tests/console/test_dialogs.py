@@ -1,0 +1,440 @@
+"""Dialogs that make, change and remove records."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from provisioning.domain import roles
+
+pytestmark = pytest.mark.slow
+
+
+def save(page):
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+
+
+def saved(page):
+    save(page)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_new_user(server, sign_in):
+    page = sign_in("users")
+    page.get_by_role("button", name="New user").click()
+    for label, text in {
+        "Username": "bob@acme.test",
+        "Email": "bob@acme.test",
+        "First name": "Bob",
+        "Last name": "Baker",
+        "Password": "correct horse",
+        "Active until": "2040-06-01T12:30",
+        "Reports to": "alice@acme.test",
+    }.items():
+        page.get_by_label(label, exact=True).fill(text)
+    page.get_by_label("Role").select_option("TEAM_LEADER")
+    saved(page)
+    expect(page.get_by_role("heading", name="Bob Baker")).to_be_visible()
+    user = server.administrator.get("/users/bob@acme.test").json()
+    (privilege,) = user["tenantUserPrivileges"]
+    assert privilege["role"] == "TEAM_LEADER"
+    assert privilege["activeUntil"] == "2040-06-01T10:30:00Z"
+    assert privilege["reportsTo"] == "alice@acme.test"
+
+
+def test_errors_stand_beside_their_fields_and_nothing_typed_is_lost(sign_in):
+    page = sign_in("users")
+    page.get_by_role("button", name="New user").click()
+    page.get_by_label("Username").fill("bob@acme.test")
+    page.get_by_label("Email").fill("no address")
+    page.get_by_label("Active until").fill("1999-01-01T00:00")
+    page.get_by_text("More").click()
+    page.get_by_label("Birth year").fill("soon")
+    save(page)
+    for label, message in {
+        "Email": "Must be an email address: something@somewhere.",
+        "Password": "Missing data for required field.",
+        "Birth year": "Not a valid integer.",
+    }.items():
+        field = page.get_by_label(label, exact=True)
+        expect(field).to_have_attribute("aria-invalid", "true")
+        expect(field).to_have_accessible_description(re.compile(re.escape(message)))
+    expect(page.get_by_label("Username")).to_have_value("bob@acme.test")
+    expect(page.get_by_label("Birth year")).to_have_value("soon")
+    expect(page.get_by_label("Email")).to_be_focused()
+
+
+def test_an_error_in_the_first_privilege_stands_at_its_field(sign_in):
+    page = sign_in("users")
+    page.get_by_role("button", name="New user").click()
+    page.get_by_label("Username").fill("bob@acme.test")
+    page.get_by_label("Email").fill("bob@acme.test")
+    page.get_by_label("Password", exact=True).fill("x")
+    page.get_by_label("Active from").fill("2030-01-01T00:00")
+    page.get_by_label("Active until").fill("2029-01-01T00:00")
+    save(page)
+    expect(page.get_by_label("Active until")).to_have_accessible_description(
+        re.compile("Must be later than activeFrom")
+    )
+
+
+def test_half_a_date_is_said_and_not_taken_for_none(server, sign_in):
+    page = sign_in("users/alice%40acme.test")
+    page.get_by_role("button", name="New privilege").click()
+    page.get_by_label("Role").select_option("USER")
+    page.get_by_label("Active until").press_sequentially("01")
+    save(page)
+    expect(page.get_by_label("Active until")).to_have_accessible_description(
+        re.compile("Is not complete")
+    )
+    assert len(server.administrator.get("/privileges").json()) == 1
+
+
+def test_a_user_who_exists_is_offered_a_privilege_instead(server, sign_in):
+    server.add_tenant("globex")
+    server.add_user("greta@globex.test", tenant="globex")
+    page = sign_in("users")
+    page.get_by_role("button", name="New user").click()
+    page.get_by_label("Username").fill("greta@globex.test")
+    page.get_by_label("Email").fill("greta@globex.test")
+    page.get_by_label("Password", exact=True).fill("x")
+    save(page)
+    expect(page.get_by_role("alert")).to_contain_text("exists already")
+    page.get_by_role("button", name="New privilege of greta@globex.test").click()
+    page.get_by_label("Role").select_option("USER")
+    saved(page)
+    assert server.administrator.get("/users/greta@globex.test").status_code == 200
+
+
+def test_a_server_that_does_not_answer_loses_nothing(server, sign_in):
+    page = sign_in("domain-mappings")
+    page.get_by_role("button", name="New domain mapping").click()
+    page.get_by_label("Domain").fill("insight.acme.example")
+    server.faults.add("/domain-mapping", method="POST", status=503, times=1)
+    save(page)
+    expect(page.get_by_role("alert")).to_contain_text("injected")
+    expect(page.get_by_label("Domain")).to_have_value("insight.acme.example")
+    saved(page)
+    expect(page.get_by_role("button", name="insight.acme.example")).to_be_visible()
+
+
+def edit_bob(server, sign_in):
+    server.add_user("bob@acme.test", firstName="Bob", lastName="Baker")
+    page = sign_in("users/bob%40acme.test")
+    page.get_by_role("button", name="Change profile").click()
+    expect(page.get_by_label("First name")).to_have_value("Bob")
+    return page
+
+
+def test_a_change_sends_only_what_was_changed(server, sign_in):
+    page = edit_bob(server, sign_in)
+    page.get_by_label("First name").fill("Robert")
+    saved(page)
+    expect(page.get_by_role("heading", name="Robert Baker")).to_be_visible()
+    (sent,) = server.requests.find(method="PUT")
+    assert sent["requestBody"] == {"firstName": "Robert"}
+    assert "If-Match" in sent["headers"]
+
+
+def test_who_was_faster_is_not_overwritten_and_what_differs_is_shown(server, sign_in):
+    page = edit_bob(server, sign_in)
+    page.get_by_label("First name").fill("Robert")
+    server.administrator.put(
+        "/users/bob@acme.test", json={"firstName": "Bobby", "lastName": "Butcher"}
+    )
+    save(page)
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Somebody was faster")
+    row = dialog.get_by_role("row", name="First name")
+    assert row.get_by_role("cell").all_inner_texts() == ["Bobby", "Bob", "Robert"]
+    expect(page.get_by_label("First name")).to_have_value("Robert")
+    assert server.administrator.get("/users/bob@acme.test").json()["firstName"] == "Bobby"
+
+    page.get_by_role("button", name="Load the newer record").click()
+    expect(page.get_by_label("First name")).to_have_value("Bobby")
+    expect(page.get_by_label("Last name")).to_have_value("Butcher")
+
+
+def test_what_was_typed_can_be_kept_on_top_of_the_newer_record(server, sign_in):
+    page = edit_bob(server, sign_in)
+    page.get_by_label("First name").fill("Robert")
+    server.administrator.put("/users/bob@acme.test", json={"lastName": "Butcher"})
+    save(page)
+    page.get_by_role("button", name="Load it and keep what I typed").click()
+    saved(page)
+    user = server.administrator.get("/users/bob@acme.test").json()
+    assert (user["firstName"], user["lastName"]) == ("Robert", "Butcher")
+
+
+def test_escape_does_not_drop_what_was_typed_at_once(server, sign_in):
+    page = edit_bob(server, sign_in)
+    page.get_by_label("First name").fill("Robert")
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("Nothing is saved yet.")).to_be_visible()
+    expect(page.get_by_label("First name")).to_have_value("Robert")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_profile_is_not_changed_here_when_its_home_is_elsewhere(server, sign_in):
+    server.add_tenant("globex")
+    server.add_user("greta@globex.test", tenant="globex")
+    server.grant("greta@globex.test", "USER")
+    page = sign_in("users/greta%40globex.test")
+    expect(page.get_by_text("at home in another tenant")).to_be_visible()
+    expect(page.get_by_role("button", name="Change profile")).to_have_count(0)
+
+
+def test_a_privilege_is_granted_changed_and_revoked_on_the_users_page(server, sign_in):
+    server.add_user("bob@acme.test")
+    page = sign_in("users/bob%40acme.test")
+    page.get_by_role("button", name="New privilege").click()
+    page.get_by_label("Role").select_option("MANAGEMENT")
+    saved(page)
+    row = page.get_by_role("row", name="MANAGEMENT")
+    row.get_by_role("button", name="Change").click()
+    page.get_by_label("Active until").fill("2040-01-01T00:00")
+    saved(page)
+    expect(row).to_contain_text("1 Jan 2040, 00:00")
+
+    row.get_by_role("button", name="Revoke").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("bob@acme.test loses the role MANAGEMENT now")
+    dialog.get_by_role("button", name="Cancel").click()
+    row.get_by_role("button", name="Revoke").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    expect(row).to_contain_text("ended")
+    expect(row.get_by_role("button")).to_have_count(0)
+
+
+def test_privileges_over_time_are_drawn_and_each_bar_says_its_window(server, sign_in):
+    server.add_user(
+        "bob@acme.test", active_from="2020-01-01T00:00:00Z", active_until="2021-01-01T00:00:00Z"
+    )
+    server.grant("bob@acme.test", "MANAGEMENT", active_from="2022-01-01T00:00:00Z")
+    page = sign_in("users/bob%40acme.test")
+    past = page.get_by_role(
+        "img", name="USER from 1 Jan 2020, 01:00 until 1 Jan 2021, 01:00, ended"
+    )
+    expect(past).to_be_visible()
+    past.focus()
+    expect(page.locator("figcaption")).to_contain_text("USER from 1 Jan 2020")
+    current = page.get_by_role("img", name="MANAGEMENT from 1 Jan 2022, 01:00 without end, active")
+    current.hover()
+    expect(page.locator("figcaption")).to_contain_text("MANAGEMENT from 1 Jan 2022")
+    assert past.bounding_box()["x"] < current.bounding_box()["x"]
+
+
+def test_revoking_ones_own_rights_warns(server, sign_in):
+    server.add_user("bob@acme.test", roles.ADMINISTRATOR)
+    page = sign_in("users/bob%40acme.test", token=server.add_key("bob@acme.test"))
+    page.get_by_role("button", name="Revoke all").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("These are your own rights")
+    dialog.get_by_role("button", name="Revoke all").click()
+    expect(page.get_by_role("dialog", name="Your session has ended")).to_contain_text(
+        "no active privilege"
+    )
+
+
+def test_the_last_administrator_stays_in_the_servers_words(sign_in):
+    page = sign_in("users/alice%40acme.test")
+    page.get_by_role("button", name="Revoke all").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke all").click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("ADMINISTRATOR")
+
+
+def test_a_plain_user_changes_their_own_profile_and_nothing_else(server, sign_in):
+    server.add_user("bob@acme.test", firstName="Bob")
+    page = sign_in("users/bob%40acme.test", token=server.add_key("bob@acme.test"))
+    expect(page.get_by_role("button", name="New privilege")).to_have_count(0)
+    page.get_by_role("button", name="Change profile").click()
+    page.get_by_label("First name").fill("Robert")
+    saved(page)
+    expect(page.get_by_role("heading", name="Robert")).to_be_visible()
+
+
+def test_a_key_that_only_reads_is_offered_no_change(server, sign_in):
+    page = sign_in("users", token=server.add_key("alice@acme.test", type=roles.QUERY_ONLY))
+    expect(page.get_by_role("status")).to_have_text("1 user")
+    expect(page.get_by_role("button", name=re.compile("^New"))).to_have_count(0)
+
+
+def test_a_new_key_is_shown_once_and_can_be_copied(server, sign_in):
+    page = sign_in("users/alice%40acme.test")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="New API key").click()
+    page.get_by_label("Name", exact=True).fill("Nightly import")
+    page.get_by_label("Type").select_option("QUERY_ONLY")
+    save(page)
+    shown = page.get_by_role("dialog", name="The new key")
+    token = shown.locator("code").inner_text()
+    shown.get_by_role("button", name="Copy").click()
+    expect(shown).to_contain_text("Copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == token
+    assert server.client(token).get("/whoami").json()["keyType"] == "QUERY_ONLY"
+    shown.get_by_role("button", name="Done").click()
+    expect(page.get_by_role("row", name="Nightly import")).to_be_visible()
+    assert token not in page.content()
+
+
+def test_a_key_of_the_tenant_needs_no_username(server, sign_in):
+    page = sign_in("api-keys?view=users")
+    page.get_by_role("button", name="New API key").click()
+    page.get_by_label("Name", exact=True).fill("Scanner")
+    save(page)
+    page.get_by_role("button", name="Done").click()
+    expect(page.get_by_role("row", name="Scanner")).to_be_visible()
+    (key,) = server.administrator.get("/api-keys").json()
+    assert (key["name"], key["type"], key["user"]) == ("Scanner", "BASIC", None)
+
+
+def test_a_key_for_nobody_known_says_so_at_the_username(sign_in):
+    page = sign_in("api-keys")
+    page.get_by_role("button", name="New API key").click()
+    page.get_by_label("Username").fill("nobody@acme.test")
+    save(page)
+    expect(page.get_by_label("Username")).to_have_accessible_description(
+        re.compile("There is no such record")
+    )
+
+
+def test_the_own_key_is_rotated_and_the_session_goes_on_with_the_new_one(server, sign_in):
+    page = sign_in("users/alice%40acme.test")
+    page.get_by_role("row", name="yours now").get_by_role("button", name="Rotate").click()
+    page.get_by_label("The old key ends").select_option(label="at once: it is removed")
+    page.get_by_role("dialog").get_by_role("button", name="Rotate").click()
+    shown = page.get_by_role("dialog", name="The new key")
+    expect(shown).to_contain_text("this tab goes on with the new one")
+    token = shown.locator("code").inner_text()
+    shown.get_by_role("button", name="Done").click()
+    expect(page.get_by_role("row", name="yours now")).to_have_count(1)
+    assert server.administrator.get("/whoami").status_code == 401
+    assert len(server.client(token).get("/user-api-keys").json()) == 1
+
+
+def test_a_rotated_key_works_for_as_long_as_was_chosen(server, sign_in):
+    server.add_user("bob@acme.test")
+    old = server.add_key("bob@acme.test")
+    page = sign_in("users/bob%40acme.test")
+    page.get_by_role("button", name="Rotate").click()
+    page.get_by_label("The old key ends").select_option(label="in 1 hour")
+    page.get_by_role("dialog").get_by_role("button", name="Rotate").click()
+    page.get_by_role("button", name="Done").click()
+    expect(page.get_by_role("row")).to_have_count(5)
+    assert server.client(old).get("/whoami").status_code == 200
+    server.clock.set("2100-01-01T00:00:00Z")
+    assert server.client(old).get("/whoami").status_code == 401
+
+
+def test_removing_the_own_key_warns_and_ends_the_session(server, sign_in):
+    page = sign_in("users/alice%40acme.test")
+    page.get_by_role("row", name="yours now").get_by_role("button", name="Remove").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("You are signed in with this key")
+    dialog.get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("dialog", name="Your session has ended")).to_be_visible()
+
+
+PLAIN = {
+    "domain-mappings": ("domain mapping", {"Domain": "insight.acme.example"}, "Theme"),
+    "endpoints": (
+        "endpoint",
+        {"URL": "amqps://mq.acme.example", "Endpoint type": "MQ_INCOMING"},
+        "Vhost",
+    ),
+    "dashboards": (
+        "dashboard",
+        {"Title": "Deliveries", "Menu label": "Deliveries", "Label": "deliveries"},
+        "Title",
+    ),
+    "statements": (
+        "statement",
+        {"Title": "Late", "Label": "late", "Query": "count late", "List order": "5"},
+        "Title",
+    ),
+}
+
+
+@pytest.mark.parametrize("place", PLAIN)
+def test_a_plain_record_is_made_shown_changed_and_removed(server, sign_in, place):
+    one, texts, changed = PLAIN[place]
+    server.administrator.post("/services/enterprise")
+    name = next(iter(texts.values()))
+    page = sign_in(place)
+    page.get_by_role("button", name=f"New {one}").click()
+    for label, text in texts.items():
+        page.get_by_label(label, exact=True).fill(text)
+    saved(page)
+
+    row = page.get_by_role("row").filter(has_text=name)
+    row.get_by_role("button", name=name, exact=place != "endpoints").first.click()
+    page.get_by_role("button", name="Close").click()
+    row.get_by_role("button", name="Change").click()
+    page.get_by_label(changed, exact=True).fill("Something else")
+    saved(page)
+
+    row = page.get_by_role("row").filter(has=page.get_by_role("button", name="Remove"))
+    row.get_by_role("button", name="Remove").click()
+    dialog = page.get_by_role("dialog", name=re.compile(f"^Remove {one} "))
+    dialog.get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("button", name="Remove")).to_have_count(0)
+
+
+def test_a_masked_secret_of_an_endpoint_is_not_shown_in_its_details(server, sign_in):
+    body = {"url": "amqps://mq.acme.example", "endpointType": "MQ_INCOMING", "password": "s3cret"}
+    server.administrator.post("/endpoints", json=body)
+    page = sign_in("endpoints")
+    page.get_by_role("button", name="amqps://mq.acme.example").click()
+    expect(page.get_by_role("dialog")).to_contain_text("set, not shown here")
+    assert "s3cret" not in page.content()
+
+
+def test_a_service_is_subscribed_changed_and_unsubscribed(server, sign_in):
+    page = sign_in("services?view=catalogue")
+    page.get_by_role("row", name="enterprise").get_by_role("button", name="Subscribe").click()
+    saved(page)
+    page.get_by_role("button", name="Subscribed", exact=True).click()
+    row = page.get_by_role("row").filter(has=page.get_by_role("button", name="Unsubscribe"))
+    row.get_by_role("button", name="Change").click()
+    page.get_by_label("Active until").fill("2040-01-01T00:00")
+    saved(page)
+    expect(row).to_contain_text("1 Jan 2040")
+    row.get_by_role("button", name="Unsubscribe").click()
+    page.get_by_role("dialog").get_by_role("button", name="Unsubscribe").click()
+    expect(row).to_have_count(0)
+    assert server.administrator.get("/statements").status_code == 403
+
+
+def test_a_subscription_by_its_label(server, sign_in):
+    page = sign_in("services")
+    page.get_by_role("button", name="New subscription").click()
+    page.get_by_label("Service").fill("enterprise")
+    saved(page)
+    labels = [each["service"]["label"] for each in server.administrator.get("/services").json()]
+    assert "enterprise" in labels
+
+
+def test_a_statement_is_configured_as_json(server, sign_in):
+    server.administrator.post("/services/enterprise")
+    label = server.administrator.get("/statements").json()[0]["label"]
+    page = sign_in(f"statements?q={label}")
+    page.get_by_role("button", name="Configure").first.click()
+    page.get_by_label("Configuration").fill("{nonsense")
+    save(page)
+    expect(page.get_by_label("Configuration")).to_have_accessible_description(
+        re.compile("Must be JSON")
+    )
+    page.get_by_label("Configuration").fill('{"threshold": 5}')
+    saved(page)
+    assert server.administrator.get(f"/statements/{label}/config").json() == {"threshold": 5}
+
+
+def test_the_tenant_is_renamed(server, sign_in):
+    page = sign_in()
+    page.get_by_role("button", name="Change").click()
+    page.get_by_label("Name", exact=True).fill("Acme Limited")
+    saved(page)
+    expect(page.get_by_role("heading", name="Acme Limited", level=1)).to_be_visible()
+    expect(page.locator(".tenant")).to_have_text("Acme Limited")

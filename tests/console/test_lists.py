@@ -1,0 +1,286 @@
+"""Lists: searched, sorted, paged, narrowed, and each state at an address of its own."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from provisioning.domain import roles
+
+pytestmark = pytest.mark.slow
+
+LISTS = [
+    ("Users", "New user"),
+    ("Privileges", "New privilege"),
+    ("API keys", "New API key"),
+    ("Services", "New subscription"),
+    ("Domain mappings", "New domain mapping"),
+    ("Endpoints", "New endpoint"),
+    ("Dashboards", "New dashboard"),
+    ("Statements", "New statement"),
+]
+
+
+def first_cells(page):
+    """What the names of the rows are, once the list has come to rest."""
+    expect(page.locator("table[aria-busy=true]")).to_have_count(0)
+    return page.locator("tbody tr td.name").all_inner_texts()
+
+
+@pytest.fixture
+def many(server):
+    """Alice and 44 others, user01 to user44."""
+    for number in range(1, 45):
+        server.add_user(f"user{number:02}@acme.test", lastName=f"Name{number % 7}")
+    return server
+
+
+@pytest.mark.parametrize(("name", "make"), LISTS)
+def test_every_list_can_be_searched_and_paged_and_says_how_many_there_are(
+    server, sign_in, name, make
+):
+    server.administrator.post("/services/enterprise")
+    page = sign_in()
+    page.get_by_role("link", name=name, exact=True).click()
+    expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
+    expect(page.get_by_role("searchbox", name="Search")).to_be_visible()
+    expect(page.get_by_role("status")).to_have_text(re.compile(r"^\d+ \w+"))
+    expect(page.get_by_role("button", name="Previous page")).to_be_disabled()
+    expect(page.get_by_role("button", name="Next page")).to_be_visible()
+    expect(page.get_by_role("button", name=make)).to_be_visible()
+
+
+def test_the_audit_is_a_list_too_and_nobody_makes_its_records(sign_in):
+    page = sign_in()
+    page.get_by_role("link", name="Audit").click()
+    expect(page.get_by_role("searchbox", name="Search")).to_be_visible()
+    expect(page.get_by_role("status")).to_have_text(re.compile(r"^\d+ records?"))
+    expect(page.get_by_role("button", name=re.compile("^New"))).to_have_count(0)
+
+
+def test_a_search_narrows_the_list_as_one_types(many, sign_in):
+    page = sign_in("users")
+    page.get_by_role("searchbox", name="Search").press_sequentially("user1")
+    expect(page.get_by_role("status")).to_have_text("10 users")
+    assert page.url.endswith("#/users?q=user1")
+
+
+def test_headings_sort_up_then_down_then_as_before(many, sign_in):
+    page = sign_in("users")
+    heading = page.get_by_role("columnheader", name="Username")
+    expect(heading).to_have_attribute("aria-sort", "none")
+    heading.get_by_role("button").click()
+    expect(heading).to_have_attribute("aria-sort", "ascending")
+    heading.get_by_role("button").click()
+    expect(heading).to_have_attribute("aria-sort", "descending")
+    expect(page.locator("td.name").first).to_have_text("user44@acme.test")
+    assert first_cells(page)[:2] == ["user44@acme.test", "user43@acme.test"]
+    heading.get_by_role("button").click()
+    expect(page.locator("td.name").first).to_have_text("alice@acme.test")
+    assert page.url.endswith("#/users")
+
+
+def test_pages_lead_on_and_back_and_end_where_the_list_ends(many, sign_in):
+    page = sign_in("users")
+    onwards, back = (
+        page.get_by_role("button", name=f"{each} page") for each in ("Next", "Previous")
+    )
+    status = page.get_by_role("status")
+    expect(status).to_have_text("45 users, 1–20 shown")
+    onwards.click()
+    expect(status).to_have_text("45 users, 21–40 shown")
+    onwards.click()
+    expect(status).to_have_text("45 users, 41–45 shown")
+    expect(onwards).to_be_disabled()
+    back.click()
+    expect(status).to_have_text("45 users, 21–40 shown")
+    page.go_back()
+    expect(status).to_have_text("45 users, 41–45 shown")
+
+
+def test_every_state_of_a_list_has_an_address(many, sign_in):
+    page = sign_in("users?q=name3&order=-username&size=50")
+    expect(page.get_by_role("searchbox", name="Search")).to_have_value("name3")
+    expect(page.locator("td.name").first).to_have_text("user38@acme.test")
+    expect(page.get_by_role("columnheader", name="Username")).to_have_attribute(
+        "aria-sort", "descending"
+    )
+
+
+def test_an_empty_list_says_what_to_do(sign_in):
+    page = sign_in("endpoints")
+    expect(page.get_by_text("No endpoints yet.")).to_be_visible()
+    expect(page.get_by_text("Begin with the button “New endpoint”.")).to_be_visible()
+
+
+def test_a_search_without_result_leads_back_to_the_whole_list(sign_in):
+    page = sign_in("users?q=nobody-is-called-so")
+    expect(page.get_by_text("Nothing matches.")).to_be_visible()
+    page.get_by_role("link", name="Show the whole list").click()
+    expect(page.get_by_role("status")).to_have_text("1 user")
+
+
+def test_what_the_server_refuses_is_said_and_can_be_tried_again(server, sign_in):
+    page = sign_in()
+    server.faults.add("/users", status=503, times=1)
+    page.get_by_role("link", name="Users", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("injected by fault")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("status")).to_have_text("1 user")
+
+
+def test_active_ones_the_others_and_all(server, sign_in):
+    server.add_user(
+        "past@acme.test", active_until="2020-01-01T00:00:00Z", active_from="2019-01-01T00:00:00Z"
+    )
+    page = sign_in("users")
+    expect(page.get_by_role("status")).to_have_text("1 user")
+    page.get_by_role("button", name="Not active").click()
+    expect(page.get_by_role("link", name="past@acme.test")).to_be_visible()
+    page.get_by_role("button", name="All", exact=True).click()
+    expect(page.get_by_role("status")).to_have_text("2 users")
+
+
+@pytest.mark.parametrize("place", ["users", "privileges"])
+def test_the_list_as_of_another_day(server, sign_in, place):
+    server.add_user(
+        "past@acme.test",
+        roles.MANAGEMENT,
+        active_from="2019-01-01T00:00:00Z",
+        active_until="2020-01-01T00:00:00Z",
+    )
+    page = sign_in(f"{place}?active=true")
+    expect(page.get_by_role("link", name="past@acme.test")).to_have_count(0)
+    page.get_by_label("As of").fill("2019-03-31")
+    page.get_by_label("As of").blur()
+    expect(page.get_by_role("link", name="past@acme.test")).to_be_visible()
+    expect(page.get_by_role("status")).to_contain_text("as of 31 Mar 2019, 12:00")
+    assert "at=2019-03-31T10%3A00%3A00Z" in page.url
+    page.get_by_role("button", name="Now", exact=True).click()
+    expect(page.get_by_role("link", name="past@acme.test")).to_have_count(0)
+
+
+def test_instants_are_the_browsers_and_their_title_is_exact(server, sign_in):
+    server.add_user("bob@acme.test", active_from="2019-07-01T10:00:00Z")
+    page = sign_in("privileges")
+    shown = page.get_by_text("1 Jul 2019, 12:00")
+    expect(shown).to_have_attribute("title", "2019-07-01T10:00:00Z (UTC)")
+    expect(page.get_by_text("Times in Europe/Berlin")).to_be_visible()
+
+
+def test_no_list_shows_a_token(server, sign_in):
+    server.add_key()
+    for place in ("api-keys", "api-keys?view=users", "users/alice%40acme.test"):
+        page = sign_in(place)
+        expect(page.get_by_text("BASIC").first).to_be_visible()
+        tokens = [
+            key["apiToken"]
+            for path in ("/api-keys", "/user-api-keys")
+            for key in server.administrator.get(path).json()
+        ]
+        assert len(tokens) >= 2
+        assert not [token for token in tokens if token in page.content()]
+
+
+def test_a_username_leads_to_the_users_page(server, sign_in):
+    server.add_user("bob@acme.test", firstName="Bob")
+    page = sign_in("privileges")
+    page.get_by_role("link", name="bob@acme.test").click()
+    expect(page.get_by_role("heading", name="Bob", level=1)).to_be_visible()
+    assert page.url.endswith("#/users/bob%40acme.test")
+
+
+def test_privileges_narrowed_to_a_role(server, sign_in):
+    server.add_user("bob@acme.test", roles.MANAGEMENT)
+    page = sign_in("privileges")
+    expect(page.get_by_role("status")).to_have_text("2 privileges")
+    page.get_by_label("Show", exact=True).select_option("MANAGEMENT")
+    expect(page.get_by_role("status")).to_have_text("1 privilege")
+
+
+def test_reporting_lines_are_drawn_as_a_tree(server, sign_in):
+    server.add_user("boss@acme.test", roles.MANAGEMENT)
+    server.add_user("lead@acme.test", roles.TEAM_LEADER, reports_to="boss@acme.test")
+    server.add_user("bob@acme.test", reports_to="lead@acme.test")
+    page = sign_in("privileges")
+    page.get_by_role("button", name="Reporting lines").click()
+    boss = page.locator(".tree > li", has_text="boss@acme.test").first
+    lead = boss.locator("li", has_text="lead@acme.test").first
+    expect(lead.get_by_role("link", name="bob@acme.test")).to_be_visible()
+    expect(page.get_by_role("status")).to_contain_text("3 people in reporting lines, 1 outside")
+
+
+def test_everybody_of_all_tenants_is_found_by_three_characters_and_let_in(server, sign_in):
+    server.add_tenant("globex")
+    server.add_user("greta@globex.test", tenant="globex")
+    page = sign_in("users")
+    page.get_by_role("button", name="All tenants").click()
+    expect(page.get_by_text("Type at least 3 characters")).to_be_visible()
+    page.get_by_role("searchbox", name="Search").fill("greta")
+    page.get_by_role("row", name="greta").get_by_role("button", name="New privilege").click()
+    page.get_by_role("dialog").get_by_label("Role").select_option("MANAGEMENT")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    held = server.administrator.get("/privileges?user=greta@globex.test").json()
+    assert [privilege["role"] for privilege in held] == ["MANAGEMENT"]
+
+
+@pytest.mark.parametrize(
+    ("url", "is_link"),
+    [
+        ("https://files.acme.example/x", True),
+        ("HTTP://files.acme.example/x", True),
+        ("javascript:alert(1)", False),
+        ("amqps://mq.acme.example:5671", False),
+        ("data:text/html,x", False),
+    ],
+)
+def test_only_web_addresses_become_links(server, sign_in, url, is_link):
+    answer = server.administrator.post(
+        "/endpoints", json={"url": url, "endpointType": "MQ_INCOMING"}
+    )
+    if answer.status_code == 422:
+        server.administrator.put("/users/alice@acme.test", json={"avatar": url})
+        page = sign_in("users/alice%40acme.test")
+    else:
+        page = sign_in("endpoints")
+        page.get_by_role("button", name=url).click()
+    expect(page.get_by_text(url).first).to_be_visible()
+    assert page.get_by_role("link", name=url).count() == is_link
+
+
+def test_the_overview_counts_and_tells_what_ends_soon(server, sign_in):
+    server.clock.set("2026-03-01T00:00:00Z")
+    server.clock.freeze()
+    server.add_user(
+        "soon@acme.test", active_from="2020-01-01T00:00:00Z", active_until="2026-03-11T00:00:00Z"
+    )
+    server.add_user(
+        "later@acme.test", active_from="2020-01-01T00:00:00Z", active_until="2026-05-01T00:00:00Z"
+    )
+    page = sign_in()
+    expect(page.get_by_text("Active people")).to_be_visible()
+    expect(page.get_by_role("link", name="3", exact=True).first).to_be_visible()
+    ending = page.locator(".ending li")
+    expect(ending).to_have_count(1)
+    expect(ending).to_contain_text("in 10 days")
+    expect(ending).to_contain_text("soon@acme.test")
+    expect(page.get_by_role("link", name="Try the API")).to_have_attribute(
+        "href", f"{server.root_url}/docs"
+    )
+
+
+def test_the_audit_opens_to_what_has_changed(server, sign_in):
+    server.administrator.put("/info", json={"name": "Acme Limited"})
+    page = sign_in("audit?resource=tenants&action=change")
+    page.get_by_role("button", name="Show changes").click()
+    changes = page.get_by_role("dialog")
+    expect(changes).to_contain_text("Acme Limited")
+    expect(changes.get_by_role("rowheader", name="Name")).to_be_visible()
+
+
+def test_an_address_that_leads_nowhere_says_so_and_leads_on(server, sign_in):
+    page = sign_in("nowhere")
+    expect(page.get_by_text("There is no such page")).to_be_visible()
+    page.get_by_role("link", name="Go to the overview").click()
+    expect(page.get_by_text("Active people")).to_be_visible()
