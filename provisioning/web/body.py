@@ -1,6 +1,7 @@
 """Reading a JSON body as strictly as section 6 asks, before any schema sees it."""
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from flask import Request
@@ -16,7 +17,12 @@ LOWEST_INTEGER, HIGHEST_INTEGER = -(2**63), 2**63 - 1
 CHUNK = 65_536
 
 
-def read_body(request: Request, limit: int, is_needed: bool = True) -> Record:
+def read_body(
+    request: Request,
+    limit: int,
+    is_needed: bool = True,
+    types: Collection[str] = ("application/json",),
+) -> Record:
     """The JSON object in the body; `limit` in bytes holds for chunked bodies too.
 
     A body that isn't needed may be absent, and is then an empty object.
@@ -28,7 +34,7 @@ def read_body(request: Request, limit: int, is_needed: bool = True) -> Record:
         return {}
     if not content:
         raise no_body()
-    if request.mimetype != "application/json":
+    if request.mimetype not in types:
         raise UnsupportedMediaType(
             "Send the body as JSON, with the header Content-Type: application/json."
         )
