@@ -49,6 +49,7 @@ COLLECTIONS = (
         own={"user": NAME},
         key=_user_key,
         people={"username": "user"},
+        asked=("user",),
         # RFC 7643, 3.1: the server doesn't see to it that external ids are unique.
         groups={"externalId": lambda record: (record["tenant"], record["externalId"])},
     ),
@@ -65,8 +66,10 @@ COLLECTIONS = (
         seed="scimForgotten",
         audit=None,
         schema=ForgottenSchema(),
-        own={"privilege": NAME},
+        own={"user": NAME, "privilege": NAME},
         key=lambda record: record["privilege"],
+        people={"username": "user"},
+        asked=("user",),
         references={"privilege": PRIVILEGES},
     ),
 )
@@ -107,19 +110,27 @@ def _call(records: Records, table: str, whom: Record, key: str, external_id: str
 
 def forget(records: Records, user: str) -> None:
     """Hide a user whose privileges have all ended, until another one begins."""
+    forgotten = _forgotten(records, user)
     for privilege in people.privileges_of(records, user):
         key = str(privilege["id"])
-        if records.get(FORGOTTEN, key) is None:
-            records.put(FORGOTTEN, key, {"privilege": key})
+        if key not in forgotten:
+            records.put(FORGOTTEN, key, {"user": user, "privilege": key})
 
 
 def is_visible(records: Records, user: str) -> bool:
     """A tenant user, and not removed by SCIM since they last held an active privilege."""
     privileges = people.privileges_of(records, user)
-    remembered = [each for each in privileges if records.get(FORGOTTEN, str(each["id"])) is None]
-    if len(remembered) == len(privileges):
+    forgotten = _forgotten(records, user)
+    if not forgotten:
         return bool(privileges)
-    return any(each["activeFrom"] <= records.now for each in remembered)
+    return any(
+        each["activeFrom"] <= records.now for each in privileges if str(each["id"]) not in forgotten
+    )
+
+
+def _forgotten(records: Records, user: str) -> set[str]:
+    found = records.view.group(FORGOTTEN, "tenantUser", (records.label, user))
+    return {record["privilege"] for record in found}
 
 
 def visible_users(records: Records) -> Related:
