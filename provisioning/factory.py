@@ -6,7 +6,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from flask import Flask, redirect, request
 from werkzeug.wrappers import Response
 
-from provisioning import console, control, seed
+from provisioning import console, control, scim, seed
 from provisioning.domain.activity import Clock
 from provisioning.domain.tables import TENANTS
 from provisioning.resources.api_keys import api_keys
@@ -40,14 +40,16 @@ RESOURCES = (
     api_keys,
     audit,
 )
-COLLECTIONS = Collections([each for resource in RESOURCES for each in resource.collections])
+WHOLES = (scim,)
+"""What may be left out: each is a folder, and its name here."""
+COLLECTIONS = Collections([each for part in (*RESOURCES, *WHOLES) for each in part.collections])
 
 
 def create_app(settings: Settings, server: Server | None = None) -> Flask:
     """The server as a WSGI application, over the store that the settings name unless told.
 
     Raises StoreUnavailable if that can't be used, BadFile for a bad catalogue, BadSetting for a
-    control API that anybody could use.
+    control API that anybody could use, and where what a setting asks for isn't installed.
     """
     if settings.log == "json":
         logs.write_json()
@@ -83,9 +85,10 @@ def make_routes(settings: Settings) -> Flask:
     cors.init_app(app, settings)
     health.init_app(app)
     metrics.init_app(app, settings)
-    for resource in RESOURCES:
+    resources = (*RESOURCES, *(each for whole in WHOLES for each in whole.resources(settings)))
+    for resource in resources:
         app.register_blueprint(resource)
-    docs.init_app(app, RESOURCES, settings)
+    docs.init_app(app, resources, settings)
     if settings.docs == "on":
         app.add_url_rule("/", "root", lead_to_docs)
     console.init_app(app, settings)

@@ -193,6 +193,12 @@ class Settings:
         "If set, the control API wants it as `Authorization: Bearer`, from any client. "
         "16 characters or more.",
     )
+    scim: str = setting(
+        "off",
+        _switch("on", "off"),
+        "`on`: identity providers provision tenants by SCIM 2.0 below /scim/v2; this needs the "
+        "packages of the extra `scim`.",
+    )
     audit_keep: int | None = setting(
         None,
         _whole(0, 10_000_000),
@@ -236,6 +242,10 @@ class Settings:
     def is_local(self) -> bool:
         """Only clients of this machine and of the allowed networks are answered."""
         return self.is_open or self.is_demo
+
+    @property
+    def has_scim(self) -> bool:
+        return self.scim == "on"
 
     @property
     def has_control(self) -> bool:

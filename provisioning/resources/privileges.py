@@ -89,6 +89,9 @@ COLLECTION = Collection(
         "reportsTo": lambda record: (
             (record["tenant"], record["reportsTo"]) if record["reportsTo"] else None
         ),
+        "openEnded": lambda record: (
+            (record["tenant"], record["role"]) if record["activeUntil"] is None else None
+        ),
         "administrators": lambda record: (
             record["tenant"] if record["role"] == roles.ADMINISTRATOR else None
         ),

@@ -146,6 +146,7 @@ COLLECTION = Collection(
     is_owned=False,
     numbered="{}",
     unique={"id": lambda record: record["id"]},
+    groups={"email": lambda record: username_key(str(record["email"]))},
     text=("username", "email", "firstName", "lastName"),
     references={"home": TENANTS},
 )

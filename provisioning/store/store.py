@@ -202,8 +202,9 @@ class Store:
         return State(self._view(tables, meta["ids"]), signature, meta["instance"])
 
     def _view(self, tables: Tables, ids: Mapping[str, int]) -> View:
-        for name in tables:
-            if name not in self._names:
+        for name, records in tables.items():
+            # An empty one is left by a part of the server that is no longer there.
+            if name not in self._names and records:
                 raise StoreDamaged("no such table is known", table=name)
         return load(tables, ids, self._state.view, self._check)
 

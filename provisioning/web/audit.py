@@ -71,9 +71,9 @@ def keep(server: "Server", transaction: Transaction, author: Author, now: Instan
             "key": author.key,
             "via": author.via,
             "requestId": author.request_id,
-            "action": _action(change),
+            "action": CHANGE if collection.is_part else _action(change),
             "resource": collection.audit,
-            "target": str(collection.target(change.after or change.before or {})),
+            "target": about if collection.is_part else _target(collection, change),
             "user": about,
             "aboutUser": None if about is None else username_key(about),
             "client": author.client,
@@ -118,6 +118,10 @@ def _action(change: Change) -> str:
     if change.before is None:
         return CREATE
     return CHANGE if change.after is not None else REMOVE
+
+
+def _target(collection: Collection, change: Change) -> str:
+    return str(collection.target(change.after or change.before or {}))
 
 
 def _tenant(collection: Collection, change: Change, author: Author) -> str | None:

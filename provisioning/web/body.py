@@ -2,6 +2,7 @@
 
 import json
 from codecs import BOM_UTF8
+from collections.abc import Collection
 from typing import Any
 
 from flask import Request
@@ -19,7 +20,12 @@ CHUNK = 65_536
 GZIP = b"\x1f\x8b"
 
 
-def read_body(request: Request, limit: int, is_needed: bool = True) -> Record:
+def read_body(
+    request: Request,
+    limit: int,
+    is_needed: bool = True,
+    types: Collection[str] = ("application/json",),
+) -> Record:
     """The JSON object in the body; `limit` in bytes holds for chunked bodies too.
 
     A body that isn't needed may be absent, and is then an empty object.
@@ -37,7 +43,7 @@ def read_body(request: Request, limit: int, is_needed: bool = True) -> Record:
             f"The body has the Content-Encoding '{encoding[:LONGEST_ENCODING]}'. Send it as it is, "
             "without one."
         )
-    if request.mimetype != "application/json":
+    if request.mimetype not in types:
         raise UnsupportedMediaType(
             "Send the body as JSON, with the header Content-Type: application/json."
         )

@@ -63,6 +63,9 @@ class Collection:
     """The document id of a stored record."""
     target: Callable[[Record], object] = lambda record: record["label"]
     """What names a record within its tenant, in the audit."""
+    is_part: bool = False
+    """Whether to the audit a record is a part of its `user`: whatever becomes of it is a change of
+    the account, which is then the target."""
     also_audited: Mapping[str, str] = field(default_factory=dict)
     """Member in the audit -> stored member, beside what clients write under its own name."""
     secrets: frozenset[str] = frozenset()

@@ -1,0 +1,36 @@
+"""SCIM 2.0 (RFC 7643, 7644): identity providers such as Okta and Entra ID provision a tenant.
+
+    identities.py  what is kept beside the API's records: external ids, and whom SCIM has removed
+    models.py      what is announced of users and groups
+    messages.py    bodies, parameters, lists, ETags and errors in SCIM's forms
+    filters.py     filters as questions to the store
+    people.py      a user as a resource, and what becomes of one
+    users.py groups.py discovery.py  the routes
+
+A whole of its own: whoever doesn't want it deletes this folder and its name in factory.py. Nothing
+of scim2-models is loaded unless the settings ask for SCIM.
+"""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from provisioning.scim.identities import COLLECTIONS
+from provisioning.settings import BadSetting, Settings
+from provisioning.web.routing import Resource
+
+collections = COLLECTIONS
+"""Known to stores always, so that one written with SCIM opens without it."""
+
+
+def resources(settings: Settings) -> Sequence[Resource]:
+    """What is served; BadSetting where the settings ask for it and its packages are missing."""
+    if not settings.has_scim:
+        return ()
+    if find_spec("scim2_models") is None:
+        raise BadSetting(
+            "PROVISIONING_SCIM: is on, and the packages that it needs are missing. They come with "
+            "pip install '.[scim]'"
+        )
+    from provisioning.scim import discovery, routing  # noqa: PLC0415 - they need scim2-models
+
+    return (routing.scim,) if discovery.SCHEMAS else ()

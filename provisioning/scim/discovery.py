@@ -1,0 +1,149 @@
+"""What the server says of itself, the search over all, and what is not done."""
+
+from typing import Any
+
+from flask import Response, request
+from scim2_models import Context, ResourceType, SearchRequest, ServiceProviderConfig
+
+from provisioning.domain.errors import Forbidden
+from provisioning.domain.records import not_found
+from provisioning.scim import filters, groups, users
+from provisioning.scim.filters import GROUP_FILTERS, USER_FILTERS
+from provisioning.scim.messages import (
+    LARGEST_PAGE,
+    Refused,
+    body,
+    listed,
+    location,
+    page_of,
+    plain,
+    search_request,
+)
+from provisioning.scim.models import EnterpriseUser, Group, User
+from provisioning.scim.routing import RESOURCE, scim
+from provisioning.store import Record
+from provisioning.web.context import reading
+
+CONFIG = ServiceProviderConfig.model_validate(
+    {
+        "patch": {"supported": True},
+        "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
+        "filter": {"supported": True, "maxResults": LARGEST_PAGE},
+        "changePassword": {"supported": True},
+        "sort": {"supported": True},
+        "etag": {"supported": True},
+        "authenticationSchemes": [
+            {
+                "type": "oauthbearertoken",
+                "name": "API key",
+                "description": "A BASIC API key: the tenant's own, or an administrator's.",
+                "specUri": "https://www.rfc-editor.org/rfc/rfc6750",
+                "primary": True,
+            }
+        ],
+    }
+)
+
+
+def _shown(model: Any) -> Record:
+    told: Record = model.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE)
+    return told
+
+
+SCHEMAS = {
+    each["id"]: each for each in (_shown(m.to_schema()) for m in (User, Group, EnterpriseUser))
+}
+TYPES = {
+    each["id"]: each for each in (_shown(ResourceType.from_resource(m)) for m in (User, Group))
+}
+
+
+def told(document: Record, kind: str, *segments: str) -> Record:
+    return document | {"meta": {"resourceType": kind, "location": location(*segments)}}
+
+
+@scim.operation(
+    "GET", "/ServiceProviderConfig", name="scim_show_service_provider_config", answer=RESOURCE
+)
+def show_config() -> Response:
+    """Show what of SCIM is supported."""
+    require_no_filter()
+    return plain(told(_shown(CONFIG), "ServiceProviderConfig", "ServiceProviderConfig"))
+
+
+@scim.operation("GET", "/Schemas", name="scim_list_schemas", answer=RESOURCE)
+def list_schemas() -> Response:
+    """List the attributes of users and groups."""
+    return _list(SCHEMAS, "Schema", "Schemas")
+
+
+@scim.operation("GET", "/Schemas/<urn>", name="scim_show_schema", answer=RESOURCE)
+def show_schema(urn: str) -> Response:
+    """Show the attributes that a URN stands for."""
+    return _show(SCHEMAS, urn, "Schema", "Schemas")
+
+
+@scim.operation("GET", "/ResourceTypes", name="scim_list_resource_types", answer=RESOURCE)
+def list_types() -> Response:
+    """List the kinds of resources."""
+    return _list(TYPES, "ResourceType", "ResourceTypes")
+
+
+@scim.operation("GET", "/ResourceTypes/<name>", name="scim_show_resource_type", answer=RESOURCE)
+def show_type(name: str) -> Response:
+    """Show a kind of resources."""
+    return _show(TYPES, name, "ResourceType", "ResourceTypes")
+
+
+def _list(documents: dict[str, Record], kind: str, path: str) -> Response:
+    require_no_filter()
+    shown = [told(each, kind, path, name) for name, each in documents.items()]
+    return listed(shown, len(shown), 0)
+
+
+def _show(documents: dict[str, Record], name: str, kind: str, path: str) -> Response:
+    require_no_filter()
+    if name not in documents:
+        raise not_found()
+    return plain(told(documents[name], kind, path, name))
+
+
+def require_no_filter() -> None:
+    """RFC 7644, 4: a filter on what a server says of itself is forbidden."""
+    if "filter" in request.args:
+        raise Forbidden("Nothing is filtered here. Leave out 'filter'.")
+
+
+@scim.operation("POST", "/.search", name="scim_search_all", answer=RESOURCE, status=200)
+def search_all() -> Response:
+    """List groups and users of the tenant together, groups first."""
+    asked: SearchRequest[Any] = search_request(User | Group, body())
+    filters.require_allowed(asked.filter, USER_FILTERS | GROUP_FILTERS)
+    users.require_sortable(asked, USER_FILTERS)
+    records = reading()
+    places = page_of(asked)
+    roles = groups.groups_asked(records, asked)
+    begin, end = max(0, places.start - len(roles)), max(0, places.stop - len(roles))
+    accounts, total = users.users_on(records, asked, slice(begin, end))
+    shown = groups.shown_groups(records, roles[places], asked)
+    shown += users.shown_users(records, accounts, asked)
+    return listed(shown, total + len(roles), places.start)
+
+
+NOT_DONE = {"answer": RESOURCE, "status": 501}
+
+
+@scim.operation("GET", "/Me", name="scim_show_me", **NOT_DONE)
+@scim.operation("POST", "/Me", name="scim_create_me", **NOT_DONE)
+@scim.operation("PUT", "/Me", name="scim_replace_me", **NOT_DONE)
+@scim.operation("PATCH", "/Me", name="scim_patch_me", **NOT_DONE)
+@scim.operation("DELETE", "/Me", name="scim_remove_me", **NOT_DONE)
+def me() -> Response:
+    """Refuse: keys of identity providers belong to no user."""
+    raise Refused(501, None, "There is no /Me here: use /Users with a filter.")
+
+
+@scim.operation("POST", "/Bulk", name="scim_bulk", **NOT_DONE)
+def bulk() -> Response:
+    """Refuse: each change is a request of its own."""
+    raise Refused(501, None, "There is no /Bulk here: send each operation as its own request.")

@@ -1,0 +1,168 @@
+"""What SCIM keeps beside the API's records: external ids, and whom it has forgotten.
+
+Stores hold these tables whether SCIM is served or not, so that a store opens with either setting.
+"""
+
+from provisioning.domain import people
+from provisioning.domain.activity import ActivityWindow
+from provisioning.domain.records import Records
+from provisioning.domain.roles import ROLES
+from provisioning.domain.tables import PRIVILEGES
+from provisioning.store import Query, Record, Related
+from provisioning.web.collection import NAME, Collection
+from provisioning.web.fields import Choice, Text
+from provisioning.web.records import RecordSchema
+
+USERS_KNOWN = "scim_users"
+GROUPS_KNOWN = "scim_groups"
+FORGOTTEN = "scim_forgotten"
+
+
+class ExternalIdSchema(RecordSchema):
+    """What an identity provider calls a record of the tenant."""
+
+    externalId = Text(required=True)
+
+
+class ForgottenSchema(RecordSchema):
+    """A privilege that ended when SCIM removed its user."""
+
+
+EXTERNAL_ID = ExternalIdSchema()
+
+
+def _user_key(record: Record) -> str:
+    return f"{record['tenant']}/{record['user']}"
+
+
+def _group_key(record: Record) -> str:
+    return f"{record['tenant']}/{record['role']}"
+
+
+COLLECTIONS = (
+    Collection(
+        USERS_KNOWN,
+        seed="scimUsers",
+        audit="users",
+        is_part=True,
+        schema=EXTERNAL_ID,
+        own={"user": NAME},
+        key=_user_key,
+        people={"username": "user"},
+        asked=("user",),
+        # RFC 7643, 3.1: the server doesn't see to it that external ids are unique.
+        groups={"externalId": lambda record: (record["tenant"], record["externalId"])},
+    ),
+    Collection(
+        GROUPS_KNOWN,
+        seed="scimGroups",
+        audit=None,
+        schema=EXTERNAL_ID,
+        own={"role": Choice("Role", ROLES, required=True)},
+        key=_group_key,
+    ),
+    Collection(
+        FORGOTTEN,
+        seed="scimForgotten",
+        audit=None,
+        schema=ForgottenSchema(),
+        own={"user": NAME, "privilege": NAME},
+        key=lambda record: record["privilege"],
+        people={"username": "user"},
+        asked=("user",),
+        references={"privilege": PRIVILEGES},
+    ),
+)
+
+
+def external_id_of_user(records: Records, user: str) -> str | None:
+    return _external_id(records.get(USERS_KNOWN, records.own_key(user)))
+
+
+def external_id_of_group(records: Records, role: str) -> str | None:
+    return _external_id(records.get(GROUPS_KNOWN, records.own_key(role)))
+
+
+def _external_id(record: Record | None) -> str | None:
+    return None if record is None else record["externalId"]
+
+
+def users_called(records: Records, external_id: str) -> set[str]:
+    """Whom an identity provider calls so."""
+    found = records.view.group(USERS_KNOWN, "externalId", (records.label, external_id))
+    return {record["user"] for record in found}
+
+
+def call_user(records: Records, user: str, external_id: str | None) -> None:
+    _call(records, USERS_KNOWN, {"user": user}, records.own_key(user), external_id)
+
+
+def call_group(records: Records, role: str, external_id: str | None) -> None:
+    _call(records, GROUPS_KNOWN, {"role": role}, records.own_key(role), external_id)
+
+
+def _call(records: Records, table: str, whom: Record, key: str, external_id: str | None) -> None:
+    if external_id is not None:
+        records.put(table, key, {**whom, "externalId": external_id})
+    elif records.get(table, key) is not None:
+        records.remove(table, key)
+
+
+def forget(records: Records, user: str) -> None:
+    """Hide a user whose privileges have all ended, until another one begins."""
+    forgotten = _forgotten(records, user)
+    for privilege in people.privileges_of(records, user):
+        key = str(privilege["id"])
+        if key not in forgotten:
+            records.put(FORGOTTEN, key, {"user": user, "privilege": key})
+
+
+def is_visible(records: Records, user: str) -> bool:
+    """A tenant user, and not removed by SCIM since they last held an active privilege."""
+    privileges = people.privileges_of(records, user)
+    forgotten = _forgotten(records, user)
+    if not forgotten:
+        return bool(privileges)
+    return any(
+        each["activeFrom"] <= records.now for each in privileges if str(each["id"]) not in forgotten
+    )
+
+
+def _forgotten(records: Records, user: str) -> set[str]:
+    found = records.view.group(FORGOTTEN, "tenantUser", (records.label, user))
+    return {record["privilege"] for record in found}
+
+
+def visible_users(records: Records) -> Related:
+    """The same as a question; whoever waits for a privilege to begin is among them."""
+    forgotten = Related(
+        FORGOTTEN, "privilege", Query(within=("tenant", records.label)), negated=True
+    )
+    return Related(
+        PRIVILEGES, "user", Query(within=("tenant", records.label), related=(forgotten,))
+    )
+
+
+def active_users(records: Records, negated: bool = False) -> Related:
+    """Those who hold an active privilege, or the others."""
+    held = Query(within=("tenant", records.label), active=True, at=records.now)
+    return Related(PRIVILEGES, "user", held, negated)
+
+
+def active_privileges_of(records: Records, user: str) -> list[Record]:
+    return [
+        each
+        for each in people.privileges_of(records, user)
+        if ActivityWindow.of(each).is_active(records.now)
+    ]
+
+
+def all_active(records: Records) -> set[str]:
+    """Everybody who holds an active privilege."""
+    held = Query(within=("tenant", records.label), active=True, at=records.now)
+    return {each["user"] for each in records.query(PRIVILEGES, held).records}
+
+
+def all_called(records: Records) -> dict[str, str]:
+    """User -> external id, of all who have one."""
+    return {each["user"]: each["externalId"] for each in records.all(USERS_KNOWN)}

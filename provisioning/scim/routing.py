@@ -1,0 +1,48 @@
+"""The resource that all of SCIM's routes belong to, and who may use them."""
+
+from pydantic import ValidationError
+from scim2_models import SCIMException
+
+from provisioning.domain import roles
+from provisioning.domain.errors import DomainError, Forbidden, Unauthorized
+from provisioning.domain.records import Records
+from provisioning.scim import messages
+from provisioning.web import audit
+from provisioning.web.context import current
+from provisioning.web.routing import Resource, Variable
+
+
+def require_provisioner(records: Records) -> None:
+    """Forbidden for all keys but those that may do everything in their tenant."""
+    request = current()
+    request.via = audit.SCIM
+    scheme = request.headers.get("Authorization", "").partition(" ")[0]
+    if scheme.lower() != "bearer" and not request.parts.settings.is_open:
+        raise Unauthorized("Send the API key as 'Authorization: Bearer KEY'.")
+    if records.caller.key_type != roles.BASIC:
+        raise Forbidden("SCIM needs a BASIC key.")
+
+
+scim = Resource(
+    "scim",
+    __name__,
+    "SCIM 2.0 (RFC 7643, 7644), for identity providers; it describes itself at /scim/v2/Schemas.",
+    base_path=messages.BASE_PATH,
+    variables={
+        "/Users/<user_id>": Variable("id", "A user's id.", "1"),
+        "/Groups/<role>": Variable("id", "A group's id, which is a role.", "USER"),
+        "/Schemas/<urn>": Variable(
+            "id", "A schema's URN.", "urn:ietf:params:scim:schemas:core:2.0:User"
+        ),
+        "/ResourceTypes/<name>": Variable("id", "A resource type's id.", "User"),
+    },
+    plain=True,
+    allows=roles.ADMINISTRATORS,
+    licences=(require_provisioner,),
+)
+scim.register_error_handler(DomainError, messages.on_domain_error)
+scim.register_error_handler(SCIMException, messages.on_scim_exception)
+scim.register_error_handler(ValidationError, messages.on_validation_error)
+scim.after_app_request(messages.in_scim_form)
+RESOURCE = {"type": "object"}
+"""What the documents say of answers; /scim/v2/Schemas says more."""

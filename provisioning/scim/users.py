@@ -1,0 +1,276 @@
+"""The routes of users."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Response, request
+from scim2_models import Context, PatchOp, SearchRequest
+
+from provisioning.domain.names import username_key
+from provisioning.domain.records import Records
+from provisioning.domain.tables import USERS
+from provisioning.scim import filters, identities, people
+from provisioning.scim.filters import USER_FILTERS, Narrowed
+from provisioning.scim.messages import (
+    Refused,
+    answer,
+    body,
+    listed,
+    page_of,
+    read,
+    require_version,
+    search_request,
+    shown,
+)
+from provisioning.scim.models import POLICY, Email, GivenUser, Name, User
+from provisioning.scim.people import Wanted
+from provisioning.scim.routing import RESOURCE, scim
+from provisioning.store import Order, Query, Record
+from provisioning.web.answers import nothing
+from provisioning.web.context import changing, reading
+
+READ_ONLY = frozenset({"id", "meta", "groups", "displayname"})
+"""What is ignored whatever it holds, in lower case."""
+ORDERS = {
+    "id": "id",
+    "username": "username",
+    "emails": "email",
+    "emails.value": "email",
+    "name.givenname": "firstName",
+    "name.familyname": "lastName",
+}
+"""What the store can order by: attribute in lower case -> stored member."""
+
+
+@scim.operation("GET", "/Users", name="scim_list_users", answer=RESOURCE)
+def list_users() -> Response:
+    """List the users of the tenant."""
+    return search(request.args)
+
+
+@scim.operation("POST", "/Users/.search", name="scim_search_users", answer=RESOURCE, status=200)
+def search_users() -> Response:
+    """List the users of the tenant, as a GET does, with the parameters in the body."""
+    return search(body())
+
+
+def search(given: Any) -> Response:
+    asked = search_request(User, given)
+    require_sortable(asked, USER_FILTERS)
+    filters.require_allowed(asked.filter, USER_FILTERS)
+    records = reading()
+    places = page_of(asked)
+    found, total = users_on(records, asked, places)
+    return listed(shown_users(records, found, asked), total, places.start)
+
+
+def shown_users(
+    records: Records, accounts: list[Record], asked: SearchRequest[Any]
+) -> list[Record]:
+    return [
+        shown(people.describe(records, each), User, asked)
+        for each in accounts
+        if identities.is_visible(records, username_key(each["username"]))
+    ]
+
+
+def require_sortable(asked: SearchRequest[Any], allowed: frozenset[str]) -> None:
+    name = sorted_by(asked)
+    if name is not None and name not in allowed:
+        raise Refused(400, "invalidValue", f"sortBy: Must be one of {', '.join(sorted(allowed))}.")
+
+
+def sorted_by(asked: SearchRequest[Any]) -> str | None:
+    """The attribute to sort by, in lower case and without its schema."""
+    return None if asked.sort_by is None else str(asked.sort_by).rpartition(":")[2].lower()
+
+
+def users_on(
+    records: Records, asked: SearchRequest[Any], places: slice
+) -> tuple[list[Record], int]:
+    """The accounts at these places of the list that was asked for, and how long it is."""
+    narrowed = Narrowed(is_exact=True)
+    if asked.filter is not None:
+        narrowed = filters.narrow(records, asked.filter.ast)
+    sort = sorted_by(asked)
+    if narrowed.is_few:
+        return _judged(few(records, narrowed), asked, places, Facts(records))
+    related = narrowed.related
+    if not any(each == identities.active_users(records) for each in related):
+        related = (identities.visible_users(records), *related)
+    descends = asked.sort_order == SearchRequest.SortOrder.descending
+    query = Query(related=related, words=narrowed.words)
+    if narrowed.is_exact and (sort is None or sort in ORDERS):
+        order = () if sort is None else (Order(ORDERS[sort], descends),)
+        return _page(records, query, order, places)
+    facts = Facts(records, are_many=True)
+    return _judged(records.query(USERS, query).records, asked, places, facts)
+
+
+def few(records: Records, narrowed: Narrowed) -> list[Record]:
+    """The visible users among those that a filter names."""
+    keys = narrowed.keys
+    if keys is None:
+        keys = frozenset(filters.with_email(records, narrowed.email))
+    found = [
+        account
+        for user in keys
+        if (account := records.view.get(USERS, user)) is not None
+        and identities.is_visible(records, user)
+    ]
+    return sorted(found, key=lambda account: int(account["id"]))
+
+
+def _page(
+    records: Records, query: Query, order: tuple[Order, ...], places: slice
+) -> tuple[list[Record], int]:
+    """A page as the store cuts it: two of its pages, where the places lie across them."""
+    size = places.stop - places.start
+    first, skipped = divmod(places.start, max(size, 1))
+    found: list[Record] = []
+    total = 0
+    for page in (first, first + 1)[: 2 if skipped else 1]:
+        asked = Query(
+            related=query.related, words=query.words, order=order, page=page, size=max(size, 1)
+        )
+        cut = records.query(USERS, asked)
+        found, total = found + cut.records, cut.total
+    return found[skipped : skipped + size], total
+
+
+class Facts:
+    """What a filter or an order asks of users beside their accounts.
+
+    Of many users it is read at once, for it would be as many questions to the store.
+    """
+
+    def __init__(self, records: Records, are_many: bool = False) -> None:
+        self._records, self._are_many = records, are_many
+        self._active: set[str] | None = None
+        self._called: dict[str, str] | None = None
+
+    def is_active(self, user: str) -> bool:
+        if not self._are_many:
+            return bool(identities.active_privileges_of(self._records, user))
+        if self._active is None:
+            self._active = identities.all_active(self._records)
+        return user in self._active
+
+    def external_id(self, user: str) -> str | None:
+        if not self._are_many:
+            return identities.external_id_of_user(self._records, user)
+        if self._called is None:
+            self._called = identities.all_called(self._records)
+        return self._called.get(user)
+
+
+def _judged(
+    accounts: list[Record], asked: SearchRequest[Any], places: slice, facts: Facts
+) -> tuple[list[Record], int]:
+    """Those of the accounts that match the filter, in order, as far as they are on the page."""
+    with POLICY:
+        resources = [(judge_by(account, facts), account) for account in accounts]
+        if asked.filter is not None:
+            resources = [each for each in resources if asked.filter.match(each[0])]
+        by_id = {resource.id: account for resource, account in resources}
+        ordered = asked.sort([resource for resource, _ in resources])
+    return [by_id[resource.id] for resource in ordered[places]], len(ordered)
+
+
+def judge_by(account: Record, facts: Facts) -> User:
+    """A user as far as one is filtered and sorted by."""
+    user = username_key(account["username"])
+    return User.model_construct(
+        id=str(account["id"]),
+        external_id=facts.external_id(user),
+        user_name=account["username"],
+        name=Name.model_construct(
+            given_name=account["firstName"] or None, family_name=account["lastName"] or None
+        ),
+        display_name=people.display_name(account),
+        emails=[Email.model_construct(value=account["email"], type="work", primary=True)],
+        active=facts.is_active(user),
+    )
+
+
+@scim.operation("POST", "/Users", name="scim_create_user", answer=RESOURCE)
+def create_user() -> Response:
+    """Create an account, or let one that isn't visible yet join the tenant."""
+    given = given_user(body(), Context.RESOURCE_CREATION_REQUEST)
+    asked = people.wanted(given)
+    username = given.user_name or ""
+    records = reading()
+    account = records.view.get(USERS, username_key(username))
+    password_hash = people.hash_wanted(records, account, asked)
+    with changing() as records:
+        account = people.create(records, username, asked, password_hash)
+        return answer(people.describe(records, account), User, 201)
+
+
+def given_user(sent: Record, context: Context) -> GivenUser:
+    counting = {name: each for name, each in sent.items() if name.lower() not in READ_ONLY}
+    return read(GivenUser, counting, context)
+
+
+@scim.operation("GET", "/Users/<user_id>", name="scim_show_user", answer=RESOURCE)
+def show_user(user_id: str) -> Response:
+    """Show a user."""
+    records = reading()
+    _, account = people.find(records, user_id)
+    return answer(people.describe(records, account), User)
+
+
+@scim.operation("PUT", "/Users/<user_id>", name="scim_replace_user", answer=RESOURCE)
+def replace_user(user_id: str) -> Response:
+    """Replace what is known of a user; active, emails, manager and password may be left out."""
+    given = given_user(body(), Context.RESOURCE_REPLACEMENT_REQUEST)
+    asked = people.wanted(given)
+
+    def wanted(account: Record, _: Record) -> Wanted:
+        people.require_same_username(given, account)
+        return asked
+
+    return change(user_id, wanted)
+
+
+@scim.operation("PATCH", "/Users/<user_id>", name="scim_patch_user", answer=RESOURCE, status=200)
+def patch_user(user_id: str) -> Response:
+    """Change some of what is known of a user."""
+    patch = read(PatchOp[GivenUser], body(), Context.RESOURCE_PATCH_REQUEST)
+
+    def wanted(account: Record, resource: Record) -> Wanted:
+        with POLICY:
+            given = GivenUser.model_validate(resource)
+            patch.patch(given)
+        people.require_same_username(given, account)
+        return people.wanted(given, is_whole=True)
+
+    return change(user_id, wanted)
+
+
+def change(user_id: str, wanted: Callable[[Record, Record], Wanted]) -> Response:
+    """A user made what `wanted` makes of their account and of the resource that shows it."""
+
+    def allowed(records: Records) -> tuple[str, Record, Wanted]:
+        user, account = people.find(records, user_id)
+        resource = people.describe(records, account)
+        require_version(resource)
+        return user, account, wanted(account, resource)
+
+    records = reading()
+    _, account, asked = allowed(records)
+    password_hash = people.hash_wanted(records, account, asked)
+    with changing() as records:
+        user, account, asked = allowed(records)
+        account = people.change(records, user, account, asked, password_hash)
+        return answer(people.describe(records, account), User)
+
+
+@scim.operation("DELETE", "/Users/<user_id>", name="scim_remove_user")
+def remove_user(user_id: str) -> Response:
+    """Revoke all that a user holds in the tenant, and hide them until they hold something again."""
+    with changing() as records:
+        user, account = people.find(records, user_id)
+        require_version(people.describe(records, account))
+        people.remove(records, user)
+    return nothing()
