@@ -277,6 +277,12 @@ DELETE   /users/{username}/api-keys/{key}  other          404  404  404  403  20
 DELETE   /users/{username}/api-keys/{key}  guest          404  404  404  403  204
 DELETE   /users/{username}/api-keys/{key}  stranger       404  404  404  404  404
 DELETE   /users/{username}/api-keys/{key}  missing        404  404  404  404  404
+
+# The audit
+GET      /audit                            tenant         403  403  403  200  200
+GET      /audit/{id}                       tenant         403  403  403  200  200
+GET      /audit/{id}                       foreign        403  403  403  404  404
+GET      /audit/{id}                       missing        403  403  403  404  404
 """
 
 
@@ -387,6 +393,7 @@ class Scene:
                 "service": service,
                 "endpoint": answers["/endpoints"].json["id"],
                 "key": answers["/api-keys"].json["id"],
+                "audit": client.get("/audit").json[0]["id"],
             }
         self.tenants["missing"] = {
             "domain": "missing.example.org",
@@ -394,6 +401,7 @@ class Scene:
             "service": "missing-one",
             "endpoint": 999999,
             "key": "key-999999",
+            "audit": 999999,
         }
 
     def add_person(self, whose, username, role="USER", reports_to=None):
@@ -419,6 +427,8 @@ class Scene:
             identity = self.people[whose]
         elif template.startswith(("/endpoints", "/service-endpoints")):
             identity = records["endpoint"]
+        elif template.startswith("/audit"):
+            identity = records["audit"]
         places = {
             "username": self.people.get(whose),
             "id": identity,
