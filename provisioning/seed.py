@@ -7,7 +7,7 @@ Instants are RFC 3339, or relative to loading: `now`, `+P30D`, `-P1DT2H`.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -66,14 +66,23 @@ class Entry:
 def read_json(path: Any) -> Any:
     """What a JSON file holds; BadFile with line and column if it holds none."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+    except OSError as error:
         raise BadFile([f"{path.name}: can't be read ({type(error).__name__})."]) from error
+    return parse_json(content, path.name)
+
+
+def parse_json(content: bytes, name: str) -> Any:
+    """What JSON says; BadFile with the name, line and column if it is none."""
+    try:
+        return json.loads(content.decode())
+    except UnicodeDecodeError as error:
+        raise BadFile([f"{name}: can't be read ({type(error).__name__})."]) from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise BadFile([f"{path.name}: {error.msg} at {place}."]) from error
+        raise BadFile([f"{name}: {error.msg} at {place}."]) from error
     except RecursionError as error:
-        raise BadFile([f"{path.name}: is nested too deeply."]) from error
+        raise BadFile([f"{name}: is nested too deeply."]) from error
 
 
 def demo_seed() -> Any:
@@ -102,11 +111,11 @@ def load_seed(
         collection = entry.collection
         record, table = entry.record, collection.table
         if collection.numbered and record["id"] is None:
-            known = transaction.get(table, _key_of(collection, record))
+            known = transaction.get(table, key_of(collection, record))
             number: Any = collection.numbered.format(transaction.next_id(table))
             number = int(number) if number.isdigit() else number
             record = record | {"id": known["id"] if known else number}
-        key = _key_of(collection, record)
+        key = key_of(collection, record)
         found = collection.faults(key, record)
         errors += [
             f"{entry.place_of(member)}: {message}"
@@ -122,7 +131,7 @@ def load_seed(
             except ValueError as error:
                 errors.append(f"{entry.place}: {error}")
             put.append(replace(entry, record=record))
-    errors += [fault for entry in put for fault in _dangling(transaction, entry)]
+    errors += [fault for entry in put for fault in dangling(transaction, entry)]
     if not errors:
         errors += [
             f"{entry.place_of(member)}: {message}"
@@ -137,8 +146,13 @@ def load_seed(
         subscribe_to_mandatory(transaction, server.catalogue, tenant["label"], now)
 
 
-def prepare_seed(collections: Collections, seed: Any, now: Instant) -> list[Entry]:
-    """A seed's records in stored form, those with ids first; hashes passwords, so it is slow."""
+def prepare_seed(
+    collections: Collections, seed: Any, now: Instant, guests: Container[int] = ()
+) -> list[Entry]:
+    """A seed's records in stored form, those with ids first; hashes passwords, so it is slow.
+
+    `guests` are places in `users` to pass over.
+    """
     if not isinstance(seed, dict):
         raise BadFile(["A seed is a JSON object of lists of records."])
     lists = collections.seeded
@@ -152,6 +166,8 @@ def prepare_seed(collections: Collections, seed: Any, now: Instant) -> list[Entr
         prepared: list[Entry] = []
         for index, item in enumerate(given):
             place = f"{name}[{index}]"
+            if collection.table == USERS and index in guests:
+                continue
             if not isinstance(item, dict):
                 errors.append(f"{place}: must be an object.")
                 continue
@@ -222,14 +238,14 @@ def as_given(view: View, collection: Collection, record: Record) -> Record:
     return shown | {name: people.username_of(view, shown[name]) for name in collection.people}
 
 
-def _key_of(collection: Collection, record: Record) -> str:
+def key_of(collection: Collection, record: Record) -> str:
     try:
         return str(collection.key(record))
     except (KeyError, TypeError, AttributeError):
         return ""
 
 
-def _dangling(transaction: Transaction, entry: Entry) -> list[str]:
+def dangling(transaction: Transaction, entry: Entry) -> list[str]:
     record = entry.record
     return [
         f"{entry.place_of(member)}: '{record[member]}' is not in {target}."

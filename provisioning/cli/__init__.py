@@ -2,6 +2,7 @@
 
     tenants.py  tenants and keys
     users.py    people's accounts, over all tenants
+    transfer.py  in and out: seeds, and people from CSV
     data.py     a look at the data, and copies of it
     serve.py    `provisioning serve`
     opening.py  the server that a command works on, and the one that gunicorn runs
@@ -17,7 +18,7 @@ import textwrap
 import click
 from flask import Flask
 
-from provisioning.cli import data, opening, tenants, users
+from provisioning.cli import data, opening, tenants, transfer, users
 from provisioning.cli.group import Command, Commands
 from provisioning.cli.opening import CANNOT_START
 from provisioning.cli.serve import serve
@@ -55,6 +56,8 @@ for command in (
     users.user,
     data.check,
     data.backup,
+    transfer.export,
+    transfer.import_data,
     show_settings,
     serve,
 ):

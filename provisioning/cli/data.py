@@ -40,11 +40,12 @@ def backup(file: Path) -> None:
     Works while the server runs. To restore, stop the server and put FILE in the data file's place.
     """
     path = current_server(must_exist=True).settings.store_path
-    _write_new(file, path.read_bytes())
+    write_new(file, path.read_bytes())
     click.echo(f"{path} is copied to {file}.")
 
 
-def _write_new(path: Path, content: bytes) -> None:
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that is not there yet, for its owner alone, through to the disk."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:

@@ -1,6 +1,8 @@
 """What all commands have in common: how they fail, and JSON for programs."""
 
-from typing import Any
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
 
 import click
 
@@ -8,6 +10,8 @@ from provisioning.domain.errors import DomainError, Invalid
 from provisioning.seed import BadFile
 from provisioning.settings import BadSetting
 from provisioning.store import StoreUnavailable
+
+Item = TypeVar("Item")
 
 
 class Command(click.Command):
@@ -26,6 +30,15 @@ class Command(click.Command):
 class Commands(click.Group):
     command_class = Command
     group_class = type
+
+
+def progress(items: Sequence[Item], label: str) -> Iterator[Item]:
+    """The items one by one, with a bar on stderr while somebody looks at a terminal."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    with click.progressbar(items, label=label, file=sys.stderr) as bar:
+        yield from bar
 
 
 as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON and nothing else.")

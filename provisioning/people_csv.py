@@ -1,0 +1,325 @@
+"""People of one tenant from CSV, as HR systems write it (section 9, "In and out").
+
+The file is judged as a whole: rules between records are looked at once all rows are in.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from provisioning.domain import people, roles
+from provisioning.domain.activity import ActivityWindow, Instant
+from provisioning.domain.errors import Conflict, Invalid, NotFound
+from provisioning.domain.names import username_key
+from provisioning.domain.records import Records
+from provisioning.domain.rules import of_privilege
+from provisioning.domain.tables import PRIVILEGES, TENANTS, USERS
+from provisioning.domain.tenants import as_administrator, new_account
+from provisioning.resources.privileges import PRIVILEGE_OF_USER
+from provisioning.resources.users import USER, hashed
+from provisioning.seed import BadFile
+from provisioning.store import Query, Record, Related
+from provisioning.transfer import Outcome, trying, unwatched
+from provisioning.web.body import check_values
+from provisioning.web.context import Server
+from provisioning.web.records import load_part
+
+TERMS = ("role", "activeFrom", "activeUntil", "reportsTo")
+PROFILE = tuple(name for name in USER.load_fields if name != "username")
+COLUMNS = ("username", *PROFILE, *TERMS)
+LARGEST_CELL = 2**20
+
+
+@dataclass(frozen=True)
+class Row:
+    """One person: what the file says of them, empty cells left out, and the line it begins on."""
+
+    line: int
+    username: str
+    profile: Record
+    terms: Record
+    password: str | None
+
+
+def read(content: bytes) -> list[Row]:
+    """The rows of a file; BadFile lists every fault with its line."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise BadFile([f"line {line}: isn't UTF-8. Export the file as UTF-8."]) from error
+    lines = io.StringIO(text, newline="")
+    first = text.partition("\n")[0]
+    csv.field_size_limit(LARGEST_CELL)
+    reader = csv.reader(
+        lines, delimiter=";" if first.count(";") > first.count(",") else ",", strict=True
+    )
+    errors: list[str] = []
+    rows: list[Row] = []
+    header: list[str] | None = None
+    begins = 1
+    try:
+        for cells in reader:
+            line, begins = begins, reader.line_num + 1
+            if header is None:
+                header = [name.strip() for name in cells]
+                errors += _faults_of_header(header)
+                if errors:
+                    break
+            elif any(cell.strip() for cell in cells):
+                row = _row(line, header, cells, errors)
+                rows += [] if row is None else [row]
+    except csv.Error as error:
+        errors.append(f"line {begins}: can't be read as CSV ({error}).")
+    if header is None:
+        errors.append("line 1: the file is empty. Its first line names the members.")
+    errors += _repeated(rows)
+    if errors:
+        raise BadFile(errors)
+    return rows
+
+
+def _faults_of_header(header: list[str]) -> Iterator[str]:
+    for name in header:
+        if name not in COLUMNS:
+            yield f"line 1: '{name}' is no member. There are {', '.join(COLUMNS)}."
+        elif header.count(name) > 1:
+            yield f"line 1: '{name}' stands there more than once."
+            return
+    if "username" not in header:
+        yield "line 1: 'username' is missing."
+
+
+def _repeated(rows: list[Row]) -> Iterator[str]:
+    known: dict[str, int] = {}
+    for row in rows:
+        first = known.setdefault(username_key(row.username), row.line)
+        if first != row.line:
+            yield f"line {row.line}, username: '{row.username}' stands on line {first} already."
+
+
+def _row(line: int, header: list[str], cells: list[str], errors: list[str]) -> Row | None:
+    if len(cells) != len(header):
+        errors.append(f"line {line}: has {len(cells)} cells, the first line has {len(header)}.")
+        return None
+    given: Record = {name: cell for name, cell in zip(header, cells, strict=True) if cell.strip()}
+    given |= _numbers(given)
+    if "username" not in given:
+        errors.append(f"line {line}, username: Must not be empty.")
+        return None
+    try:
+        check_values(given)
+        profile = load_part(USER, {n: v for n, v in given.items() if n not in TERMS})
+        terms = load_part(PRIVILEGE_OF_USER, {n: v for n, v in given.items() if n in TERMS})
+    except Invalid as error:
+        errors += [
+            f"line {line}, {name}: {text}" for name, texts in error.errors.items() for text in texts
+        ]
+        return None
+    return Row(line, profile.pop("username"), profile, terms, profile.pop("password", None))
+
+
+def _numbers(given: Record) -> Record:
+    year = str(given.get("birthYear", ""))
+    return {"birthYear": int(year)} if re.fullmatch("[0-9]{1,9}", year) else {}
+
+
+def load(
+    server: Server,
+    label: str,
+    rows: list[Row],
+    revoke_missing: bool = False,
+    may_revoke_most: bool = False,
+    is_dry: bool = False,
+    watched: Callable[[Sequence[Row]], Iterable[Row]] = unwatched,
+) -> Outcome:
+    """Create and update the people of a tenant; BadFile lists every fault with its line."""
+    outcome = Outcome()
+    with server.store.read() as view:
+        if view.get(TENANTS, label) is None:
+            raise NotFound(f"There is no tenant '{label}'.")
+        hashes = {
+            row.line: hashed(row.password)
+            for row in rows
+            if row.password is not None
+            and _needs_password(view.get(USERS, username_key(row.username)), label)
+        }
+    with trying(server, outcome, is_dry) as transaction:
+        now = server.clock.now(transaction.time())
+        records = as_administrator(transaction, server.catalogue, label, now)
+        loading = _Loading(records, now, hashes, outcome)
+        loading.run(rows, watched)
+        if revoke_missing:
+            loading.revoke_missing(rows, may_revoke_most)
+        loading.check()
+    return outcome
+
+
+def _needs_password(account: Record | None, label: str) -> bool:
+    return account is None or (account["home"] == label and account["passwordHash"] is None)
+
+
+@dataclass
+class _Loading:
+    records: Records
+    now: Instant
+    hashes: dict[int, str]
+    outcome: Outcome
+    errors: list[str] = field(default_factory=list)
+    touched: list[tuple[Row, Record]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.before = people.administration(self.records)
+
+    def run(self, rows: list[Row], watched: Callable[[Sequence[Row]], Iterable[Row]]) -> None:
+        for row in watched(rows):
+            user = username_key(row.username)
+            account = self.records.view.get(USERS, user)
+            if account is None:
+                self._create(row, user)
+            elif account["home"] == self.records.label:
+                self._update(row, user, account)
+            elif row.profile or row.password is not None:
+                self.outcome.told.append(
+                    f"line {row.line}: the account '{account['username']}' is at home in "
+                    f"'{account['home']}'; only its privilege is touched."
+                )
+        for row in rows:
+            self._grant(row, username_key(row.username))
+
+    def _create(self, row: Row, user: str) -> None:
+        profile = dict.fromkeys(PROFILE) | {"username": row.username} | row.profile
+        profile.pop("password", None)
+        if profile["email"] is None:
+            try:
+                profile |= load_part(USER, {"email": row.username})
+            except Invalid:
+                self.errors.append(
+                    f"line {row.line}, email: Is needed, since the username is no email address."
+                )
+                return
+        account = new_account(self.records, profile, self.hashes.get(row.line))
+        self.records.transaction.put(USERS, user, account)
+
+    def _update(self, row: Row, user: str, account: Record) -> None:
+        changed = account | row.profile
+        if account["passwordHash"] is None and row.line in self.hashes:
+            changed["passwordHash"] = self.hashes[row.line]
+        if changed != account:
+            self.records.transaction.put(USERS, user, changed)
+
+    def _grant(self, row: Row, user: str) -> None:
+        """One privilege as the row says; all active ones of other roles end."""
+        held = [
+            each
+            for each in people.privileges_of(self.records, user)
+            if not self._is_over(each, row)
+        ]
+        role = row.terms.get("role")
+        if role is None and held:
+            same = max(held, key=self._rank)
+        else:
+            role = role or roles.USER
+            same = max((each for each in held if each["role"] == role), key=self._rank, default={})
+        terms: dict[str, Any] = dict(row.terms)
+        if terms.get("reportsTo") is not None:
+            terms["reportsTo"] = username_key(terms["reportsTo"])
+        if same:
+            privilege = same | {n: v for n, v in terms.items() if n != "role"}
+        else:
+            if self.records.view.get(USERS, user) is None:
+                return
+            privilege = {
+                "id": self.records.transaction.next_id(PRIVILEGES),
+                "user": user,
+                "role": role,
+                "activeFrom": terms.get("activeFrom") or self.now,
+                "activeUntil": terms.get("activeUntil"),
+                "reportsTo": terms.get("reportsTo"),
+            }
+        window = ActivityWindow.of(privilege)
+        if window.is_empty and (not same or window != ActivityWindow.of(same)):
+            self.errors.append(f"line {row.line}, activeUntil: Must be later than activeFrom.")
+            return
+        if privilege != same:
+            self.records.put(PRIVILEGES, str(privilege["id"]), privilege)
+        self.touched.append((row, privilege | {"tenant": self.records.label}))
+        if row.terms.get("role") is not None:
+            self._end_others(user, privilege)
+
+    def _is_over(self, privilege: Record, row: Row) -> bool:
+        """Whether a privilege has ended, and not just as the row says."""
+        window = ActivityWindow.of(privilege)
+        return window.has_ended(self.now) and (
+            window.is_empty or row.terms.get("activeUntil") != window.ends
+        )
+
+    def _rank(self, privilege: Record) -> tuple[bool, int, str]:
+        is_active = ActivityWindow.of(privilege).is_active(self.now)
+        return is_active, roles.reach(privilege["role"]), privilege["activeFrom"]
+
+    def _end_others(self, user: str, kept: Record) -> None:
+        ends = max(self.now, kept["activeFrom"])
+        for other in people.privileges_of(self.records, user):
+            window = ActivityWindow.of(other)
+            if other["id"] != kept["id"] and window.is_active(self.now):
+                closed = other | window.revoked(ends).members
+                if closed != other:
+                    self.records.put(PRIVILEGES, str(other["id"]), closed)
+
+    def revoke_missing(self, rows: list[Row], may_revoke_most: bool) -> None:
+        """Revoke all privileges of whoever the file lacks, the last administrator's excepted."""
+        listed = {username_key(row.username) for row in rows}
+        lasting = Query(within=("tenant", self.records.label), ended=False, at=self.now)
+        holding = Query(related=(Related(PRIVILEGES, "user", lasting),))
+        holders = [
+            username_key(account["username"])
+            for account in self.records.query(USERS, holding).records
+        ]
+        missing = [user for user in holders if user not in listed]
+        if len(missing) * 2 > len(holders) and not may_revoke_most:
+            raise Conflict(
+                f"This would revoke {len(missing)} of the {len(holders)} users of the tenant, more "
+                "than half. Say --yes if that is meant."
+            )
+        for user in missing:
+            held = people.privileges_of(self.records, user)
+            kept = self._kept_for_administration(held)
+            people.close(self.records, [each for each in held if each["id"] not in kept])
+            if kept:
+                name = people.username_of(self.records.view, user)
+                self.outcome.told.append(f"'{name}' is the last administrator, and stays.")
+
+    def _kept_for_administration(self, held: Any) -> set[int]:
+        before = people.administration(self.records)
+        administering = [each for each in held if each["role"] == roles.ADMINISTRATOR]
+        if not administering:
+            return set()
+        closed = [
+            each | ActivityWindow.of(each).revoked(self.now).members for each in administering
+        ]
+        for each in closed:
+            self.records.put(PRIVILEGES, str(each["id"]), each)
+        try:
+            people.require_administration(self.records, before)
+        except Conflict:
+            for each in administering:
+                self.records.put(PRIVILEGES, str(each["id"]), each)
+            return {each["id"] for each in administering}
+        return set()
+
+    def check(self) -> None:
+        """The rules between records, once all of them are there."""
+        for row, privilege in self.touched:
+            for member, message in of_privilege(self.records.view, privilege, self.now):
+                self.errors.append(f"line {row.line}, {member}: {message}")
+        if not self.errors:
+            try:
+                people.require_administration(self.records, self.before)
+            except Conflict as error:
+                self.errors.append(error.detail)
+        if self.errors:
+            raise BadFile(self.errors)

@@ -1,0 +1,353 @@
+"""In and out: a store, or one tenant of it, as a seed; and seeds into a store that is in use."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from provisioning import seed
+from provisioning.domain import people
+from provisioning.domain.activity import ActivityWindow, Instant
+from provisioning.domain.errors import Conflict, NotFound
+from provisioning.domain.names import username_key
+from provisioning.domain.records import Records
+from provisioning.domain.services import subscribe_to_mandatory
+from provisioning.domain.tables import API_KEYS, TENANTS, USERS
+from provisioning.domain.tenants import as_administrator
+from provisioning.seed import BadFile, Entry
+from provisioning.store import Query, Record, Transaction, View
+from provisioning.web.audit import by_command_line
+from provisioning.web.collection import Collection
+from provisioning.web.context import Server
+
+Item = TypeVar("Item")
+
+MERGE, REPLACE = "merge", "replace"
+MODES = (MERGE, REPLACE)
+
+
+@dataclass
+class Outcome:
+    """What an import has done, or would do: by what it did and the seed's list, who or what."""
+
+    created: dict[str, list[str]] = field(default_factory=dict)
+    changed: dict[str, list[str]] = field(default_factory=dict)
+    removed: dict[str, list[str]] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
+    """What was left as it is, and why."""
+
+    def note(self, server: Server, transaction: Transaction) -> None:
+        """Take down what a transaction has come to."""
+        for change in transaction.changes():
+            collection = server.collections[change.table]
+            if collection.seed is None:
+                continue
+            kind = self.changed if change.before and change.after else self.removed
+            kind = self.created if change.before is None else kind
+            name = str(collection.target(change.after or change.before or {}))
+            kind.setdefault(collection.seed, []).append(name)
+
+    @property
+    def is_nothing(self) -> bool:
+        return not (self.created or self.changed or self.removed)
+
+
+class _DryRun(Exception):
+    """Leaves a transaction, so that nothing of it is kept."""
+
+
+@contextmanager
+def trying(server: Server, outcome: Outcome, is_dry: bool) -> Iterator[Transaction]:
+    """An operator's transaction whose outcome is taken down, and kept unless it `is_dry`."""
+    try:
+        with by_command_line(server) as transaction:
+            yield transaction
+            outcome.note(server, transaction)
+            if is_dry:
+                raise _DryRun
+    except _DryRun:
+        pass
+
+
+def export(server: Server, view: View, label: str | None = None) -> Record:
+    """Everything, or one tenant, in the form of a seed.
+
+    Accounts at home in other tenants stand in a tenant's export by their username alone.
+    """
+    collections = server.collections
+    if label is None:
+        return seed.export(collections, view)
+    tenant = view.get(TENANTS, label)
+    if tenant is None:
+        raise NotFound(f"There is no tenant '{label}'.")
+    lists: dict[str, list[Record]] = {name: [] for name in collections.seeded}
+    named: dict[str, None] = {}
+    for collection in collections.owned:
+        if collection.seed is None:
+            continue
+        for record in view.group(collection.table, "tenant", label):
+            lists[collection.seed].append(seed.as_given(view, collection, record))
+            named.update(dict.fromkeys(record[each] for each in collection.people.values()))
+    lists["tenants"] = [seed.as_given(view, collections[TENANTS], tenant)]
+    at_home = view.query(USERS, Query(equal={"home": label})).records
+    for account in at_home:
+        named.pop(collections[USERS].key(account), None)
+    guests = [view.get(USERS, user) for user in named if user is not None]
+    lists["users"] = [
+        *(seed.as_given(view, collections[USERS], account) for account in at_home),
+        *({"username": account["username"]} for account in guests if account is not None),
+    ]
+    return lists
+
+
+def unwatched(entries: Sequence[Item]) -> Iterable[Item]:
+    """How an import walks through what it takes in, where nobody looks on."""
+    return entries
+
+
+def load(
+    server: Server,
+    given: Any,
+    mode: str = MERGE,
+    is_dry: bool = False,
+    watched: Callable[[Sequence[Entry]], Iterable[Entry]] = unwatched,
+) -> Outcome:
+    """Put a seed into a store that is in use, all of it or nothing; see `Import`.
+
+    BadFile lists every fault with its place.
+    """
+    outcome = Outcome()
+    now = server.clock.now()
+    guests = _guests(given)
+    entries = seed.prepare_seed(server.collections, given, now, guests)
+    with trying(server, outcome, is_dry) as transaction:
+        now = server.clock.now(transaction.time())
+        Import(server, transaction, now, mode, outcome).run(entries, guests, watched)
+    return outcome
+
+
+def _guests(given: Any) -> dict[int, str]:
+    """Places and usernames of the accounts that stand there by their username alone."""
+    users = given.get("users") if isinstance(given, dict) else None
+    return {
+        index: item["username"]
+        for index, item in enumerate(users if isinstance(users, list) else [])
+        if isinstance(item, dict)
+        and item.keys() == {"username"}
+        and isinstance(item["username"], str)
+    }
+
+
+@dataclass
+class Import:
+    """A seed on its way into a store that is in use.
+
+    Other tenants than those that the file brings, and the accounts at home in them, stay as they
+    are. A record whose id is another's gets a new one, and what refers to it follows.
+    """
+
+    server: Server
+    transaction: Transaction
+    now: Instant
+    mode: str
+    outcome: Outcome
+    errors: list[str] = field(default_factory=list)
+    account_ids: dict[int, int] = field(default_factory=dict)
+    """The id that the file gives an account -> the one that it has."""
+    seen: set[tuple[str, str]] = field(default_factory=set)
+
+    def run(
+        self,
+        entries: list[Entry],
+        guests: dict[int, str],
+        watched: Callable[[Sequence[Entry]], Iterable[Entry]],
+    ) -> None:
+        listed = {str(e.record["label"]) for e in entries if e.collection.table == TENANTS}
+        named = {str(e.record["tenant"]) for e in entries if e.collection.is_owned}
+        brought = listed if self.mode == REPLACE else listed | named
+        self._require_brought(entries, named - brought)
+        before = {
+            label: people.administration(self._records(label))
+            for label in brought
+            if self.transaction.get(TENANTS, label) is not None
+        }
+        self._require_guests(guests)
+        put = [
+            found for each in watched(entries) if (found := self._put(each, brought)) is not None
+        ]
+        if self.mode == REPLACE:
+            kept = {(each.collection.table, each.collection.key(each.record)) for each in put}
+            self._remove_others(brought, kept, set(guests.values()))
+        self._check(put, before)
+        if self.errors:
+            raise BadFile(self.errors)
+        for label in sorted(listed):
+            subscribe_to_mandatory(self.transaction, self.server.catalogue, label, self.now)
+
+    def _records(self, label: str) -> Records:
+        return as_administrator(self.transaction, self.server.catalogue, label, self.now)
+
+    def _require_brought(self, entries: list[Entry], missing: set[str]) -> None:
+        self.errors += [
+            f"{each.place}.tenant: '{each.record['tenant']}' is not in the file's tenants."
+            for each in entries
+            if each.collection.is_owned and each.record["tenant"] in missing
+        ]
+
+    def _require_guests(self, guests: dict[int, str]) -> None:
+        for index, username in guests.items():
+            if self.transaction.get(USERS, username_key(username)) is None:
+                self.errors.append(
+                    f"users[{index}].username: there is no account '{username}'. One that is at "
+                    "home in another tenant has to exist."
+                )
+
+    def _put(self, entry: Entry, brought: set[str]) -> Entry | None:
+        """Put a record where it belongs; None where it stays as it was, or is at fault."""
+        collection, record, table = entry.collection, entry.record, entry.collection.table
+        if table == USERS:
+            account = self._account(entry, brought)
+            if account is None:
+                return None
+            record = account
+        elif collection.numbered is not None:
+            record = self._with_own_id(collection, record)
+        for member in collection.account_ids:
+            if record.get(member) in self.account_ids:
+                record = record | {member: self.account_ids[record[member]]}
+        key = seed.key_of(collection, record)
+        found = collection.faults(key, record)
+        self.errors += [
+            f"{entry.place_of(member)}: {message}"
+            for member, messages in found.items()
+            for message in messages
+        ]
+        if not found and (table, key) in self.seen:
+            self.errors.append(f"{entry.place}: '{key}' stands in this seed twice.")
+        if found or (table, key) in self.seen:
+            return None
+        self.seen.add((table, key))
+        known = self.transaction.get(table, key)
+        if known is not None and collection.is_owned and known["tenant"] != record["tenant"]:
+            self.errors.append(f"{entry.place}: '{key}' is another tenant's.")
+            return None
+        if known == record:
+            return replace(entry, record=record)
+        try:
+            self.transaction.put(table, key, record)
+        except ValueError as error:
+            self.errors.append(f"{entry.place}: {error}, another tenant may have it.")
+            return None
+        return replace(entry, record=record)
+
+    def _account(self, entry: Entry, brought: set[str]) -> Record | None:
+        """The account as it is to be stored; None for one that is at home elsewhere."""
+        record = entry.record
+        username = record["username"]
+        known = self.transaction.get(USERS, seed.key_of(entry.collection, record))
+        if known is not None and known["home"] not in brought:
+            self.outcome.told.append(
+                f"{entry.place}: the account '{username}' is at home in '{known['home']}', and "
+                "keeps home, profile and password."
+            )
+            if record["id"] is not None:
+                self.account_ids[record["id"]] = known["id"]
+            return None
+        if known is None and record["home"] not in brought:
+            self.errors.append(
+                f"{entry.place}.home: '{record['home']}' is not among the tenants of the file."
+            )
+            return None
+        if known is not None and record["passwordHash"] is None:
+            record = record | {"passwordHash": known["passwordHash"]}
+        own_id = record["id"] if known is None else known["id"]
+        taken = own_id is None or (
+            known is None and self.transaction.find(USERS, "id", own_id) is not None
+        )
+        if taken:
+            own_id = self.transaction.next_id(USERS)
+        if record["id"] is not None:
+            self.account_ids[record["id"]] = own_id
+        return record | {"id": own_id}
+
+    def _with_own_id(self, collection: Collection, record: Record) -> Record:
+        """The record with an id that is free, or its own already."""
+        table, numbered = collection.table, str(collection.numbered)
+        known = self._same(collection, record)
+        if known is not None:
+            return record | {"id": known["id"]}
+        taken = record["id"] is None or (
+            self.transaction.find(TENANTS, "id", record["id"]) is not None
+            if table == TENANTS
+            else self.transaction.get(table, str(record["id"])) is not None
+        )
+        if not taken:
+            return record
+        number: Any = numbered.format(self.transaction.next_id(table))
+        return record | {"id": int(number) if number.isdigit() else number}
+
+    def _same(self, collection: Collection, record: Record) -> Record | None:
+        """The stored record that this one stands for."""
+        known = None
+        if collection.table == API_KEYS and record["id"] is None:
+            known = self.transaction.find(
+                API_KEYS,
+                "token",
+                collection.unique["token"](record),
+            )
+        elif collection.table == TENANTS or record["id"] is not None:
+            known = self.transaction.get(collection.table, seed.key_of(collection, record))
+        if known is None or not collection.is_owned or known["tenant"] == record["tenant"]:
+            return known
+        return None
+
+    def _remove_others(
+        self, brought: set[str], kept: set[tuple[str, str]], guests: set[str]
+    ) -> None:
+        """Remove what the brought tenants have and the file lacks."""
+        for label in brought:
+            for collection in self.server.collections.owned:
+                if collection.seed is None:
+                    continue
+                for record in list(self.transaction.group(collection.table, "tenant", label)):
+                    key = collection.key(record)
+                    if (collection.table, key) not in kept:
+                        self.transaction.remove(collection.table, key)
+        accounts = self.server.collections[USERS]
+        for label in brought:
+            for account in self.transaction.query(USERS, Query(equal={"home": label})).records:
+                user = accounts.key(account)
+                if (USERS, user) in kept or account["username"] in guests:
+                    continue
+                if self._is_named(user):
+                    self.outcome.told.append(
+                        f"The account '{account['username']}' is not in the file, and stays, "
+                        "since another tenant names it."
+                    )
+                else:
+                    self.transaction.remove(USERS, user)
+
+    def _is_named(self, user: str) -> bool:
+        return any(
+            self.transaction.query(each.table, Query(equal={member: user}, size=1)).records
+            for each in self.server.collections.owned
+            for member in each.people.values()
+        )
+
+    def _check(self, put: list[Entry], before: dict[str, list[ActivityWindow]]) -> None:
+        for entry in put:
+            self.errors += seed.dangling(self.transaction, entry)
+        if self.errors:
+            return
+        for entry in put:
+            self.errors += [
+                f"{entry.place_of(member)}: {message}"
+                for member, message in seed.broken_rules(
+                    self.server, self.transaction, entry.collection, entry.record, self.now
+                )
+            ]
+        for label, windows in before.items():
+            try:
+                people.require_administration(self._records(label), windows)
+            except Conflict as error:
+                self.errors.append(f"{label}: {error.detail}")

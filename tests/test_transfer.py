@@ -1,0 +1,368 @@
+"""In and out: exports that load again, imports that touch what they bring, people from CSV."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from provisioning.cli import main
+from provisioning.factory import create_app
+from provisioning.settings import Settings
+from provisioning.testing.sandbox import Client
+
+ALICE, BOB = "alice@acme.test", "bob@acme.test"
+BEGIN = ("init", "--tenant", "acme", "--name", "Acme", "--admin", ALICE, "--json")
+GLOBEX = ("init", "--tenant", "globex", "--name", "Globex", "--admin", "gina@globex.test", "--json")
+
+
+class Desk:
+    """The command line over a store with acme and globex, and their administrators' clients."""
+
+    def __init__(self, folder, name="db.json"):
+        self.folder = folder
+        self.environment = {"PROVISIONING_DATA": str(folder / name)}
+        self.data = folder / name
+
+    def run(self, *words, given=None):
+        return CliRunner().invoke(
+            main, words, env=self.environment, input=given, catch_exceptions=False
+        )
+
+    def __call__(self, *words, given=None):
+        result = self.run(*words, given=given)
+        assert result.exit_code == 0, result.output
+        return result
+
+    def client(self, token):
+        return Client(create_app(Settings(data=self.data)), token)
+
+    def begin(self):
+        self.acme = self.client(json.loads(self(*BEGIN).stdout)["apiToken"])
+        self.globex = self.client(json.loads(self(*GLOBEX).stdout)["apiToken"])
+        return self
+
+    def export(self, *words):
+        return json.loads(self("export", "-", *words).stdout)
+
+    def load(self, seed, *words):
+        return json.loads(self("import", "-", "--json", *words, given=json.dumps(seed)).stdout)
+
+    def csv(self, text, *words, tenant="acme"):
+        content = text if isinstance(text, bytes) else text.encode()
+        words = ("import", "-", "--format", "csv", "--tenant", tenant, "--json", *words)
+        return json.loads(self(*words, given=content).stdout)
+
+    def csv_faults(self, text, *words):
+        content = text if isinstance(text, bytes) else text.encode()
+        result = self.run(
+            "import", "-", "--format", "csv", "--tenant", "acme", *words, given=content
+        )
+        assert result.exit_code == 1, result.output
+        return result.stderr
+
+
+@pytest.fixture
+def desk(tmp_path):
+    return Desk(tmp_path).begin()
+
+
+def hire(client, username, **members):
+    body = {"username": username, "email": username, "password": "pw", **members}
+    answer = client.post("/users", json=body)
+    assert answer.status_code == 201, answer.text
+
+
+def test_an_export_loads_into_an_empty_store_and_comes_out_the_same(desk, tmp_path):
+    hire(desk.acme, BOB, zipCode="101")
+    other = Desk(tmp_path, "other.json")
+    other.load(desk.export())
+    assert other.export() == desk.export()
+
+
+def test_an_import_of_what_is_there_changes_nothing(desk):
+    hire(desk.acme, BOB)
+    done = desk.load(desk.export())
+    assert done == {"created": {}, "changed": {}, "removed": {}, "told": []}
+
+
+def test_an_exported_file_is_its_owners_alone_and_not_overwritten(desk, tmp_path):
+    file = tmp_path / "out.json"
+    desk("export", str(file))
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert desk.run("export", str(file)).exit_code == 1
+    desk("export", str(file), "--force")
+
+
+def test_a_tenants_export_holds_nothing_of_others_and_guests_by_name_alone(desk):
+    hire(desk.acme, BOB)
+    desk.acme.post("/privileges", json={"username": "gina@globex.test", "role": "USER"})
+    seed = desk.export("--tenant", "acme")
+    assert [tenant["label"] for tenant in seed["tenants"]] == ["acme"]
+    assert {"username": "gina@globex.test"} in seed["users"]
+    assert {each["tenant"] for each in seed["privileges"]} == {"acme"}
+
+
+def test_a_guest_has_to_exist(desk, tmp_path):
+    desk.acme.post("/privileges", json={"username": "gina@globex.test", "role": "USER"})
+    other = Desk(tmp_path, "other.json")
+    result = other.run("import", "-", given=json.dumps(desk.export("--tenant", "acme")))
+    assert result.exit_code == 1
+    assert ".username: there is no account 'gina@globex.test'" in result.stderr
+
+
+def test_a_dry_run_tells_and_changes_nothing(desk):
+    before = desk.data.read_bytes()
+    seed = {"tenants": [{"label": "initech", "name": "Initech"}]}
+    assert desk.load(seed, "--dry-run")["created"]["tenants"] == ["initech"]
+    assert desk.data.read_bytes() == before
+
+
+def test_replacing_removes_what_the_file_lacks_in_its_tenants_alone(desk):
+    hire(desk.acme, BOB)
+    hire(desk.globex, "hank@globex.test")
+    seed = desk.export("--tenant", "acme")
+    seed["users"] = [each for each in seed["users"] if each["username"] != BOB]
+    seed["privileges"] = [each for each in seed["privileges"] if each["username"] != BOB]
+    assert desk.load(seed, "--mode", "replace")["removed"]["users"] == [BOB]
+    assert desk.acme.get(f"/users/{BOB}").status_code == 404
+    assert desk.globex.get("/users/hank@globex.test").status_code == 200
+
+
+def test_an_account_at_home_elsewhere_keeps_its_profile_and_is_told(desk):
+    seed = desk.export()
+    guest = next(each for each in seed["users"] if each["home"] == "globex")
+    brought = {
+        "tenants": [each for each in seed["tenants"] if each["label"] == "acme"],
+        "users": [guest | {"firstName": "Changed", "home": "acme"}],
+    }
+    done = desk.load(brought)
+    assert "keeps home, profile and password" in done["told"][0]
+    assert desk.globex.get("/users/gina@globex.test").json["firstName"] is None
+
+
+def test_a_record_whose_id_another_tenants_has_gets_a_new_one(desk):
+    taken = desk.export("--tenant", "globex")["privileges"][0]["id"]
+    seed = {
+        "users": [{"username": BOB, "email": BOB, "home": "acme"}],
+        "privileges": [{"id": taken, "tenant": "acme", "username": BOB, "role": "USER"}],
+    }
+    desk.load(seed)
+    assert desk.acme.get(f"/users/{BOB}/privilege").json["id"] != taken
+    assert desk.globex.get(f"/privileges/{taken}").json["role"] == "ADMINISTRATOR"
+
+
+def test_what_refers_to_an_id_that_is_given_anew_follows(desk):
+    taken = desk.export("--tenant", "globex")["users"][0]["id"]
+    endpoint = {"tenant": "acme", "url": "amqp://x", "endpointType": "MQ_INCOMING"}
+    seed = {
+        "users": [{"id": taken, "username": BOB, "email": BOB, "home": "acme"}],
+        "privileges": [{"tenant": "acme", "username": BOB, "role": "USER"}],
+        "endpoints": [endpoint | {"registeredByUserId": taken}],
+    }
+    desk.load(seed)
+    made = desk.acme.get(f"/users/{BOB}").json["id"]
+    assert made != taken
+    assert desk.acme.get("/endpoints").json[0]["registeredByUserId"] == made
+
+
+@pytest.mark.parametrize("what", ["token", "domain"])
+def test_a_token_or_domain_of_another_tenant_is_a_fault(desk, what):
+    desk.globex.post("/domain-mapping", json={"domain": "x.example.org"})
+    seed = {
+        "token": {"apiKeys": [{"tenant": "acme", "type": "BASIC", "apiToken": desk.globex.token}]},
+        "domain": {"domainMappings": [{"tenant": "acme", "domain": "x.example.org"}]},
+    }[what]
+    result = desk.run("import", "-", given=json.dumps(seed))
+    assert result.exit_code == 1
+    assert "another tenant" in result.stderr
+
+
+def test_an_import_that_takes_the_last_administrator_is_a_fault(desk):
+    seed = desk.export("--tenant", "acme")
+    seed["privileges"] = []
+    result = desk.run("import", "-", "--mode", "replace", given=json.dumps(seed))
+    assert (result.exit_code, "without an ADMINISTRATOR" in result.stderr) == (1, True)
+    assert desk.acme.get("/whoami").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("import",),
+        ("import", "-", "--mode", "swap"),
+        ("import", "-", "--tenant", "acme"),
+        ("import", "-", "--format", "csv"),
+        ("export",),
+    ],
+)
+def test_a_wrong_call_ends_with_2(desk, words):
+    assert desk.run(*words, given="{}").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("{", "line 1"), ('{"people": []}', "people: "), ('{"users": [{"email": 7}]}', "users[0]")],
+)
+def test_a_fault_of_a_seed_has_its_place(desk, text, place):
+    result = desk.run("import", "-", given=text)
+    assert (result.exit_code, place in result.stderr) == (1, True)
+
+
+def test_an_import_is_in_the_audit_as_the_command_lines(desk):
+    desk.csv(f"username\n{BOB}\n")
+    record = desk.acme.get("/audit").json[0]
+    assert (record["via"], record["by"]) == ("cli", None)
+
+
+NAMES = "username;email;firstName;lastName;country;birthYear;role;reportsTo\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"username,firstName,lastName\n{BOB},Jörg,Ångström\n",
+        f"\ufeffusername;firstName;lastName\r\n{BOB};Jörg;Ångström\r\n",
+        f'username,firstName,lastName\n"{BOB}","Jörg","Ångström"\n\n',
+    ],
+    ids=["commas", "BOM, semicolons and CRLF", "quotes and an empty line"],
+)
+def test_csv_as_hr_systems_write_it(desk, text):
+    desk.csv(text)
+    shown = desk.acme.get(f"/users/{BOB}").json
+    assert (shown["firstName"], shown["lastName"], shown["email"]) == ("Jörg", "Ångström", BOB)
+    assert [each["role"] for each in shown["tenantUserPrivileges"]] == ["USER"]
+
+
+def test_a_cell_may_hold_delimiters_quotes_and_line_ends(desk):
+    desk.csv(f'username,lastName,hint\n{BOB},"O""Neil, Jr","two\nlines"\n')
+    shown = desk.acme.get(f"/users/{BOB}").json
+    assert (shown["lastName"], shown["hint"]) == ('O"Neil, Jr', "two\nlines")
+
+
+def test_running_it_twice_changes_nothing_the_second_time(desk):
+    text = NAMES + f"{BOB};;Bob;;ISL;1990;MANAGEMENT;{ALICE}\neve@x.test;;;;;;;{BOB}\n"
+    assert desk.csv(text)["created"]["users"] == [BOB, "eve@x.test"]
+    done = desk.csv(text)
+    assert (done["created"], done["changed"], done["removed"]) == ({}, {}, {})
+
+
+def test_an_empty_cell_leaves_a_member_as_it_is(desk):
+    hire(desk.acme, BOB, firstName="Bob", zipCode="101")
+    desk.csv(f"username,firstName,zipCode\n{BOB},,202\n")
+    shown = desk.acme.get(f"/users/{BOB}").json
+    assert (shown["firstName"], shown["zipCode"]) == ("Bob", "202")
+
+
+def test_all_active_roles_but_the_one_in_the_file_end(desk):
+    hire(desk.acme, BOB)
+    desk.acme.post("/privileges", json={"username": BOB, "role": "TEAM_LEADER"})
+    held = desk.acme.get(f"/users/{BOB}").json["tenantUserPrivileges"]
+    kept = next(each["id"] for each in held if each["role"] == "TEAM_LEADER")
+    desk.csv(f"username,role\n{BOB},TEAM_LEADER\n")
+    after = desk.acme.get(f"/users/{BOB}").json["tenantUserPrivileges"]
+    assert [each["id"] for each in after if each["activeUntil"] is None] == [kept]
+
+
+def test_a_manager_may_stand_below_his_report(desk):
+    desk.csv(NAMES + f"{BOB};;;;;;USER;max@x.test\nmax@x.test;;;;;;MANAGEMENT;\n")
+    assert desk.acme.get(f"/users/{BOB}/privilege").json["reportsTo"] == "max@x.test"
+
+
+def test_administration_may_be_handed_over(desk):
+    desk.csv(f"username,role\n{ALICE},USER\n{BOB},ADMINISTRATOR\n")
+    assert desk.acme.get("/whoami").json["role"] == "USER"
+
+
+def test_the_last_administrator_is_not_lost_by_csv(desk):
+    assert "without an ADMINISTRATOR" in desk.csv_faults(f"username,role\n{ALICE},USER\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("", "line 1"),
+        ("name\nx\n", "line 1: 'name' is no member"),
+        ("username,email,email\nx,y,z\n", "line 1: 'email' stands there more than once"),
+        ("email\nx@y.test\n", "line 1: 'username' is missing"),
+        ("username,email\na@x.test,nowhere\n", "line 2, email"),
+        ("username,role\na@x.test,KING\n", "line 2, role"),
+        ("username,birthYear\na@x.test,soon\n", "line 2, birthYear"),
+        ('username,hint\na@x.test,"1\n2"\nb@x.test\n', "line 4: has 1 cells"),
+        ("username\na@x.test\nA@X.test\n", "line 3, username"),
+        ("username,reportsTo\na@x.test,nobody\n", "line 2, reportsTo"),
+        ("username,reportsTo\na@x.test,b@x.test\nb@x.test,a@x.test\n", "line 2, reportsTo"),
+        ("username\nnobody\n", "line 2, email"),
+        (b"username\n\xff\n", "line 2: isn't UTF-8"),
+        ("username,activeUntil\na@x.test,2020-01-01T00:00:00Z\n", "line 2, activeUntil"),
+    ],
+)
+def test_a_fault_of_csv_has_its_line_and_nothing_is_taken(desk, text, place):
+    before = desk.data.read_bytes()
+    assert place in desk.csv_faults(text)
+    assert desk.data.read_bytes() == before
+
+
+def test_of_an_account_at_home_elsewhere_only_the_privilege_is_touched(desk):
+    done = desk.csv("username,firstName,role\ngina@globex.test,Other,USER\n")
+    assert "at home in 'globex'" in done["told"][0]
+    assert desk.globex.get("/users/gina@globex.test").json["firstName"] is None
+    assert desk.acme.get("/users/gina@globex.test/privilege").json["role"] == "USER"
+
+
+def stored_hash(desk, username):
+    users = desk.export()["users"]
+    return next(each["passwordHash"] for each in users if each["username"] == username)
+
+
+def test_a_password_is_set_only_where_there_is_none(desk):
+    desk.csv(f"username\n{BOB}\n")
+    assert stored_hash(desk, BOB) is None
+    desk.csv(f"username,password\n{BOB},first\n")
+    first = stored_hash(desk, BOB)
+    assert first is not None
+    desk.csv(f"username,password\n{BOB},second\n")
+    assert stored_hash(desk, BOB) == first
+
+
+def test_whoever_the_file_lacks_is_revoked_when_asked(desk):
+    hire(desk.acme, BOB)
+    hire(desk.acme, "eve@x.test")
+    done = desk.csv(f"username\n{ALICE}\n{BOB}\n", "--revoke-missing")
+    assert list(done["changed"]) == ["privileges"]
+    assert [each["username"] for each in desk.acme.get("/users").json] == [ALICE, BOB]
+
+
+def test_the_last_administrator_is_named_and_stays(desk):
+    hire(desk.acme, BOB)
+    done = desk.csv(f"username\n{BOB}\n", "--revoke-missing", "--yes")
+    assert done["told"] == [f"'{ALICE}' is the last administrator, and stays."]
+    assert desk.acme.get("/whoami").json["role"] == "ADMINISTRATOR"
+
+
+def test_more_than_half_of_the_tenant_is_revoked_only_with_yes(desk):
+    for name in ("b@x.test", "c@x.test", "d@x.test"):
+        hire(desk.acme, name)
+    text = f"username\n{ALICE}\n"
+    assert "more than half" in desk.csv_faults(text, "--revoke-missing")
+    desk.csv(text, "--revoke-missing", "--yes")
+    assert len(desk.acme.get("/users").json) == 1
+
+
+@pytest.mark.slow
+def test_progress_is_shown_on_a_terminal_and_nothing_of_it_in_a_pipe(desk, tmp_path):
+    file = tmp_path / "people.csv"
+    file.write_text("username\n" + "".join(f"p{n}@x.test\n" for n in range(50)))
+    words = [sys.executable, "-m", "provisioning", "import", str(file), "--tenant", "acme"]
+    environment = os.environ | desk.environment
+    piped = subprocess.run(words, env=environment, capture_output=True, check=True)
+    assert piped.stderr == b""
+    ours, theirs = pty.openpty()
+    subprocess.run(words, env=environment, stdout=subprocess.DEVNULL, stderr=theirs, check=True)
+    os.close(theirs)
+    shown = os.read(ours, 100_000)
+    os.close(ours)
+    assert b"100%" in shown
