@@ -4,8 +4,20 @@
 class StoreUnavailable(Exception):
     """The store can't be read or written at the moment; answered as 503.
 
-    Unless the text says otherwise nothing was changed, and trying again later is safe.
+    Nothing was changed, and trying again later is safe, unless the fate of a change is unknown:
+    then it may have been kept or not.
     """
+
+    unknown_fate = False
+
+    @property
+    def public(self) -> str:
+        """What anybody may read: it names no table and no record."""
+        return str(self)
+
+    def again(self) -> "StoreUnavailable":
+        """An equal error: one exception object must not be raised by several threads."""
+        return StoreUnavailable(str(self))
 
 
 class StoreDamaged(StoreUnavailable):
@@ -20,6 +32,9 @@ class StoreDamaged(StoreUnavailable):
         self.problem = problem
         self.place = place
 
+    @property
+    def public(self) -> str:
+        return "The data is damaged. The server's log and `provisioning check` say where."
+
     def again(self) -> "StoreDamaged":
-        """An equal error: one exception object must not be raised by several threads."""
         return StoreDamaged(self.problem, **self.place)
