@@ -4,7 +4,8 @@
 class StoreUnavailable(Exception):
     """The store can't be read or written at the moment; answered as 503.
 
-    Unless the text says otherwise nothing was changed, and trying again later is safe.
+    Nothing was changed, and trying again later is safe, unless the fate of a change is unknown:
+    then it may have been kept or not.
     """
 
     is_retryable = False
@@ -14,8 +15,12 @@ class StoreUnavailable(Exception):
 
     @property
     def public(self) -> str:
-        """The text for those who may know nothing of the records."""
+        """What anybody may read: it names no table and no record."""
         return str(self)
+
+    def again(self) -> "StoreUnavailable":
+        """An equal error: one exception object must not be raised by several threads."""
+        return StoreUnavailable(str(self))
 
 
 class StoreDamaged(StoreUnavailable):
@@ -38,5 +43,4 @@ class StoreDamaged(StoreUnavailable):
         )
 
     def again(self) -> "StoreDamaged":
-        """An equal error: one exception object must not be raised by several threads."""
         return StoreDamaged(self.problem, **self.place)

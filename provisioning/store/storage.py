@@ -4,29 +4,40 @@ Both are TinyDB storages with a lock, a signature that changes whenever the cont
 `replace` that only replaces what the caller has seen. The file stays an ordinary TinyDB file.
 """
 
-import json
+import errno
 import os
 import threading
 import time
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-import orjson
 import tinydb.storages
 from filelock import FileLock, Timeout
 
-from provisioning.store.errors import StoreDamaged, StoreUnavailable
+from provisioning.store.errors import StoreUnavailable
+from provisioning.store.layout import (
+    META,
+    Content,
+    Difference,
+    Layout,
+    Meta,
+    Tables,
+    decode,
+    difference,
+    encode,
+)
 
-Tables = dict[str, dict[str, Any]]
 Signature = Hashable
+Touched = Mapping[str, Iterable[str]]
+"""By table: the document ids of the records that a change put or removed."""
 
 LOCK_PATIENCE = 5.0
 """Seconds that a transaction waits for its turn."""
 _POLL = 0.005
 _PROBE = b" " * 4096
 _BUSY = "The store is busy with other changes. Try again."
+_MOUNTED = "The data file is mounted by itself, so that it can't be replaced. Mount its folder."
 
 
 class Disk:
@@ -62,6 +73,13 @@ class Disk:
     def mkdir(self, path: Path) -> None:
         path.mkdir(0o700)
 
+    def mounts(self) -> str:
+        """What is mounted where, as Linux lists it; nothing on other systems."""
+        try:
+            return Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
 
 class DurableStorage(tinydb.storages.Storage):
     """One JSON file that is always replaced whole, safe between threads, processes and forks.
@@ -73,41 +91,71 @@ class DurableStorage(tinydb.storages.Storage):
     def __init__(
         self, path: str | Path, *, disk: Disk | None = None, patience: float = LOCK_PATIENCE
     ) -> None:
-        self._path = Path(os.path.realpath(path))
-        self._folder = self._path.parent
-        self._new = self._path.with_name(self._path.name + ".tmp")
+        self._given = Path(path).absolute()
+        self._path = Path()
         self._disk = disk or Disk()
         self._patience = patience
+        self._resolve()
         self.renew_lock()
         self.unsettled = False
         """Whether a change may be seen in the file and yet be lost by a power cut."""
         with _explained("The folder of the data file can't be made"):
             self._make_folder(self._folder)
+        self._require_replaceable()
 
-    def read(self) -> Tables | None:
-        """The tables of the file; None where there is no file. Raises StoreDamaged."""
+    def load(self) -> Content | None:
+        """What is in the file; None where there is none. Raises StoreDamaged."""
+        data = self._data()
+        return None if data is None else decode(data)
+
+    def load_after(self, known: Layout) -> Content | Difference | None:
+        """What is in the file, if possible as it differs from what is known of it."""
+        data = self._data()
+        return None if data is None else difference(known, data) or decode(data)
+
+    def _data(self) -> bytes | None:
         with _explained("The data file can't be read"):
             try:
-                data = self._disk.read(self._path)
+                return self._disk.read(self._given)
             except FileNotFoundError:
                 return None
-        return decode(data)
+
+    def read(self) -> Tables | None:
+        """The tables of the file: what TinyDB itself calls."""
+        content = self.load()
+        return None if content is None else content.tables
 
     def write(self, data: Tables) -> None:
         """Replace the file whatever is in it: what TinyDB itself calls."""
-        self.replace(data, self.signature())
+        self._replace(encode(data), self.signature())
 
     def signature(self) -> Signature | None:
         """What tells this state of the file from every other; None where there is no file."""
         with _explained("The data file can't be read"):
             try:
-                return _signature(self._disk.stat(self._path))
+                return _signature(self._disk.stat(self._given))
             except FileNotFoundError:
                 return None
 
-    def replace(self, tables: Tables, expected: Signature | None) -> Signature:
-        """Durably put these tables in place of those with the expected signature."""
-        data = encode(tables)
+    def replace(
+        self,
+        meta: Meta,
+        tables: Tables,
+        expected: Signature | None,
+        known: Layout | None = None,
+        touched: Touched | None = None,
+    ) -> tuple[Signature, Layout]:
+        """Durably put these tables in place of those with the expected signature.
+
+        `known` is the layout of those, and `touched` says which records may have changed since.
+        """
+        if known is None or touched is None:
+            layout = Layout.of(tables)
+        else:
+            layout = known.changed(tables, touched)
+        return self._replace(layout.data(meta), expected), layout
+
+    def _replace(self, data: bytes, expected: Signature | None) -> Signature:
         with _explained("The change could not be saved, nothing was changed"):
             try:
                 signature = self._write_new(data)
@@ -122,7 +170,7 @@ class DurableStorage(tinydb.storages.Storage):
                 with suppress(OSError):
                     self._disk.unlink(self._new)
                 raise
-        with _explained("The change may or may not have been kept"):
+        with _explained("The change may or may not have been kept", unknown_fate=True):
             self._sync_folder(self._folder)
         self.unsettled = False
         return signature
@@ -131,17 +179,12 @@ class DurableStorage(tinydb.storages.Storage):
     def lock(self) -> Iterator[None]:
         """Exclude every other thread and process; StoreUnavailable when it takes too long."""
         deadline = time.monotonic() + self._patience
-        threads, processes = self._threads, self._processes
+        threads = self._threads
         if not threads.acquire(timeout=self._patience):
             raise StoreUnavailable(_BUSY)
         try:
             with _explained("The store can't be locked"):
-                # FileLock would make a missing folder, and so hide that the data is gone.
-                self._disk.stat(self._folder)
-                try:
-                    processes.acquire(timeout=max(0.0, deadline - time.monotonic()))
-                except Timeout:
-                    raise StoreUnavailable(_BUSY) from None
+                processes = self._lock_file(deadline)
             try:
                 yield
             finally:
@@ -149,9 +192,37 @@ class DurableStorage(tinydb.storages.Storage):
         finally:
             threads.release()
 
+    def _lock_file(self, deadline: float) -> FileLock:
+        """Lock the file that the path leads to, even if a link is swapped during the waiting."""
+        while True:
+            self._resolve()
+            # FileLock would make a missing folder, and so hide that the data is gone.
+            self._disk.stat(self._folder)
+            processes = self._processes
+            try:
+                processes.acquire(timeout=max(0.0, deadline - time.monotonic()))
+            except Timeout:
+                raise StoreUnavailable(_BUSY) from None
+            if not self._resolve():
+                return processes
+            processes.release()
+
+    def _resolve(self) -> bool:
+        """Look where the path leads to; whether that is another place than before."""
+        path = Path(os.path.realpath(self._given))
+        if path == self._path:
+            return False
+        self._path, self._folder = path, path.parent
+        self._new = path.with_name(path.name + ".tmp")
+        self._renew_process_lock()
+        return True
+
     def renew_lock(self) -> None:
         """In a forked child: forget what threads of the parent hold."""
         self._threads = threading.Lock()
+        self._renew_process_lock()
+
+    def _renew_process_lock(self) -> None:
         self._processes = FileLock(
             self._path.with_name(self._path.name + ".lock"),
             mode=0o600,
@@ -162,12 +233,21 @@ class DurableStorage(tinydb.storages.Storage):
 
     def probe(self) -> None:
         """Prove, under the lock, that a file can be written here; raises StoreUnavailable."""
+        self._require_replaceable()
         with _explained("The store can't be written"):
             try:
                 self._write_new(_PROBE)
             finally:
                 with suppress(OSError):
                     self._disk.unlink(self._new)
+
+    def _require_replaceable(self) -> None:
+        """Find out about a file that is mounted by itself, as into a container."""
+        escaped = str(self._path)
+        for character in "\\ \t\n":
+            escaped = escaped.replace(character, f"\\{ord(character):03o}")
+        if any(line.split(" ")[4:5] == [escaped] for line in self._disk.mounts().split("\n")):
+            raise StoreUnavailable(_MOUNTED)
 
     def keep_copy(self, label: str) -> None:
         """Keep the file as it is under a name of its own, beside it."""
@@ -228,14 +308,32 @@ class MemoryStorage(tinydb.storages.MemoryStorage):
 
     def write(self, data: Tables) -> None:
         """Replace the tables whatever they are: what TinyDB itself calls."""
-        self.replace(data, self.signature())
+        self._replace(data, self.signature())
 
     def signature(self) -> Signature | None:
         """What tells this state from every other; None before the first."""
         return self._version or None
 
-    def replace(self, tables: Tables, expected: Signature | None) -> Signature:
+    def load(self) -> Content | None:
+        """What is in memory; None before the first."""
+        return None if self.memory is None else Content(self.memory)
+
+    def load_after(self, known: Layout) -> Content | None:
+        """The same: nothing has to be read from memory."""
+        return self.load()
+
+    def replace(
+        self,
+        meta: Meta,
+        tables: Tables,
+        expected: Signature | None,
+        known: Layout | None = None,
+        touched: Touched | None = None,
+    ) -> tuple[Signature, None]:
         """Put these tables in place of those with the expected signature."""
+        return self._replace({META: {"1": meta}, **tables}, expected), None
+
+    def _replace(self, tables: Tables, expected: Signature | None) -> Signature:
         if self.signature() != expected:
             raise StoreUnavailable("The data was changed during this change. Try again.")
         self.memory = tables
@@ -263,53 +361,17 @@ class MemoryStorage(tinydb.storages.MemoryStorage):
         """Memory keeps no copies: nothing of it outlives the process."""
 
 
-def encode(tables: Tables) -> bytes:
-    """The bytes of a file: indented, so that people read, compare and edit it."""
-    return orjson.dumps(tables, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-
-
-def decode(data: bytes) -> Tables:
-    """The tables in a file. Raises StoreDamaged, with line and column where it isn't JSON."""
-    if not data:
-        raise StoreDamaged("the file is empty")
-    try:
-        tables = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise StoreDamaged(error.msg, line=error.lineno, column=error.colno) from None
-    # orjson lets the last of two equal members win, which would silently drop what a person has
-    # written. The parser that sees them takes ten times as long, so it only reads files that aren't
-    # byte for byte what this store writes: those can't hold any.
-    try:
-        if encode(tables) != data:
-            json.loads(data, object_pairs_hook=_without_duplicates)
-    except (RecursionError, orjson.JSONEncodeError):
-        raise StoreDamaged("it is nested too deeply") from None
-    if not isinstance(tables, dict):
-        raise StoreDamaged("it is not an object of tables")
-    for name, table in tables.items():
-        if not isinstance(table, dict):
-            raise StoreDamaged("it is not an object of records", table=name)
-        for key, record in table.items():
-            if not isinstance(record, dict):
-                raise StoreDamaged("it is not an object of members", table=name, record=key)
-    return tables
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> None:
-    names = [name for name, _ in pairs]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise StoreDamaged(f"the name {twice!r} stands twice in one object")
-
-
 def _signature(stat: os.stat_result) -> Signature:
-    return (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+    return (stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size)
 
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
+def _explained(what: str, *, unknown_fate: bool = False) -> Iterator[None]:
     """Turn an error of the operating system into one that can be shown."""
     try:
         yield
     except OSError as error:
-        raise StoreUnavailable(f"{what}: {error.strerror or 'unknown error'}.") from error
+        text = f"{what}: {error.strerror or 'unknown error'}."
+        unavailable = StoreUnavailable(_MOUNTED if error.errno == errno.EBUSY else text)
+        unavailable.unknown_fate = unknown_fate
+        raise unavailable from error

@@ -2,21 +2,29 @@
 
 import os
 import threading
+import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from weakref import WeakSet
 
 from provisioning.store.errors import StoreDamaged, StoreUnavailable
-from provisioning.store.storage import DurableStorage, MemoryStorage, Signature, Tables
+from provisioning.store.layout import META, Content, Difference, Layout, Meta, Tables
+from provisioning.store.storage import DurableStorage, MemoryStorage, Signature, Touched
 from provisioning.store.tables import Table
-from provisioning.store.views import LARGEST_ID, Transaction, View, empty, load
+from provisioning.store.views import (
+    LARGEST_ID,
+    Transaction,
+    View,
+    empty,
+    follow,
+    load,
+    load_own,
+)
 
 Check = Callable[[View, str, str], str | None]
 Migration = Callable[[Tables], Tables]
-META = "_meta"
 GONE = "The data file is gone. Put it back, or restart to begin an empty store."
 
 
@@ -28,6 +36,8 @@ class State:
     signature: Signature | None
     """Of the contents that were last looked at; of the view, unless there is a fault."""
     instance: str
+    layout: Layout | None = None
+    """The bytes of the view's records; None where they aren't known."""
     fault: StoreDamaged | None = None
     """Why the contents could not become the view."""
 
@@ -59,6 +69,9 @@ class Store:
         self._migrations = migrations
         self._schema = len(migrations) + 1
         self._catching_up = threading.Lock()
+        self._probing = threading.Lock()
+        self._probed: tuple[float, StoreUnavailable | None] | None = None
+        """When it was last probed, and what was wrong."""
         self._thread = threading.local()
         self._state = State(empty(tables), None, "")
         self._begin()
@@ -96,13 +109,30 @@ class Store:
                 if not self._inside():
                     raise RuntimeError("a transaction can't be committed by a forked child")
                 transaction.check_references()
-                self._commit(view, base)
+                touched = None if transaction.restored else transaction.touched()
+                self._commit(view, base, touched)
 
-    def probe(self) -> None:
-        """Prove that the store can be read and written; raises StoreUnavailable if not."""
-        with self._alone():
-            self._sound()
-            self._storage.probe()
+    def probe(self, max_age: float = 1.0) -> None:
+        """Prove that the store can be read and written; raises StoreUnavailable if not.
+
+        Proving it takes the lock and writes to the disk. So what was found less than `max_age`
+        seconds ago counts, and who asks while others try waits for what they find.
+        """
+        if self._inside():
+            raise RuntimeError("a transaction inside a transaction")
+        with self._probing:
+            if self._probed is None or time.monotonic() - self._probed[0] >= max_age:
+                fault = None
+                try:
+                    with self._alone():
+                        self._sound()
+                        self._storage.probe()
+                except StoreUnavailable as error:
+                    fault = error
+                self._probed = time.monotonic(), fault
+            fault = self._probed[1]
+        if fault is not None:
+            raise fault.again()
 
     def close(self) -> None:
         """Let go of the storage. Every commit is durable already; nothing waits to be written."""
@@ -111,6 +141,7 @@ class Store:
     def renew_locks(self) -> None:
         """In a forked child: forget threads that only the parent has."""
         self._catching_up = threading.Lock()
+        self._probing = threading.Lock()
         self._thread = threading.local()
         self._state.view._answers.renew_lock()
         self._storage.renew_lock()
@@ -147,9 +178,9 @@ class Store:
             state, signature = self._state, self._signature()
             if signature != state.signature:
                 try:
-                    self._state = self._load(signature, self._storage.read())
+                    self._state = self._loaded(signature, state)
                 except StoreDamaged as fault:
-                    self._state = State(state.view, signature, state.instance, fault.again())
+                    self._state = replace(state, signature=signature, fault=fault.again())
             return self._state
 
     def _signature(self) -> Signature:
@@ -158,64 +189,93 @@ class Store:
             raise StoreUnavailable(GONE)
         return signature
 
-    def _commit(self, view: View, base: State) -> None:
+    def _commit(self, view: View, base: State, touched: Touched | None = None) -> None:
         with self._catching_up:
             meta = {"schema": self._schema, "instance": base.instance, "ids": view._ids}
-            signature = self._storage.replace({META: {"1": meta}, **view.tables()}, base.signature)
-            self._state = State(view, signature, base.instance)
+            signature, layout = self._storage.replace(
+                meta, view.tables(), base.signature, base.layout, touched
+            )
+            self._state = State(view, signature, base.instance, layout)
 
     def _begin(self) -> None:
         """Open what is there: begin, migrate or just load it."""
-        signature, tables = self._storage.signature(), self._storage.read()
-        if self._is_outdated(tables):
+        signature, content = self._storage.signature(), self._storage.load()
+        if self._is_outdated(content):
             with self._storage.lock():
                 # Another process may have been faster.
-                signature, tables = self._storage.signature(), self._storage.read()
-                if self._is_outdated(tables):
-                    self._renew(signature, tables)
+                signature, content = self._storage.signature(), self._storage.load()
+                if self._is_outdated(content):
+                    self._renew(signature, content)
                     return
-        self._state = self._load(signature, tables)
+        self._state = self._read(signature, content)
 
-    def _is_outdated(self, tables: Tables | None) -> bool:
-        return tables is None or _meta(tables)["schema"] < self._schema
+    def _is_outdated(self, content: Content | None) -> bool:
+        return content is None or _meta(content.tables)["schema"] < self._schema
 
-    def _renew(self, signature: Signature | None, tables: Tables | None) -> None:
+    def _renew(self, signature: Signature | None, content: Content | None) -> None:
         """Write an empty store, or the migrated one, keeping a copy of what was."""
-        meta: dict[str, Any] = {"instance": str(uuid.uuid4()), "ids": {}}
-        if tables is not None:
-            meta = _meta(tables)
+        meta: Meta = {"instance": str(uuid.uuid4()), "ids": {}}
+        tables: Tables = {}
+        if content is not None:
+            meta = _meta(content.tables)
             self._storage.keep_copy(f"v{meta['schema']}")
-            tables = {name: table for name, table in tables.items() if name != META}
+            tables = {name: table for name, table in content.tables.items() if name != META}
             for migration in self._migrations[meta["schema"] - 1 :]:
                 tables = migration(tables)
-        view = self._view(tables or {}, meta["ids"])
+        self._require_known(tables)
+        view = load(tables, meta["ids"], self._state.view, self._check)
         self._commit(view, State(view, signature, meta["instance"]))
 
-    def _load(self, signature: Signature | None, tables: Tables | None) -> State:
-        if tables is None:
+    def _loaded(self, signature: Signature, known: State) -> State:
+        """The state of contents that are new, of which only what differs is looked at."""
+        if known.layout is not None:
+            content = self._storage.load_after(known.layout)
+            if not isinstance(content, Difference):
+                return self._read(signature, content)
+            meta = self._fitting({META: {"1": content.meta}})
+            with suppress(ValueError):
+                view = follow(content.changes, meta["ids"], known.view)
+                return State(view, signature, meta["instance"], content.layout)
+        return self._read(signature, self._storage.load())
+
+    def _read(self, signature: Signature | None, content: Content | None) -> State:
+        if content is None:
             raise StoreUnavailable(GONE)
+        meta = self._fitting(content.tables)
+        self._require_known(content.tables)
+        known = self._state.view
+        if content.is_own:
+            view = load_own(content.tables, meta["ids"], known)
+        else:
+            view = load(content.tables, meta["ids"], known, self._check)
+        return State(view, signature, meta["instance"], content.layout)
+
+    def _fitting(self, tables: Tables) -> Meta:
+        """What a store of this schema version says of itself."""
         meta = _meta(tables)
         if meta["schema"] != self._schema:
             raise StoreDamaged(
                 f"it has schema version {meta['schema']}, this program reads {self._schema}"
             )
-        return State(self._view(tables, meta["ids"]), signature, meta["instance"])
+        return meta
 
-    def _view(self, tables: Tables, ids: Mapping[str, int]) -> View:
+    def _require_known(self, tables: Tables) -> None:
         for name, records in tables.items():
             # An empty one is left by a part of the server that is no longer there.
             if name not in self._names and records:
                 raise StoreDamaged("no such table is known", table=name)
-        return load(tables, ids, self._state.view, self._check)
 
 
-def _meta(tables: Tables) -> dict[str, Any]:
+def _meta(tables: Tables) -> Meta:
     """What a store says of itself; StoreDamaged where the tables aren't those of a store."""
     documents = tables.get(META, {})
-    meta: dict[str, Any] = documents.get("1", {})
-    if documents.keys() == {"1"} and meta.keys() == {"schema", "instance", "ids"}:
+    meta: Meta = documents.get("1", {})
+    members = {"schema", "instance", "ids"}
+    if documents.keys() == {"1"} and meta.keys() - {"digest"} == members:
         numbers = isinstance(meta["ids"], dict) and [meta["schema"], *meta["ids"].values()]
-        if numbers and all(type(n) is int and 0 <= n <= LARGEST_ID for n in numbers) and numbers[0]:
+        # Earlier versions took one id more, and could count up to it.
+        largest = LARGEST_ID + 1
+        if numbers and all(type(n) is int and 0 <= n <= largest for n in numbers) and numbers[0]:
             return meta
     raise StoreDamaged("it doesn't say of which schema it is, as a store does", table=META)
 

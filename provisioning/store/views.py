@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 import orjson
 
 from provisioning.store.answers import Answers
-from provisioning.store.errors import StoreDamaged
+from provisioning.store.errors import StoreDamaged, StoreUnavailable
 from provisioning.store.query import Page, Query, Record
 from provisioning.store.tables import Contents, Table
 
-LARGEST_ID = 2**53  # what every JSON reader can hold
+LARGEST_ID = 2**53 - 1
+"""The largest integer that every reader of JSON tells from its neighbours."""
 
 
 class View:
@@ -86,21 +87,28 @@ class Transaction(View):
     def __init__(self, base: View) -> None:
         super().__init__(dict(base._contents), dict(base._ids), base._answers)
         self._open = True
-        self._touched: dict[str, set[str]] = {}
-        self._before: list[tuple[str, str, Record | None]] = []
+        self._before: dict[tuple[str, str], Record | None] = {}
+        """The records that were put or removed, as they were, in the order of first touch."""
+        self._own: set[str] = set()
+        """The tables that have been copied to be changed."""
         self.changed = False
         """Whether there is anything to commit."""
+        self.restored = False
+        """Whether an earlier state has been adopted, so that anything may have changed."""
 
     def put(self, table: str, key: str, record: Record) -> None:
         """Create or replace a record whole. The store keeps a copy.
 
-        Raises TypeError for what isn't plain JSON, ValueError where a unique index has the value.
+        Raises TypeError for what isn't plain JSON, ValueError where a unique index has the value
+        or the id is larger than LARGEST_ID.
         """
         encoded = orjson.dumps({table: {key: record}})
         kept: Record = orjson.loads(encoded)[table][key]
         if kept != record:
             raise TypeError(f"{table}: a record must be plain JSON")
         before = self.get(table, key)
+        if (before is None or before.get("id") != kept.get("id")) and _number(kept) > LARGEST_ID:
+            raise ValueError(f"{table}: the number of an id must be at most {LARGEST_ID}")
         if before is None or orjson.dumps({table: {key: before}}) != encoded:
             self._writable(table, key).put(key, kept)
             _count(self._ids, table, key, kept)
@@ -114,7 +122,7 @@ class Transaction(View):
     def changes(self) -> list[Change]:
         """What has become of each record that was put or removed, in the order of first touch."""
         found = []
-        for table, key, before in self._before:
+        for (table, key), before in self._before.items():
             after = self.get(table, key)
             if after is not before:
                 found.append(Change(table, key, before, after))
@@ -131,6 +139,10 @@ class Transaction(View):
     def next_id(self, table: str) -> int:
         """An integer greater than every id that the table ever had, kept with the data."""
         self._change()
+        if self._ids.get(table, 0) >= LARGEST_ID:
+            raise StoreUnavailable(
+                "No id is left, since a record has the largest one. Give that record a smaller id."
+            )
         self._ids[table] = self._ids.get(table, 0) + 1
         return self._ids[table]
 
@@ -143,13 +155,21 @@ class Transaction(View):
         self._change()
         self._contents = dict(view._contents)
         self._ids = dict(view._ids)
-        self._touched.clear()
+        self._own.clear()
         self._before.clear()
+        self.restored = True
+
+    def touched(self) -> dict[str, list[str]]:
+        """By table: the document ids that were put or removed, in the order of first touch."""
+        touched: dict[str, list[str]] = {}
+        for table, key in self._before:
+            touched.setdefault(table, []).append(key)
+        return touched
 
     def check_references(self) -> None:
         """Raise ValueError where a change leaves a reference to nothing."""
         # What a load would refuse must never be written.
-        for table, _, member in dangling(self._contents, self._touched):
+        for table, _, member in dangling(self._contents, self.touched()):
             raise ValueError(f"{table}: {member} refers to nothing")
 
     def close(self) -> View:
@@ -160,12 +180,10 @@ class Transaction(View):
     def _writable(self, table: str, key: str) -> Contents:
         """The contents of a table, copied when it is first changed."""
         self._change()
-        if table not in self._touched:
+        if table not in self._own:
+            self._own.add(table)
             self._contents[table] = self._contents[table].copy()
-        touched = self._touched.setdefault(table, set())
-        if key not in touched:
-            touched.add(key)
-            self._before.append((table, key, self.get(table, key)))
+        self._before.setdefault((table, key), self.get(table, key))
         return self._contents[table]
 
     def _change(self) -> None:
@@ -222,6 +240,33 @@ def load(
     return view
 
 
+def load_own(tables: Mapping[str, dict[str, Record]], ids: Mapping[str, int], known: View) -> View:
+    """The view of tables just as a store wrote them, whose records have been checked before."""
+    contents = {
+        table: Contents(before.fact).load(tables.get(table, {}))
+        for table, before in known._contents.items()
+    }
+    return View(contents, dict(ids), known._answers)
+
+
+def follow(
+    changes: Mapping[str, Iterable[tuple[str, Record | None]]], ids: Mapping[str, int], known: View
+) -> View:
+    """The known view after changes that another process has committed.
+
+    Raises ValueError where records have exchanged a unique value.
+    """
+    contents = dict(known._contents)
+    for table, changed in changes.items():
+        contents[table] = contents[table].copy()
+        for key, record in changed:
+            if record is None:
+                contents[table].remove(key)
+            else:
+                contents[table].put(key, record)
+    return View(contents, dict(ids), known._answers)
+
+
 def dangling(
     contents: Mapping[str, Contents], touched: Mapping[str, Collection[str]]
 ) -> Iterator[tuple[str, str, str]]:
@@ -248,6 +293,13 @@ def dangling(
 
 def _count(ids: dict[str, int], table: str, key: str, record: Record) -> None:
     """Keep the last id of a table at or above the number in a record's id, such as key-12."""
-    text = str(record.get("id", key)).rpartition("-")[2]
-    if text.isascii() and text.isdigit() and ids.get(table, 0) < int(text[:20]) <= LARGEST_ID:
-        ids[table] = int(text)
+    number = _number({"id": key} | record)
+    if ids.get(table, 0) < number <= LARGEST_ID:
+        ids[table] = number
+
+
+def _number(record: Record) -> int:
+    """The number in a record's id, such as 12 or key-12; 0 where there is none."""
+    text = str(record.get("id")).rpartition("-")[2]
+    # Digits that are far too many would take long to convert.
+    return int(text[:20]) if text.isascii() and text.isdigit() else 0

@@ -69,10 +69,14 @@ class Chance(Random):
             "activeUntil": self.maybe(INSTANTS),
         }
 
-    def change(self) -> tuple[str, str, Record | None]:
+    def changes(self) -> list[tuple[str, str, Record | None]]:
+        """A record is put, removed, or removed and put again, which gives it another place."""
         if self.one_in(3):
-            return "users", self.choice(KEYS), None if self.one_in(6) else self.user()
-        return "grants", str(self.randrange(12)), None if self.one_in(4) else self.grant()
+            table, key, record = "users", self.choice(KEYS), self.user()
+        else:
+            table, key, record = "grants", str(self.randrange(12)), self.grant()
+        changes = [(table, key, None), (table, key, record)]
+        return changes if self.one_in(4) else changes[:1] if self.one_in(5) else changes[1:]
 
     def order(self, *members: str) -> tuple[Order, ...]:
         chosen = self.sample(members, self.randrange(len(members) + 1))
@@ -234,8 +238,9 @@ def test_every_answer_is_that_of_a_plain_walk_whatever_happens_in_between(rounds
                 asked.append(chance.question())
             else:
                 with store.transaction() as transaction:
-                    changes = [chance.change() for _ in range(chance.randint(1, 3))]
-                    change(transaction, changes, ask if chance.one_in(2) else lambda _: None)
+                    for _ in range(chance.randint(1, 3)):
+                        asking = ask if chance.one_in(2) else lambda _: None
+                        change(transaction, chance.changes(), asking)
             with store.read() as view:
                 ask(view)
             kept.append(view)

@@ -65,7 +65,12 @@ def test_the_file_is_an_ordinary_tinydb_file_that_people_can_read(store: Store, 
         people = database.table("people")
         assert people.get(doc_id="ann")["email"] == "ann@x"
         assert [each.doc_id for each in people] == ["ann", "bob"]
-        assert database.table("_meta").get(doc_id="1").keys() == {"schema", "instance", "ids"}
+        assert database.table("_meta").get(doc_id="1").keys() == {
+            "schema",
+            "instance",
+            "ids",
+            "digest",
+        }
     assert '\n  "people": {\n    "ann": {\n      "name": "ann",\n' in path.read_text()
 
 
@@ -129,9 +134,9 @@ def test_ids_that_an_edit_sets_back_stay_above_those_in_use(store: Store, path: 
 @pytest.mark.parametrize(
     ("old", "new", "place", "problem"),
     [
-        ('"name": "ann",', '"name": "ann"', {"line": 17, "column": 7}, ""),
-        ('"old": true', '"old": True', {"line": 19, "column": 14}, ""),
-        ('"old": true', '"old": NaN', {"line": 19, "column": 14}, ""),
+        ('"name": "ann",', '"name": "ann"', {"line": 18, "column": 7}, ""),
+        ('"old": true', '"old": True', {"line": 20, "column": 14}, ""),
+        ('"old": true', '"old": NaN', {"line": 20, "column": 14}, ""),
         ('"name": "ann"', '"name": "ann", "name": "bob"', {}, "'name' stands twice"),
         ('"bob": {', '"ann": {', {}, "'ann' stands twice"),
         ('"team": "red"', '"team": "green"', {"table": "people", "member": "team"}, "refers"),
@@ -157,7 +162,7 @@ def test_ids_that_an_edit_sets_back_stay_above_those_in_use(store: Store, path: 
             {"table": "_meta"},
             "of which schema",
         ),
-        ('"ids": {', '"ids": [{', {"line": 7, "column": 5}, ""),
+        ('"ids": {', '"ids": [{', {"line": 7, "column": 15}, ""),
         ('"schema": 1', '"schema": 2', {}, "version 2"),
         ('"red": {', '"red": 1, "old": {', {"table": "teams", "record": "red"}, "object"),
         ('"teams": {', '"teams": [], "_": {', {"table": "teams"}, "object"),
@@ -177,7 +182,7 @@ def test_a_broken_edit_stops_writes_and_says_where_reads_go_on_and_mending_it_is
         assert error.value.place.items() >= place.items()
         assert all(f"{name} {value}" in str(error.value) for name, value in place.items())
     with pytest.raises(StoreDamaged):
-        store.probe()
+        store.probe(max_age=0)
     with pytest.raises(StoreDamaged):
         Store(DurableStorage(path), TABLES)
     assert path.read_text() == broken
@@ -238,6 +243,69 @@ def test_what_the_check_says_of_an_edited_record_stops_writes(store: Store, path
         change(store)
     path.write_text(good)
     change(store)
+
+
+def checking(path: Path) -> tuple[Store, list[str]]:
+    """A store, and the document ids of the records that it has checked."""
+    checked: list[str] = []
+
+    def check(_view: View, _table: str, key: str) -> None:
+        checked.append(key)
+
+    return Store(DurableStorage(path), TABLES, check), checked
+
+
+def test_what_a_store_wrote_is_not_checked_again(store: Store, path: Path) -> None:
+    other, checked = checking(path)
+    assert ann(other) is not None
+    change(store)
+    with other.read() as view:
+        assert view.get("teams", "blue") is not None
+    assert checked == []
+
+
+def test_an_edited_file_is_checked_whole_by_who_opens_it(store: Store, path: Path) -> None:
+    edit(path, '"old": true', '"old": false')
+    assert sorted(checking(path)[1]) == ["ann", "bob", "red"]
+
+
+def test_an_edited_record_is_checked_once_by_who_knows_the_others(store: Store, path: Path) -> None:
+    other, checked = checking(path)
+    edit(path, '"old": true', '"old": false')
+    assert ann(other)["old"] is False
+    assert ann(other)["old"] is False
+    assert checked == ["ann"]
+
+
+def test_a_file_from_before_there_were_digests_is_checked_and_gets_one(
+    store: Store, path: Path
+) -> None:
+    tables = orjson.loads(path.read_bytes())
+    del tables["_meta"]["1"]["digest"]
+    path.write_bytes(orjson.dumps(tables, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    older, checked = checking(path)
+    assert sorted(checked) == ["ann", "bob", "red"]
+    change(older)
+    assert checking(path)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"old": true', '"old": false'),
+        ('"old": true', '"old": true '),
+        ('"people": {', '"people":  {'),
+        ('    "bob"', '  "bob"'),
+        ('"ids": {}', '"ids": {"people": 1}'),
+        ('"instance": "', '"instance": "0'),
+        ('"digest": "', '"digest": "0'),
+    ],
+)
+def test_a_digest_fits_only_what_it_was_made_of(
+    store: Store, path: Path, old: str, new: str
+) -> None:
+    edit(path, old, new)
+    assert sorted(checking(path)[1]) == ["ann", "bob", "red"]
 
 
 class EditingDisk(Disk):
