@@ -14,7 +14,7 @@ import orjson
 from flask import Flask, Response, current_app, request
 
 from provisioning.control.app import make_control
-from provisioning.control.masking import Masking, is_secret_name
+from provisioning.control.masking import Masking
 from provisioning.control.parts import control_of
 from provisioning.control.request_log import (
     LARGEST_BODY,
@@ -32,7 +32,7 @@ from provisioning.settings import Settings
 from provisioning.store import Record, StoreUnavailable
 from provisioning.web.context import SERVER, current, now, server, view
 from provisioning.web.problems import problem
-from provisioning.web.redaction import redacted_target
+from provisioning.web.redaction import is_secret_name, redacted_target
 from provisioning.web.routing import BASE_PATH
 from provisioning.web.targets import Environ, raw_path
 

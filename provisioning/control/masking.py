@@ -1,30 +1,14 @@
 """What the request log masks: a secret by its name, by its form, or as a key that was sent."""
 
-import functools
 import re
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote, unquote, unquote_plus
+from urllib.parse import quote, unquote_plus
 
-from provisioning.web.redaction import MASK, redacted_target
+from provisioning.web.redaction import MASK, is_secret_name, redacted_target
 
 SHORTEST_TOKEN = 8
 """Characters; what is shorter is no token, and stands in other words as well."""
-SECRET_NAME = re.compile(
-    "pass(w|phrase|$)|pwd|secret|token|apikey|authorization|credential|cookie|^key$|^x?auth$"
-)
-WORD = r"[A-Za-z0-9_-]"
-LONG_WORD = re.compile(
-    rf"(?<!{WORD})(?={WORD}*[a-z])(?={WORD}*[A-Z])(?={WORD}*[0-9]){WORD}{{22,}}(?!{WORD})", re.ASCII
-)
-"""What looks made by a generator of keys: 128 bits or more, in letters of both cases and digits."""
-
-
-@functools.lru_cache(512)
-def is_secret_name(name: str) -> bool:
-    """Whether a member, header or parameter of this name holds a secret, however it is spelled."""
-    letters = re.sub("[^a-z0-9]", "", unquote(unquote(name)).lower())
-    return SECRET_NAME.search(letters) is not None
 
 
 class Masking:
@@ -37,9 +21,7 @@ class Masking:
 
     def text(self, text: str) -> str:
         text = redacted_target(text)
-        if self._sent is not None:
-            text = self._sent.sub(MASK, text)
-        return LONG_WORD.sub(MASK, text)
+        return text if self._sent is None else self._sent.sub(MASK, text)
 
     def query(self, query: str) -> str:
         """A query string, each parameter by its name, too."""

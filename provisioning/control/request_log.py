@@ -10,10 +10,10 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from provisioning.control.masking import is_secret_name
 from provisioning.control.paths import matches
 from provisioning.domain.errors import Invalid
 from provisioning.store import Record
+from provisioning.web.redaction import is_secret_name
 
 LARGEST_BODY = 16_384
 """Bytes of a body that are kept; of a larger one only its size is."""

@@ -8,6 +8,8 @@ import idna
 
 def username_key(username: str) -> str:
     """What usernames are compared by, and the document id of a user (section 7)."""
+    if username.isascii():
+        return username.lower()
     folded = unicodedata.normalize("NFKC", username).casefold()
     return unicodedata.normalize("NFKC", folded)
 

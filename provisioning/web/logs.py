@@ -5,7 +5,6 @@ gunicorn's own process imports this, before there is a server: hence no imports 
 
 import json
 import logging
-import re
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
@@ -106,6 +105,6 @@ def _username(request: "Request") -> str | None:
 
 
 def _redacted(text: str) -> str:
-    from provisioning.web.redaction import redacted_target  # noqa: PLC0415
+    from provisioning.web.redaction import redacted_text  # noqa: PLC0415
 
-    return re.sub(r"\S+", lambda word: redacted_target(word[0]), text)
+    return redacted_text(text)

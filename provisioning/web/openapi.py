@@ -26,7 +26,15 @@ from provisioning.web.components import (
 from provisioning.web.fields import Choice
 from provisioning.web.json_schema import Plugin
 from provisioning.web.paging import SEARCH
-from provisioning.web.routing import Operation, Parameter, Resource, Variable
+from provisioning.web.routing import (
+    VARIABLE,
+    Operation,
+    Parameter,
+    Resource,
+    Variable,
+    shown_path,
+    variables_of,
+)
 
 API_VERSION = "1"
 """The version in the base path: the API's, not this server's."""
@@ -43,7 +51,6 @@ it was answered: members of the server's own are ignored, and unknown ones are a
 are `application/problem+json` (RFC 9457).
 """
 HEALTH = {"name": "health", "description": "For load balancers and supervisors; without a key."}
-VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
 DONE = "It is done."
 
 
@@ -69,11 +76,7 @@ class _Builder:
     def __init__(self, resources: Sequence[Resource], about: About, settings: Settings) -> None:
         self.resources, self.about = resources, about
         self.operations = [each for resource in resources for each in resource.operations]
-        self.variables = {
-            f"{resource.url_prefix}{place}": variable
-            for resource in resources
-            for place, variable in resource.variables.items()
-        }
+        self.variables = variables_of(resources)
         plugin = Plugin()
         needed: list[Document] = [{name: []} for name in about.schemes]
         self.spec = APISpec(
@@ -233,8 +236,9 @@ class _Builder:
         return self.variables[place]
 
     def shown_path(self, path: str) -> str:
-        """The path with its variables in braces, by the names that they have in documents."""
-        return VARIABLE.sub(lambda found: f"{{{self.variable(path[: found.end()]).name}}}", path)
+        """The path with its variables in braces, each of which some Resource must tell."""
+        self.variables_of(path)
+        return shown_path(path, self.variables)
 
 
 def operation_id(operation: Operation, path: str) -> str:

@@ -147,8 +147,9 @@ def _links(query: Query, total: int) -> str:
         for name, value in request.args.items(multi=True)
         if name not in {"apikey", "page"}
     ]
-    path = quote(request.script_root + request.path)
+    target = f"{quote(request.script_root + request.path)}?"
+    if kept:
+        target += f"{urlencode(kept)}&"
     return ", ".join(
-        f'<{path}?{urlencode([*kept, ("page", number)])}>; rel="{relation}"'
-        for relation, number in pages.items()
+        f'<{target}page={number}>; rel="{relation}"' for relation, number in pages.items()
     )

@@ -1,6 +1,7 @@
 """Every error, the framework's own too, as RFC 9457 problem+json (section 6)."""
 
 import logging
+import traceback
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from provisioning.domain.errors import DomainError, Invalid
 from provisioning.store import StoreUnavailable
 from provisioning.web.context import current
 from provisioning.web.hosts import PREFIX
+from provisioning.web.redaction import redacted_text
 from provisioning.web.targets import raw_path
 
 PROBLEM = "application/problem+json"
@@ -66,7 +68,7 @@ def on_store_unavailable(error: StoreUnavailable) -> Response:
 
 
 def on_any_error(error: Exception) -> Response:
-    log.error("unexpected", exc_info=error)
+    log.error("unexpected: %s", redacted_text("".join(traceback.format_exception(error))))
     detail = "Something went wrong inside the server; its log says what. Nothing was changed."
     return problem(500, "Internal server error", detail)
 

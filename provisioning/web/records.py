@@ -60,10 +60,10 @@ def orderable(schema: RecordSchema) -> tuple[str, ...]:
 
 def show(schema: RecordSchema, record: Record, **computed: Any) -> Record:
     """A record as its schema lists it, every member present; `computed` members win."""
-    return {
-        name: computed[name] if name in computed else record.get(name)
-        for name in shown_members(schema)
-    }
+    members = shown_members(schema)
+    shown = dict(zip(members, map(record.get, members), strict=True))
+    shown.update(computed)
+    return shown
 
 
 @functools.cache

@@ -25,6 +25,11 @@ def redacted_target(target: str) -> str:
     return _GENERATED.sub(MASK, target)
 
 
+def redacted_text(text: str) -> str:
+    """Any text, such as a message or a traceback, each of its words by itself."""
+    return re.sub(r"\S+", lambda word: redacted_target(word[0]), text)
+
+
 @functools.lru_cache(1_024)
 def is_secret_name(name: str) -> bool:
     """Whether a parameter, member or header of this name holds a secret, however it is spelled."""

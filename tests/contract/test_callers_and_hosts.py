@@ -795,6 +795,16 @@ def test_a_prefix_that_is_one_stands_before_every_path_that_is_told(prefix, take
     assert through_a_proxy(headers, path="//").headers["Location"] == f"{taken}/docs"
 
 
+@pytest.mark.parametrize(
+    ("proto", "scheme"),
+    [("https", "https"), ("HTTP", "http"), ("ftp", "http"), ("http, https", "https")],
+)
+def test_the_document_names_the_server_as_its_client_knows_it(proto, scheme):
+    headers = {"Host": "api.example.org", "X-Forwarded-Proto": proto, "X-Forwarded-Prefix": "/base"}
+    told = through_a_proxy(headers, path="//openapi.json").json["servers"]
+    assert [each["url"] for each in told] == [f"{scheme}://api.example.org/base"]
+
+
 def test_the_location_of_a_new_record_is_behind_the_prefix():
     sandbox = Sandbox(proxies=PROXIES)
     made = ask(

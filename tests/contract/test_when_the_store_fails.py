@@ -81,6 +81,13 @@ def test_the_log_names_the_record_that_is_damaged(damaged, caplog):
     assert "bob@acme.test" in caplog.text
 
 
+def test_the_log_of_what_is_wrong_inside_holds_no_key(store, sandbox, caplog):
+    store.failure = LookupError(f"?token={sandbox.administrator.token}")
+    assert sandbox.administrator.get("/info").status_code == 500
+    assert "LookupError" in caplog.text
+    assert sandbox.administrator.token not in caplog.text
+
+
 def test_ready_asks_the_store_once_a_second_at_most(store, sandbox):
     for _ in range(20):
         assert ask(sandbox, "GET", "//health/ready").status_code == 200
