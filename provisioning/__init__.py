@@ -9,8 +9,10 @@
     seed.py       demo data, seeds and the catalogue; stored.py checks what people edit
     control/      the control API: state, time, requests and faults of a mock
     testing/      a server in a thread, the pytest plugin
-    cli/          the command line; onboarding.py makes first tenants and keys,
-                  local_server.py is what `provisioning serve` runs
+    cli/          the command line, `provisioning serve` with it; onboarding.py makes first
+                  tenants and keys
+    gunicorn_conf.py  how gunicorn runs it; output.py: lines of a log may be lost, answers not
+    local_server.py   HTTP for the servers of testing/
 
 Imports go one way: factory, then resources, web, domain, store.
 """

@@ -168,4 +168,5 @@ def post_worker_init(worker: Any) -> None:
     # Not before: until now a worker that starts could miss a SIGTERM, and importing takes a while.
     worker.log.error_log.addFilter(_redact_record)
     # Delays that the control API makes must leave it one of them.
-    worker.wsgi.extensions["provisioning.threads"] = worker.cfg.threads
+    with suppress(AttributeError):  # another application
+        worker.wsgi.extensions["provisioning.threads"] = worker.cfg.threads

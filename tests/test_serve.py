@@ -240,6 +240,15 @@ def test_the_log_shows_requests_without_their_keys(serve):
     assert "\x1b" not in log
 
 
+def test_a_log_in_json_has_each_request_once(serve):
+    server = serve("--demo", "--port", "0", PROVISIONING_LOG="json")
+    url = re.search(r"http://[^/]+", server.greeting())[0]
+    Client(url).get("/health/live")
+    _, written, errors = server.end()
+    assert [json.loads(line)["path"] for line in written.splitlines()] == ["/health/live"]
+    assert errors == ""
+
+
 def test_clients_that_do_not_close_after_their_last_answer_hold_up_nobody(serve):
     url = json.loads(serve(*FOR_TESTS).line())["url"]
     address = url.removeprefix("http://").split(":")

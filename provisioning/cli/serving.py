@@ -150,6 +150,7 @@ _SETTINGS = {
 
 
 def _logging(is_logging: bool) -> dict[str, Any]:
+    is_logging = is_logging and not gunicorn_conf.IS_JSON  # then the server writes the lines
     to_stderr: dict[str, Any] = {"handlers": ["stderr"], "propagate": False}
     access, error = ("INFO", "WARNING") if is_logging else ("CRITICAL", "ERROR")
     if gunicorn_conf.IS_JSON:

@@ -28,10 +28,17 @@ class Server:
     """A server over a data file. `log` is all that it has written."""
 
     def __init__(
-        self, data: Path, *options: str, command: tuple[str, ...] = GUNICORN, **settings: str
+        self,
+        data: Path,
+        *options: str,
+        command: tuple[str, ...] = GUNICORN,
+        python: str = sys.executable,
+        cwd: Path = ROOT,
+        **settings: str,
     ) -> None:
         self.data = data
-        self._command = (sys.executable, *command, *options)
+        self._cwd = cwd
+        self._command = (python, *command, *options)
         self._settings = {f"PROVISIONING_{name.upper()}": text for name, text in settings.items()}
         self._log = data.with_suffix(".log")
         self._log.touch()
@@ -47,7 +54,7 @@ class Server:
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 self._command,
-                cwd=ROOT,
+                cwd=self._cwd,
                 env={**environment, "PROVISIONING_DATA": str(self.data), **self._settings},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -90,10 +97,15 @@ class Server:
 
 @contextmanager
 def served(
-    data: Path, *options: str, command: tuple[str, ...] = GUNICORN, **settings: str
+    data: Path,
+    *options: str,
+    command: tuple[str, ...] = GUNICORN,
+    python: str = sys.executable,
+    cwd: Path = ROOT,
+    **settings: str,
 ) -> Iterator[Server]:
     """A server whose settings are fields of Settings, and the command's further options."""
-    server = Server(data, *options, command=command, **settings)
+    server = Server(data, *options, command=command, python=python, cwd=cwd, **settings)
     try:
         yield server
     finally:
