@@ -9,11 +9,13 @@ from typing import Any
 import jsonschema
 import pytest
 from openapi_spec_validator import validate
+from werkzeug.datastructures import ImmutableMultiDict
 
 from provisioning.factory import create_app, memory_store, open_server, open_store
 from provisioning.settings import Settings
 from provisioning.testing.sandbox import Client, Sandbox
 from provisioning.web import openapi
+from provisioning.web.context import Request
 from provisioning.web.fields import Choice, Slug, Whole
 from provisioning.web.records import RecordSchema
 from provisioning.web.routing import BASE_PATH, Resource, Variable
@@ -638,3 +640,30 @@ def test_an_api_of_its_own_has_its_own_base_path_and_neither_callers_nor_pages_n
     lose = described["paths"]["/_play/toys/{label}/lose"]["post"]
     assert lose["operationId"] == "lose_toy"
     assert "content" not in lose["responses"]["204"]
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name.startswith("GET /")])
+def test_a_query_parameter_is_listed_if_and_only_if_the_server_reads_it(
+    prepared, monkeypatch, name
+):
+    read = set()
+
+    class Noting(ImmutableMultiDict):
+        def getlist(self, key, *args):
+            read.add(key)
+            return super().getlist(key, *args)
+
+        def get(self, key, *args, **facts):
+            read.add(key)
+            return super().get(key, *args, **facts)
+
+    parameters = list(map(resolved, OPERATIONS[name].get("parameters", [])))
+    path = name.removeprefix("GET ")
+    for each in parameters:
+        path = path.replace(f"{{{each['name']}}}", str(each.get("example")))
+    if name.startswith("GET /health/"):
+        path = f"/{path}"
+    monkeypatch.setattr(Request, "parameter_storage_class", Noting)
+    assert prepared.administrator.get(f"{path}?q=alice").status_code in {200, 404}
+    listed = {each["name"] for each in parameters if each["in"] == "query"}
+    assert read - {"apikey"} == listed
