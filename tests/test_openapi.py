@@ -569,8 +569,9 @@ def test_the_document_names_the_address_by_which_it_was_asked_for(sandbox):
 class ToySchema(RecordSchema):
     """A thing to play with."""
 
-    example = {"label": "ball"}
+    example = {"label": "ball", "id": 1}
 
+    id = Whole(1, 9, dump_only=True)
     label = Slug(50)
     weight = Whole(1, 9)
 
@@ -618,6 +619,8 @@ def test_a_tenth_resource_is_described_without_an_edit():
     assert item["get"]["parameters"][0]["example"] == "ball"
     links = described["paths"][f"{BASE_PATH}/toys"]["post"]["responses"]["201"]["links"]
     assert set(links) == {"get_toy", "update_toy"}
+    body = described["paths"][f"{BASE_PATH}/toys"]["post"]["requestBody"]
+    assert body["content"]["application/json"]["example"] == {"label": "ball"}
 
 
 def test_a_variable_that_nobody_has_declared_is_an_error_that_names_it():

@@ -123,12 +123,9 @@ class _Builder:
             described["deprecated"] = True
         if operation.body is not None:
             body, is_new = operation.body, operation.verb == "POST"
-            example = {
-                name: value
-                for name, value in body.example.items()
-                if is_new or name not in body.fields or not body.fields[name].required
-            }
-            content = {JSON: {"schema": self.converter.body(body, is_new), "example": example}}
+            schema = self.converter.body(body, is_new)
+            example = self.converter.example(body, is_new)
+            content = {JSON: {"schema": schema, "example": example}}
             described["requestBody"] = {"required": operation.body_needed, "content": content}
         return described
 
