@@ -558,6 +558,37 @@ def test_every_get_finds_the_examples_of_its_path_in_the_demo_data():
             assert (path, client.get(path).status_code) == (path, 200)
 
 
+def test_what_identity_providers_ask_for_is_described_in_its_own_form():
+    described = Sandbox(scim="on").client().get("//openapi.json").json
+    validate(described)
+    create = described["paths"]["/scim/v2/Users"]["post"]
+    assert set(create["requestBody"]["content"]) == {"application/scim+json"}
+    for status in ("201", "400", "409"):
+        answer = create["responses"][status]
+        while "$ref" in answer:
+            answer = described["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+        assert set(answer["content"]) == {"application/scim+json"}
+    names = {each.get("name") for each in described["paths"]["/scim/v2/Users"]["get"]["parameters"]}
+    assert {"filter", "startIndex", "count"} <= names
+
+
+def test_what_is_always_refused_is_not_offered():
+    described = Sandbox(scim="on").client().get("//openapi.json").json
+    assert not {"/scim/v2/Me", "/scim/v2/Bulk"} & set(described["paths"])
+    assert set(described["paths"]["/scim/v2/Groups"]) == {"get"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "refusal"), [({}, "403"), ({"metrics_token": "0123456789abcdef"}, "401")]
+)
+def test_metrics_are_described_where_they_are_served(settings, refusal):
+    described = Sandbox(metrics="on", auth="off", **settings).client().get("//openapi.json").json
+    validate(described)
+    metrics = described["paths"]["/metrics"]["get"]
+    assert set(metrics["responses"]) == {"200", "400", refusal, "500"}
+    assert "/metrics" not in document()["paths"]
+
+
 def test_the_document_names_the_address_by_which_it_was_asked_for(sandbox):
     facts = {"base_url": "https://api.acme.test:8443/tenants", "headers": {}}
     [server] = sandbox.client().get("//openapi.json", **facts).json["servers"]
