@@ -9,11 +9,13 @@ from typing import Any
 import jsonschema
 import pytest
 from openapi_spec_validator import validate
+from werkzeug.datastructures import ImmutableMultiDict
 
 from provisioning.factory import create_app, memory_store, open_server, open_store
 from provisioning.settings import Settings
 from provisioning.testing.sandbox import Client, Sandbox
 from provisioning.web import openapi
+from provisioning.web.context import Request
 from provisioning.web.fields import Choice, Slug, Whole
 from provisioning.web.records import RecordSchema
 from provisioning.web.routing import BASE_PATH, Resource, Variable
@@ -556,6 +558,37 @@ def test_every_get_finds_the_examples_of_its_path_in_the_demo_data():
             assert (path, client.get(path).status_code) == (path, 200)
 
 
+def test_what_identity_providers_ask_for_is_described_in_its_own_form():
+    described = Sandbox(scim="on").client().get("//openapi.json").json
+    validate(described)
+    create = described["paths"]["/scim/v2/Users"]["post"]
+    assert set(create["requestBody"]["content"]) == {"application/scim+json"}
+    for status in ("201", "400", "409"):
+        answer = create["responses"][status]
+        while "$ref" in answer:
+            answer = described["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+        assert set(answer["content"]) == {"application/scim+json"}
+    names = {each.get("name") for each in described["paths"]["/scim/v2/Users"]["get"]["parameters"]}
+    assert {"filter", "startIndex", "count"} <= names
+
+
+def test_what_is_always_refused_is_not_offered():
+    described = Sandbox(scim="on").client().get("//openapi.json").json
+    assert not {"/scim/v2/Me", "/scim/v2/Bulk"} & set(described["paths"])
+    assert set(described["paths"]["/scim/v2/Groups"]) == {"get"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "refusal"), [({}, "403"), ({"metrics_token": "0123456789abcdef"}, "401")]
+)
+def test_metrics_are_described_where_they_are_served(settings, refusal):
+    described = Sandbox(metrics="on", auth="off", **settings).client().get("//openapi.json").json
+    validate(described)
+    metrics = described["paths"]["/metrics"]["get"]
+    assert set(metrics["responses"]) == {"200", "400", refusal, "500"}
+    assert "/metrics" not in document()["paths"]
+
+
 def test_the_document_names_the_address_by_which_it_was_asked_for(sandbox):
     facts = {"base_url": "https://api.acme.test:8443/tenants", "headers": {}}
     [server] = sandbox.client().get("//openapi.json", **facts).json["servers"]
@@ -567,8 +600,9 @@ def test_the_document_names_the_address_by_which_it_was_asked_for(sandbox):
 class ToySchema(RecordSchema):
     """A thing to play with."""
 
-    example = {"label": "ball"}
+    example = {"label": "ball", "id": 1}
 
+    id = Whole(1, 9, dump_only=True)
     label = Slug(50)
     weight = Whole(1, 9)
 
@@ -616,6 +650,8 @@ def test_a_tenth_resource_is_described_without_an_edit():
     assert item["get"]["parameters"][0]["example"] == "ball"
     links = described["paths"][f"{BASE_PATH}/toys"]["post"]["responses"]["201"]["links"]
     assert set(links) == {"get_toy", "update_toy"}
+    body = described["paths"][f"{BASE_PATH}/toys"]["post"]["requestBody"]
+    assert body["content"]["application/json"]["example"] == {"label": "ball"}
 
 
 def test_a_variable_that_nobody_has_declared_is_an_error_that_names_it():
@@ -638,3 +674,30 @@ def test_an_api_of_its_own_has_its_own_base_path_and_neither_callers_nor_pages_n
     lose = described["paths"]["/_play/toys/{label}/lose"]["post"]
     assert lose["operationId"] == "lose_toy"
     assert "content" not in lose["responses"]["204"]
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name.startswith("GET /")])
+def test_a_query_parameter_is_listed_if_and_only_if_the_server_reads_it(
+    prepared, monkeypatch, name
+):
+    read = set()
+
+    class Noting(ImmutableMultiDict):
+        def getlist(self, key, *args):
+            read.add(key)
+            return super().getlist(key, *args)
+
+        def get(self, key, *args, **facts):
+            read.add(key)
+            return super().get(key, *args, **facts)
+
+    parameters = list(map(resolved, OPERATIONS[name].get("parameters", [])))
+    path = name.removeprefix("GET ")
+    for each in parameters:
+        path = path.replace(f"{{{each['name']}}}", str(each.get("example")))
+    if name.startswith("GET /health/"):
+        path = f"/{path}"
+    monkeypatch.setattr(Request, "parameter_storage_class", Noting)
+    assert prepared.administrator.get(f"{path}?q=alice").status_code in {200, 404}
+    listed = {each["name"] for each in parameters if each["in"] == "query"}
+    assert read - {"apikey"} == listed

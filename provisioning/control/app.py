@@ -1,6 +1,5 @@
 """The application that serves the control API: who is answered, and its own document."""
 
-import functools
 import hmac
 from typing import Any
 
@@ -9,7 +8,7 @@ from flask import Flask, Response, request
 from provisioning.control.routes import CONTROL_PATH, RESOURCES
 from provisioning.domain.errors import Conflict, Forbidden, Unauthorized
 from provisioning.settings import Settings
-from provisioning.web import cors, openapi, problems
+from provisioning.web import cors, problems
 from provisioning.web.answers import plain
 from provisioning.web.context import current, server
 from provisioning.web.gate import Application, options
@@ -44,8 +43,7 @@ def make_control(settings: Settings) -> Flask:
     cors.init_app(app, settings)
     for resource in RESOURCES:
         app.register_blueprint(resource)
-    document = functools.cache(lambda: describe(settings))
-    app.add_url_rule(DOCUMENT, "document", lambda: plain(openapi.at_this_server(document())))
+    app.add_url_rule(DOCUMENT, "document", lambda: plain(describe(settings)))
     return app
 
 
@@ -105,6 +103,9 @@ def keep_out_of_caches(response: Response) -> Response:
 
 def describe(settings: Settings) -> dict[str, Any]:
     """The control API as OpenAPI 3.1, apart from the document of the API itself."""
+    # What makes documents takes long to import, and few servers are asked for this one.
+    from provisioning.web import openapi  # noqa: PLC0415
+
     is_open = settings.control_token is None
-    about = openapi.About("Provisioning control API", DESCRIPTION.strip(), SCHEMES, is_open)
-    return openapi.build(RESOURCES, about, settings)
+    about = openapi.About("Provisioning control API", DESCRIPTION, SCHEMES, is_open)
+    return openapi.at_this_server(openapi.build(RESOURCES, about, settings))

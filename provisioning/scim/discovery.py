@@ -63,7 +63,7 @@ def told(document: Record, kind: str, *segments: str) -> Record:
 
 
 @scim.operation(
-    "GET", "/ServiceProviderConfig", name="scim_show_service_provider_config", answer=RESOURCE
+    "GET", "/ServiceProviderConfig", name="show_scim_service_provider_config", answer=RESOURCE
 )
 def show_config() -> Response:
     """Show what of SCIM is supported."""
@@ -71,25 +71,25 @@ def show_config() -> Response:
     return plain(told(_shown(CONFIG), "ServiceProviderConfig", "ServiceProviderConfig"))
 
 
-@scim.operation("GET", "/Schemas", name="scim_list_schemas", answer=RESOURCE)
+@scim.operation("GET", "/Schemas", name="list_scim_schemas", answer=RESOURCE)
 def list_schemas() -> Response:
     """List the attributes of users and groups."""
     return _list(SCHEMAS, "Schema", "Schemas")
 
 
-@scim.operation("GET", "/Schemas/<urn>", name="scim_show_schema", answer=RESOURCE)
+@scim.operation("GET", "/Schemas/<urn>", name="show_scim_schema", answer=RESOURCE)
 def show_schema(urn: str) -> Response:
     """Show the attributes that a URN stands for."""
     return _show(SCHEMAS, urn, "Schema", "Schemas")
 
 
-@scim.operation("GET", "/ResourceTypes", name="scim_list_resource_types", answer=RESOURCE)
+@scim.operation("GET", "/ResourceTypes", name="list_scim_resource_types", answer=RESOURCE)
 def list_types() -> Response:
     """List the kinds of resources."""
     return _list(TYPES, "ResourceType", "ResourceTypes")
 
 
-@scim.operation("GET", "/ResourceTypes/<name>", name="scim_show_resource_type", answer=RESOURCE)
+@scim.operation("GET", "/ResourceTypes/<name>", name="show_scim_resource_type", answer=RESOURCE)
 def show_type(name: str) -> Response:
     """Show a kind of resources."""
     return _show(TYPES, name, "ResourceType", "ResourceTypes")
@@ -114,7 +114,7 @@ def require_no_filter() -> None:
         raise Forbidden("Nothing is filtered here. Leave out 'filter'.")
 
 
-@scim.operation("POST", "/.search", name="scim_search_all", answer=RESOURCE, status=200)
+@scim.operation("POST", "/.search", name="search_scim_all", answer=RESOURCE, status=200)
 def search_all() -> Response:
     """List groups and users of the tenant together, groups first."""
     asked: SearchRequest[Any] = search_request(User | Group, body())
@@ -133,17 +133,17 @@ def search_all() -> Response:
 NOT_DONE = {"answer": RESOURCE, "status": 501}
 
 
-@scim.operation("GET", "/Me", name="scim_show_me", **NOT_DONE)
-@scim.operation("POST", "/Me", name="scim_create_me", **NOT_DONE)
-@scim.operation("PUT", "/Me", name="scim_replace_me", **NOT_DONE)
-@scim.operation("PATCH", "/Me", name="scim_patch_me", **NOT_DONE)
-@scim.operation("DELETE", "/Me", name="scim_remove_me", **NOT_DONE)
+@scim.operation("GET", "/Me", name="show_scim_me", **NOT_DONE)
+@scim.operation("POST", "/Me", name="create_scim_me", **NOT_DONE)
+@scim.operation("PUT", "/Me", name="replace_scim_me", **NOT_DONE)
+@scim.operation("PATCH", "/Me", name="patch_scim_me", **NOT_DONE)
+@scim.operation("DELETE", "/Me", name="remove_scim_me", **NOT_DONE)
 def me() -> Response:
     """Refuse: keys of identity providers belong to no user."""
     raise Refused(501, None, "There is no /Me here: use /Users with a filter.")
 
 
-@scim.operation("POST", "/Bulk", name="scim_bulk", **NOT_DONE)
+@scim.operation("POST", "/Bulk", name="bulk_scim", **NOT_DONE)
 def bulk() -> Response:
     """Refuse: each change is a request of its own."""
     raise Refused(501, None, "There is no /Bulk here: send each operation as its own request.")

@@ -17,6 +17,7 @@ from scim2_models.path import (
     LogicalExpr,
     LogicalOperator,
     Not,
+    Present,
     ValuePath,
 )
 
@@ -44,13 +45,14 @@ from provisioning.scim.messages import (
     version_of,
 )
 from provisioning.scim.models import POLICY, Group, Member
-from provisioning.scim.routing import RESOURCE, scim
+from provisioning.scim.routing import CHANGE, QUERY, RESOURCE, scim
 from provisioning.scim.users import require_sortable
 from provisioning.store import Query, Record
 from provisioning.web.answers import nothing
 from provisioning.web.context import changing, reading
 
 FIXED = "There is a group for each role. Groups are neither made nor removed; change their members."
+MEMBERS = frozenset({"members", "members.value"})
 OPERATIONS = frozenset({"add", "replace", "remove"})
 
 
@@ -112,13 +114,13 @@ def first_name(path: object) -> str:
     return str(path).rpartition(":")[2].lower().partition(".")[0]
 
 
-@scim.operation("GET", "/Groups", name="scim_list_groups", answer=RESOURCE)
+@scim.operation("GET", "/Groups", name="list_scim_groups", answer=RESOURCE, parameters=QUERY)
 def list_groups() -> Response:
     """List the groups, one for each role."""
     return search(request.args)
 
 
-@scim.operation("POST", "/Groups/.search", name="scim_search_groups", answer=RESOURCE, status=200)
+@scim.operation("POST", "/Groups/.search", name="search_scim_groups", answer=RESOURCE, status=200)
 def search_groups() -> Response:
     """List the groups, as a GET does, with the parameters in the body."""
     return search(body())
@@ -126,7 +128,7 @@ def search_groups() -> Response:
 
 def search(given: Any) -> Response:
     asked = search_request(Group, given)
-    require_sortable(asked, GROUP_FILTERS - {"members", "members.value"})
+    require_sortable(asked, GROUP_FILTERS - MEMBERS)
     filters.require_allowed(asked.filter, GROUP_FILTERS)
     records = reading()
     places = page_of(asked)
@@ -142,10 +144,7 @@ def shown_groups(records: Records, found: list[str], asked: SearchRequest[Any]) 
 def groups_asked(records: Records, asked: SearchRequest[Any]) -> list[str]:
     """The roles whose groups match the filter, in order."""
     named: set[str] = set()
-    if asked.filter is not None and filters.names_in(asked.filter.ast) & {
-        "members",
-        "members.value",
-    }:
+    if asked.filter is not None and filters.names_in(asked.filter.ast) & MEMBERS:
         named = set(values_of(asked.filter.ast))
     groups = [
         Group.model_construct(
@@ -176,28 +175,27 @@ def values_of(node: FilterNode, prefix: str = "") -> Iterator[str]:
         yield from values_of(node.expr, prefix)
     elif isinstance(node, ValuePath):
         yield from values_of(node.val_filter, "members.")
-    elif isinstance(node, Comparison):
-        if (prefix + filters.name_of(node.attr_path)).startswith("members"):
-            if node.op != CompareOperator.eq or not isinstance(node.value, str):
-                raise Refused(400, "invalidFilter", 'Members are filtered by value eq "ID" only.')
-            yield node.value
-    elif (prefix + filters.name_of(node.attr_path)).startswith("members"):  # type: ignore[attr-defined]
-        raise Refused(400, "invalidFilter", 'Members are filtered by value eq "ID" only.')
+    elif isinstance(node, Comparison | Present):
+        name = prefix + filters.name_of(node.attr_path)
+        if name in MEMBERS and isinstance(node, Comparison) and node.op == CompareOperator.eq:
+            yield str(node.value)
+        elif name.startswith("members"):
+            raise Refused(400, "invalidFilter", 'Members are filtered by value eq "ID" only.')
 
 
-@scim.operation("POST", "/Groups", name="scim_create_group", status=403)
+@scim.operation("POST", "/Groups", name="create_scim_group", status=403)
 def create_group() -> Response:
     """Refuse to make a group: there is one for each role."""
     raise Forbidden(FIXED)
 
 
-@scim.operation("DELETE", "/Groups/<role>", name="scim_remove_group", status=403)
+@scim.operation("DELETE", "/Groups/<role>", name="remove_scim_group", status=403)
 def remove_group(role: str) -> Response:
     """Refuse to remove a group: there is one for each role."""
     raise Forbidden(FIXED)
 
 
-@scim.operation("GET", "/Groups/<role>", name="scim_show_group", answer=RESOURCE)
+@scim.operation("GET", "/Groups/<role>", name="show_scim_group", answer=RESOURCE)
 def show_group(role: str) -> Response:
     """Show a group."""
     role = find(role)
@@ -217,7 +215,7 @@ class Wanted:
     external_id: str | None = None
 
 
-@scim.operation("PUT", "/Groups/<role>", name="scim_replace_group", answer=RESOURCE)
+@scim.operation("PUT", "/Groups/<role>", name="replace_scim_group", answer=RESOURCE, **CHANGE)
 def replace_group(role: str) -> Response:
     """Replace the members and the external id of a group; members may be left out."""
     role = find(role)
@@ -231,7 +229,7 @@ def replace_group(role: str) -> Response:
         return answer(describe(records, role, wants_members(selection(Group))), Group)
 
 
-@scim.operation("PATCH", "/Groups/<role>", name="scim_patch_group", status=204)
+@scim.operation("PATCH", "/Groups/<role>", name="patch_scim_group", status=204, **CHANGE)
 def patch_group(role: str) -> Response:
     """Change members or the external id of a group; answered with it if attributes are chosen."""
     role = find(role)

@@ -9,7 +9,8 @@ from provisioning.domain.records import Records
 from provisioning.scim import messages
 from provisioning.web import audit
 from provisioning.web.context import current
-from provisioning.web.routing import Resource, Variable
+from provisioning.web.fields import Choice
+from provisioning.web.routing import Form, Parameter, Resource, Variable
 
 
 def require_provisioner(records: Records) -> None:
@@ -22,6 +23,26 @@ def require_provisioner(records: Records) -> None:
     if records.caller.key_type != roles.BASIC:
         raise Forbidden("SCIM needs a BASIC key.")
 
+
+RESOURCE = {"type": "object", "additionalProperties": True}
+"""What the documents say of bodies and answers; /scim/v2/Schemas says more."""
+CHANGE = {
+    "conflict": "A rule between records is broken: uniqueness, a circle, the last administrator.",
+    "errors": (412,),
+}
+QUERY = (
+    Parameter("filter", "Which of them, in the words of RFC 7644, 3.4.2.2."),
+    Parameter("sortBy", "The attribute to sort by."),
+    Parameter(
+        "sortOrder",
+        "Its direction.",
+        Choice("SortOrder", ("ascending", "descending"), allow_none=False),
+    ),
+    Parameter("startIndex", "The place of the first one, from 1.", {"type": "integer"}),
+    Parameter("count", "How many at most.", {"type": "integer"}),
+    Parameter("attributes", "The attributes to show, with commas."),
+    Parameter("excludedAttributes", "The attributes not to show, with commas."),
+)
 
 scim = Resource(
     "scim",
@@ -39,10 +60,23 @@ scim = Resource(
     plain=True,
     allows=roles.ADMINISTRATORS,
     licences=(require_provisioner,),
+    form=Form(
+        messages.SCIM,
+        body=RESOURCE,
+        error={
+            "type": "object",
+            "description": "An error (RFC 7644, 3.12).",
+            "properties": {
+                "schemas": {"type": "array", "items": {"type": "string"}},
+                "status": {"type": "string"},
+                "scimType": {"type": "string"},
+                "detail": {"type": "string"},
+            },
+            "required": ["schemas", "status", "detail"],
+        },
+    ),
 )
 scim.register_error_handler(DomainError, messages.on_domain_error)
 scim.register_error_handler(SCIMException, messages.on_scim_exception)
 scim.register_error_handler(ValidationError, messages.on_validation_error)
 scim.after_app_request(messages.in_scim_form)
-RESOURCE = {"type": "object"}
-"""What the documents say of answers; /scim/v2/Schemas says more."""

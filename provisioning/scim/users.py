@@ -24,7 +24,7 @@ from provisioning.scim.messages import (
 )
 from provisioning.scim.models import POLICY, Email, GivenUser, Name, User
 from provisioning.scim.people import Wanted
-from provisioning.scim.routing import RESOURCE, scim
+from provisioning.scim.routing import CHANGE, QUERY, RESOURCE, scim
 from provisioning.store import Order, Query, Record
 from provisioning.web.answers import nothing
 from provisioning.web.context import changing, reading
@@ -42,13 +42,13 @@ ORDERS = {
 """What the store can order by: attribute in lower case -> stored member."""
 
 
-@scim.operation("GET", "/Users", name="scim_list_users", answer=RESOURCE)
+@scim.operation("GET", "/Users", name="list_scim_users", answer=RESOURCE, parameters=QUERY)
 def list_users() -> Response:
     """List the users of the tenant."""
     return search(request.args)
 
 
-@scim.operation("POST", "/Users/.search", name="scim_search_users", answer=RESOURCE, status=200)
+@scim.operation("POST", "/Users/.search", name="search_scim_users", answer=RESOURCE, status=200)
 def search_users() -> Response:
     """List the users of the tenant, as a GET does, with the parameters in the body."""
     return search(body())
@@ -193,7 +193,7 @@ def judge_by(account: Record, facts: Facts) -> User:
     )
 
 
-@scim.operation("POST", "/Users", name="scim_create_user", answer=RESOURCE)
+@scim.operation("POST", "/Users", name="create_scim_user", answer=RESOURCE, **CHANGE)
 def create_user() -> Response:
     """Create an account, or let one that isn't visible yet join the tenant."""
     given = given_user(body(), Context.RESOURCE_CREATION_REQUEST)
@@ -212,7 +212,7 @@ def given_user(sent: Record, context: Context) -> GivenUser:
     return read(GivenUser, counting, context)
 
 
-@scim.operation("GET", "/Users/<user_id>", name="scim_show_user", answer=RESOURCE)
+@scim.operation("GET", "/Users/<user_id>", name="show_scim_user", answer=RESOURCE)
 def show_user(user_id: str) -> Response:
     """Show a user."""
     records = reading()
@@ -220,7 +220,7 @@ def show_user(user_id: str) -> Response:
     return answer(people.describe(records, account), User)
 
 
-@scim.operation("PUT", "/Users/<user_id>", name="scim_replace_user", answer=RESOURCE)
+@scim.operation("PUT", "/Users/<user_id>", name="replace_scim_user", answer=RESOURCE, **CHANGE)
 def replace_user(user_id: str) -> Response:
     """Replace what is known of a user; active, emails, manager and password may be left out."""
     given = given_user(body(), Context.RESOURCE_REPLACEMENT_REQUEST)
@@ -233,7 +233,9 @@ def replace_user(user_id: str) -> Response:
     return change(user_id, wanted)
 
 
-@scim.operation("PATCH", "/Users/<user_id>", name="scim_patch_user", answer=RESOURCE, status=200)
+@scim.operation(
+    "PATCH", "/Users/<user_id>", name="patch_scim_user", answer=RESOURCE, status=200, **CHANGE
+)
 def patch_user(user_id: str) -> Response:
     """Change some of what is known of a user."""
     patch = read(PatchOp[GivenUser], body(), Context.RESOURCE_PATCH_REQUEST)
@@ -266,7 +268,7 @@ def change(user_id: str, wanted: Callable[[Record, Record], Wanted]) -> Response
         return answer(people.describe(records, account), User)
 
 
-@scim.operation("DELETE", "/Users/<user_id>", name="scim_remove_user")
+@scim.operation("DELETE", "/Users/<user_id>", name="remove_scim_user", **CHANGE)
 def remove_user(user_id: str) -> Response:
     """Revoke all that a user holds in the tenant, and hide them until they hold something again."""
     with changing() as records:

@@ -6,7 +6,7 @@ from typing import Any
 from provisioning.settings import Settings
 from provisioning.web.paging import DEFAULT_SIZE
 from provisioning.web.problems import PROBLEM
-from provisioning.web.routing import TEXT, Parameter
+from provisioning.web.routing import TEXT, Form, Parameter
 
 Document = dict[str, Any]
 
@@ -35,8 +35,9 @@ class Error:
     headers: tuple[str, ...] = ()
     schema: str = "Problem"
 
-    def described(self) -> Document:
-        content = {PROBLEM: {"schema": self.schema}}
+    def described(self, form: Form | None = None) -> Document:
+        told = (PROBLEM, self.schema) if form is None else (form.media_type, form.error)
+        content = {told[0]: {"schema": told[1]}}
         return response(self.meaning, *self.headers) | {"content": content}
 
 

@@ -44,7 +44,7 @@ class RecordConverter(OpenAPIConverter):
         bare = self.schema_name_resolver(schema)
         name = f"New{bare}" if is_new else f"{bare}Changes"
         if name not in self.spec.components.schemas:
-            ignored = [name for name in read_only(schema) if not (is_new and _starts(schema, name))]
+            ignored = _ignored(schema, is_new)
             members = {
                 name: self._taken_member(schema, name, is_new)
                 for name in schema.fields
@@ -53,9 +53,16 @@ class RecordConverter(OpenAPIConverter):
             required = [name for name, field in schema.load_fields.items() if field.required]
             component = _object(schema, members, required if is_new else [])
             if members:
-                component["propertyNames"] = {"enum": [*members, *sorted(ignored)]}
+                component["propertyNames"] = {"enum": [*members, *ignored]}
             self.spec.components.schema(name, component)
         return {"$ref": f"#/components/schemas/{name}"}
+
+    def example(self, schema: RecordSchema, is_new: bool) -> JsonSchema:
+        """The schema's example as a body: a change keeps what a record can't be without."""
+        left_out = _ignored(schema, is_new)
+        if not is_new:
+            left_out += [name for name, field in schema.load_fields.items() if field.required]
+        return {name: value for name, value in schema.example.items() if name not in left_out}
 
     def field2property(self, field: fields.Field[Any]) -> JsonSchema:
         if isinstance(field, kinds.Choice):
@@ -139,6 +146,11 @@ class Plugin(MarshmallowPlugin):
 def _starts(schema: RecordSchema, name: str) -> bool:
     """Whether a list of the server's own takes first entries at creation."""
     return "at_creation" in schema.fields[name].metadata
+
+
+def _ignored(schema: RecordSchema, is_new: bool) -> list[str]:
+    """Members that a body may carry to no effect."""
+    return sorted(name for name in read_only(schema) if not (is_new and _starts(schema, name)))
 
 
 def _example(schema: RecordSchema, name: str) -> JsonSchema:

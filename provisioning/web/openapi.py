@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from apispec import APISpec
@@ -27,7 +27,9 @@ from provisioning.web.fields import Choice
 from provisioning.web.json_schema import Plugin
 from provisioning.web.paging import SEARCH
 from provisioning.web.routing import (
+    TEXT,
     VARIABLE,
+    Form,
     Operation,
     Parameter,
     Resource,
@@ -50,8 +52,11 @@ parameters do no harm. A `PUT` changes the members that it carries. A record can
 it was answered: members of the server's own are ignored, and unknown ones are an error. Errors
 are `application/problem+json` (RFC 9457).
 """
-HEALTH = {"name": "health", "description": "For load balancers and supervisors; without a key."}
+HEALTH = {"name": "health", "description": "For load balancers, supervisors and Prometheus."}
 DONE = "It is done."
+WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+REFUSED = 400
+"""The first status of what went wrong."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class About:
 
     title: str
     description: str
-    schemes: Mapping[str, Document]
+    schemes: dict[str, Document]
     is_open: bool = False
 
 
@@ -106,12 +111,30 @@ class _Builder:
 
     def build(self) -> Document:
         for operation in self.operations:
-            for path in operation.paths:
+            for path in operation.paths if operation.status < REFUSED else ():
                 whole_path = operation.base_path + path
                 described = {operation.verb.lower(): self.operation(operation, path)}
                 self.spec.path(self.shown_path(whole_path), operations=described)
         document: Document = self.spec.to_dict()
         return document
+
+    def add_check(self, path: str, summary: str, content: Document, *errors: int) -> None:
+        """A GET at the root, which asks for no API key."""
+        responses: Document = {
+            "200": response("This is how it is.") | {"content": content},
+            # HTTP that can't be read never gets as far as here, and what answers it sends no more.
+            "400": {"description": "The request is no HTTP that can be read."},
+            **{str(each): self.error(ERRORS[each]) for each in errors},
+        }
+        operation = {
+            "operationId": f"get_{path.rpartition('/')[2]}",
+            "summary": summary,
+            "description": f"{summary} It needs no API key.",
+            "tags": [HEALTH["name"]],
+            "security": [],
+            "responses": responses,
+        }
+        self.spec.path(path, operations={"get": operation})
 
     def operation(self, operation: Operation, path: str) -> Document:
         described: Document = {
@@ -126,13 +149,13 @@ class _Builder:
             described["deprecated"] = True
         if operation.body is not None:
             body, is_new = operation.body, operation.verb == "POST"
-            example = {
-                name: value
-                for name, value in body.example.items()
-                if is_new or name not in body.fields or not body.fields[name].required
-            }
-            content = {JSON: {"schema": self.converter.body(body, is_new), "example": example}}
+            schema = self.converter.body(body, is_new)
+            example = self.converter.example(body, is_new)
+            content = {JSON: {"schema": schema, "example": example}}
             described["requestBody"] = {"required": operation.body_needed, "content": content}
+        elif operation.form is not None and operation.verb in WITH_BODY:
+            content = {operation.form.media_type: {"schema": operation.form.body}}
+            described["requestBody"] = {"required": True, "content": content}
         return described
 
     def parameters(self, operation: Operation, path: str) -> list[Document | str]:
@@ -183,9 +206,16 @@ class _Builder:
             *((422,) if operation.many or operation.parameters else ()),
             *((413, 415, 422) if operation.body is not None else ()),
         }
+        if operation.form is not None:
+            possible -= {422}
+            possible |= {413, 415} if operation.verb in WITH_BODY else set()
         if operation.conflict is not None:
-            responses["409"] = Error("Conflict", operation.conflict).described()
-        return responses | {str(each): self.error(ERRORS[each]) for each in sorted(possible)}
+            responses["409"] = Error("Conflict", operation.conflict).described(operation.form)
+        own = operation.tag if operation.form is not None else ""
+        errors = {
+            str(each): self.error(ERRORS[each], own, operation.form) for each in sorted(possible)
+        }
+        return responses | errors
 
     def answer(self, operation: Operation) -> Document:
         answered = operation.answer
@@ -205,13 +235,15 @@ class _Builder:
                 headers = ["X-Total-Count", "Link"]
             elif operation.verb == "POST":
                 headers.append("Location")
-        return response(meaning, *headers) | {"content": {JSON: {"schema": schema}}}
+        media_type = JSON if operation.form is None else operation.form.media_type
+        return response(meaning, *headers) | {"content": {media_type: {"schema": schema}}}
 
-    def error(self, error: Error) -> str:
+    def error(self, error: Error, prefix: str = "", form: Form | None = None) -> str:
         """The name of its component, which is made when it is first needed."""
-        if error.name not in self.spec.components.responses:
-            self.spec.components.response(error.name, error.described())
-        return error.name
+        name = f"{prefix.title()}{error.name}"
+        if name not in self.spec.components.responses:
+            self.spec.components.response(name, error.described(form))
+        return name
 
     def links(self, made: Operation, path: str) -> Document:
         """Where one goes with a record that was made at a path: to its own path, one below."""
@@ -260,41 +292,25 @@ def meaning_of(operation: Operation) -> str:
     return f"{operation.summary} It is open to every role."
 
 
-def with_health(document: Document) -> Document:
-    """The document with the health checks, which ask for no key."""
-    document["tags"].append(HEALTH)
-    for name, meaning, errors in (
-        ("live", "Say whether the process answers.", (500,)),
-        ("ready", "Say whether the store can be read and written.", (500, 503)),
-    ):
-        content = {JSON: {"schema": whole({"status": {"const": name}})}}
-        request_id = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
-        # HTTP that can't be read never gets as far as here, and what answers it sends no more.
-        answers: Document = {
-            "400": {"description": "The request is no HTTP that can be read."},
-            "200": {"description": "Yes, it is so.", "headers": request_id, "content": content},
-        }
-        for status in errors:
-            answers[str(status)] = {"$ref": f"#/components/responses/{ERRORS[status].name}"}
-        document["paths"][f"/health/{name}"] = {
-            "get": {
-                "operationId": f"get_{name}",
-                "summary": meaning,
-                "description": f"{meaning} It needs no key.",
-                "tags": [HEALTH["name"]],
-                "security": [],
-                "responses": answers,
-            }
-        }
-    return document
-
-
 @functools.cache
 def describe_api(resources: tuple[Resource, ...], settings: Settings) -> Document:
     """The document of the API itself."""
     bearer = {"type": "http", "scheme": "bearer", "description": "An API key."}
     about = About("Provisioning API", DESCRIPTION, {} if settings.is_open else {"bearer": bearer})
-    return with_health(build(resources, about, settings))
+    builder = _Builder(resources, about, settings)
+    for name, summary, errors in (
+        ("live", "Say whether the process answers.", (500,)),
+        ("ready", "Say whether the store can be read and written.", (500, 503)),
+    ):
+        content = {JSON: {"schema": whole({"status": {"const": name}})}}
+        builder.add_check(f"/health/{name}", summary, content, *errors)
+    if settings.metrics == "on":
+        content = {"text/plain": {"schema": TEXT}}
+        refusal = 403 if settings.metrics_token is None else 401
+        builder.add_check("/metrics", "Tell Prometheus what it gathers.", content, refusal, 500)
+    document = builder.build()
+    document["tags"].append(HEALTH)
+    return document
 
 
 def at_this_server(document: Document) -> Document:

@@ -57,6 +57,16 @@ ACTIVE = Parameter(
 
 
 @dataclass(frozen=True)
+class Form:
+    """How bodies, answers and errors are written where another standard says so: a media type,
+    and for each a JSON Schema. A view reads such a body itself."""
+
+    media_type: str
+    body: JsonSchema
+    error: JsonSchema
+
+
+@dataclass(frozen=True)
 class Operation:
     """One verb on one or more paths, as section 2 lists it.
 
@@ -66,7 +76,8 @@ class Operation:
     `body_needed=False`: the body may be absent; `largest_body` in bytes holds where the
     server's limit is lower. `conflict` says when the answer is 409; without it that never
     happens; `errors` are the statuses that don't follow from all this. What is `plain` knows
-    no caller, no pages and no ETags.
+    no caller, no pages and no ETags. `form` is None for JSON and problem+json. What is always
+    refused, by its `status`, is no part of the documents.
     """
 
     verb: str
@@ -88,6 +99,7 @@ class Operation:
     largest_body: int = 0
     conflict: str | None = None
     errors: Sequence[int] = ()
+    form: Form | None = None
 
     @property
     def answers_secrets(self) -> bool:

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.slow
 DOCUMENTS = {
     "api": ("//openapi.json", {}),
     "api-without-keys": ("//openapi.json", {"auth": "off"}),
+    "api-and-all-beside-it": ("//openapi.json", {"scim": "on", "metrics": "on"}),
     "control": ("//_control/openapi.json", {"control": "on"}),
 }
 
