@@ -15,7 +15,7 @@ SECRET_NAME = re.compile(
 )
 WORD = r"[A-Za-z0-9_-]"
 LONG_WORD = re.compile(
-    rf"(?<!{WORD})(?={WORD}*[a-z])(?={WORD}*[A-Z])(?={WORD}*[0-9]){WORD}{{22,}}(?!{WORD})", re.ASCII
+    rf"(?<!{WORD})(?={WORD}{{22}})(?={WORD}*[a-z])(?={WORD}*[A-Z])(?={WORD}*[0-9]){WORD}+", re.ASCII
 )
 """What looks made by a generator of keys: 128 bits or more, in letters of both cases and digits."""
 
@@ -36,6 +36,8 @@ class Masking:
         self._sent = re.compile("|".join(map(re.escape, reversed(long)))) if long else None
 
     def text(self, text: str) -> str:
+        if len(text) < SHORTEST_TOKEN:
+            return text
         text = redacted_target(text)
         if self._sent is not None:
             text = self._sent.sub(MASK, text)
