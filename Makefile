@@ -73,7 +73,7 @@ clean:
 
 .venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt --editable .
 	touch $@
 
 .venv/installed-bench: .venv/installed-dev requirements-bench.txt

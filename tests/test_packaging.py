@@ -7,6 +7,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 CHECKOUT = Path(__file__).parents[1]
 LOOK = """
@@ -36,6 +38,39 @@ def test_every_requirement_is_pinned(name):
     assert [line for line in packages if line.count("==") != 1] == []
 
 
+def ranges() -> dict[str, Requirement]:
+    """Whatever the wheel requires, extras included, by the name of the package."""
+    project = pyproject()["project"]
+    extras = project.get("optional-dependencies", {}).values()
+    told = map(Requirement, [*project["dependencies"], *(line for each in extras for line in each)])
+    return {canonicalize_name(each.name): each for each in told}
+
+
+def pins(*names: str) -> dict[str, str]:
+    lines = [line for name in names for line in (CHECKOUT / name).read_text().splitlines()]
+    found = (line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+    return {
+        canonicalize_name(name.partition("[")[0]): version.split()[0] for name, version in found
+    }
+
+
+def test_the_wheel_requires_ranges_that_begin_somewhere():
+    """`==` would fail beside a project with pins of its own."""
+    for requirement in ranges().values():
+        operators = {each.operator for each in requirement.specifier}
+        assert ">=" in operators and not operators & {"==", "==="}, requirement
+
+
+def test_what_is_pinned_for_ci_is_what_the_wheel_requires():
+    core = {
+        canonicalize_name(Requirement(line).name) for line in pyproject()["project"]["dependencies"]
+    }
+    assert pins("requirements.txt").keys() == core
+    everywhere = pins(*(path.name for path in CHECKOUT.glob("requirements*.txt")))
+    for name, requirement in ranges().items():
+        assert requirement.specifier.contains(everywhere[name]), requirement
+
+
 @pytest.mark.slow
 def test_an_installed_package_carries_all_modules_and_the_shipped_data_but_no_other(tmp_path):
     checkout, installed = tmp_path / "checkout", tmp_path / "installed"
@@ -45,7 +80,7 @@ def test_an_installed_package_carries_all_modules_and_the_shipped_data_but_no_ot
             checkout / folder,
             ignore=shutil.ignore_patterns("__pycache__", "db*"),
         )
-    for file in ("pyproject.toml", "requirements.txt", "README.md", "LICENSE"):
+    for file in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(CHECKOUT / file, checkout)
     (checkout / "data/db.json").write_text("{}")
 

@@ -1,4 +1,4 @@
-// Run with `node --test`, in an environment where `pip install provisioning-api` was done.
+// Run with `node --test`, where the server is installed: `pip install ../..`.
 // Needs Node.js 20 and no package.
 
 import assert from "node:assert/strict";

@@ -1,4 +1,4 @@
-"""The client against a server of each test's own: pip install provisioning-api, then pytest."""
+"""The client against a server of each test's own. Install that from its clone, then run pytest."""
 
 from urllib.error import HTTPError
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Asks a server of its own with curl. Needs `pip install provisioning-api`, and no jq.
+# Asks a server of its own with curl. Needs the server (`pip install ../..`), and no jq.
 set -eu
 
 folder=$(mktemp -d)

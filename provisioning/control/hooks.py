@@ -39,7 +39,7 @@ from provisioning.web.targets import Environ, raw_path
 EXCHANGE = "provisioning.exchange"
 THREADS = "provisioning.threads"
 """Where a server whose threads are numbered says how many there are."""
-UNLOGGED = re.compile(r"/(docs|console|health|openapi\.json)(/.*)?")
+UNLOGGED = re.compile(r"/(console|docs|favicon\.ico|health|metrics|openapi\.json)(/.*)?")
 VARIABLE = re.compile(r"<(?:[^<>]*:)?([^<>:]*)>")
 TOKEN = re.compile(r"[\w.~-]{8,200}")
 MOST_TOKENS = 100
@@ -157,6 +157,7 @@ def record(response: Response) -> Response:
     path = unquote(redacted_target(raw_path(request.environ))).rstrip("/") or "/"
     entry = {
         "at": _instant(),
+        "client": current().client,
         "duration": round((time.perf_counter() - exchange.began) * 1000, 3),
         "method": cut(masking.text(request.method), LONGEST_WORD),
         "path": cut(masking.text(path), LONGEST_TARGET),

@@ -20,6 +20,8 @@ class Masking:
         self._sent = re.compile("|".join(map(re.escape, reversed(long)))) if long else None
 
     def text(self, text: str) -> str:
+        if len(text) < SHORTEST_TOKEN:
+            return text
         text = redacted_target(text)
         return text if self._sent is None else self._sent.sub(MASK, text)
 

@@ -25,7 +25,7 @@ from provisioning.seed import BadFile, load_catalogue, load_seed, prepare_seed
 from provisioning.store import Record
 from provisioning.web.context import Server
 from provisioning.web.fields import countries, time_zones
-from provisioning.web.records import begun, load_new, load_part
+from provisioning.web.records import begun, load_new, load_part, together
 
 routes = functools.cache(make_routes)
 """Routes cost 30 ms to make and know no store, so servers of the same settings share them."""
@@ -90,7 +90,10 @@ class Provisioner:
         username = username or f"user{next(self._numbers)}@{tenant}.test"
         email = username if "@" in str(username) else f"{username}@{tenant}.test"
         with self._changing(tenant) as records:
-            given = load_part(USER, {"username": username, "email": email, **profile})
+            given, terms = together(
+                lambda: load_part(USER, {"username": username, "email": email, **profile}),
+                lambda: role and _terms(username, role, active_from, active_until, reports_to),
+            )
             account = dict.fromkeys(USER.load_fields) | given
             password = account.pop("password")
             password_hash = hashed(password) if password is not None else None
@@ -99,7 +102,7 @@ class Provisioner:
                 raise Conflict(f"There is an account '{username}' already: grant it a privilege.")
             records.transaction.put(USERS, user, new_account(records, account, password_hash))
             if role is not None:
-                _grant(records, username, role, active_from, active_until, reports_to)
+                people.grant(records, user, begun(terms, records.now))
         return username
 
     def grant(
@@ -113,7 +116,9 @@ class Provisioner:
     ) -> int:
         """The id of a new privilege."""
         with self._changing(tenant) as records:
-            return _grant(records, username, role, active_from, active_until, reports_to)
+            terms = _terms(username, role, active_from, active_until, reports_to)
+            user = _known_user(records, username)
+            return int(people.grant(records, user, begun(terms, records.now))["id"])
 
     def add_key(
         self,
@@ -215,17 +220,18 @@ class Provisioner:
             yield as_administrator(transaction, self.catalogue, tenant, self.clock.now())
 
 
-def _grant(
-    records: Records,
+def _terms(
     username: str,
     role: str,
     active_from: Moment | None,
     active_until: Moment | None,
     reports_to: str | None,
-) -> int:
+) -> Record:
     given = {"username": username, "role": role, "reportsTo": reports_to}
-    terms = begun(load_new(PRIVILEGE, given | _window(active_from, active_until)), records.now)
-    return int(people.grant(records, _known_user(records, username), terms)["id"])
+    window, read = together(
+        lambda: _window(active_from, active_until), lambda: load_new(PRIVILEGE, given)
+    )
+    return read if not window else load_new(PRIVILEGE, given | window)
 
 
 def _known_user(records: Records, username: str) -> str:

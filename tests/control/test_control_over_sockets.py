@@ -14,6 +14,8 @@ from provisioning.testing.server import ProvisioningServer
 from tests.edge.serving import SERVE, served
 
 BASE = "/api/v1/provisioning"
+TOKEN = "a-token-for-the-control"
+CONTROLLED = {"control": "on", "control_token": TOKEN}
 
 
 @contextmanager
@@ -25,7 +27,7 @@ def under_gunicorn(tmp_path):
 
 @contextmanager
 def under_serve(tmp_path):
-    with served(tmp_path / "db.json", command=SERVE, demo="on") as server:
+    with served(tmp_path / "db.json", command=SERVE, **CONTROLLED) as server:
         yield server.port
         assert "Traceback" not in server.log
 
@@ -41,6 +43,7 @@ SERVERS = [pytest.param(under_gunicorn, marks=pytest.mark.slow), under_serve, in
 
 def ask(connection, method, path, body=None, token=None):
     headers = {"Content-Type": "application/json"} if body is not None else {}
+    token = TOKEN if path.startswith("/_control/") else token
     if token:
         headers["Authorization"] = f"Bearer {token}"
     connection.request(method, path, json.dumps(body) if body is not None else None, headers)
@@ -161,7 +164,7 @@ def test_a_delay_holds_up_one_client_and_not_the_others_and_ends_with_the_faults
 @pytest.mark.slow
 def test_several_workers_are_told_to_be_one(tmp_path):
     with served(tmp_path / "db.json", "--workers", "2", demo="on") as server:
-        answer = server.client().get("//_control/clock")
+        answer = server.client(TOKEN).get("//_control/clock")
         assert answer.status_code == 409
         assert "one worker" in answer.json()["detail"]
         assert server.client().get("/info").status_code == 401

@@ -62,6 +62,7 @@ def test_an_entry_tells_who_asked_when_and_what_was_answered(sandbox, control):
     assert entry == {
         "id": 1,
         "at": "2026-01-15T12:00:00Z",
+        "client": "127.0.0.1",
         "method": "PUT",
         "path": f"{BASE}/info",
         "query": "dry=yes",
@@ -192,7 +193,16 @@ def test_only_the_last_ones_are_kept():
 
 @pytest.mark.parametrize(
     "path",
-    ["//_control/clock", "//docs", "//docs/", "//openapi.json", "//health/live", "//_control/x"],
+    [
+        "//_control/clock",
+        "//docs",
+        "//docs/",
+        "//openapi.json",
+        "//health/live",
+        "//_control/x",
+        "//console",
+        "//metrics",
+    ],
 )
 def test_what_is_no_part_of_the_api_is_not_logged(sandbox, control, path):
     sandbox.administrator.get(path)

@@ -62,6 +62,7 @@ class EntrySchema(RecordSchema):
     example = {
         "id": 41,
         "at": "2026-01-15T12:00:00Z",
+        "client": "127.0.0.1",
         "duration": 1.207,
         "method": "PUT",
         "path": "/api/v1/provisioning/info",
@@ -80,6 +81,7 @@ class EntrySchema(RecordSchema):
 
     id = fields.Integer(dump_only=True)
     at = Moment(dump_only=True, allow_none=False)
+    client = Text(allow_none=False, dump_only=True)
     duration = fields.Float(dump_only=True)
     method = Text(allow_none=False, dump_only=True)
     path = Text(2_100, allow_none=False, dump_only=True)

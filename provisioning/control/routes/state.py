@@ -284,7 +284,8 @@ def create_tenant(body: Record) -> Response:
     admin = wanted["admin"] or f"admin@{label}.test"
     email = admin if "@" in admin else f"admin@{label}.test"
     begun = begin_tenant(server(), label, wanted["name"] or label, admin, email)
-    return created(begun | {"url": request.host_url.rstrip("/") + BASE_PATH})
+    host = request.host_url.rstrip("/")
+    return created(begun | {"url": f"{host}{request.script_root}{BASE_PATH}"})
 
 
 @state.operation("DELETE", "/tenants/<label>")
