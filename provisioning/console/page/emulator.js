@@ -100,7 +100,7 @@ function Clock({ session, onMoved }) {
         if (at) put({ now: at });
         else setProblem({ detail: "Give date and time to set the clock to." });
       }}>
-        <label class="filter">To <${Text} type="datetime-local" step="1" value=${to || toField(now).slice(0, 16)} onInput=${setTo} /></label>
+        <label class="filter">To <${Text} type="datetime-local" value=${to || toField(now).slice(0, 16)} onInput=${setTo} /></label>
         <button type="submit">Set</button>
       </form>
       <form class="inline" novalidate onSubmit=${(event) => {
@@ -188,7 +188,7 @@ function Faults({ draft }) {
           (fault) => html`
             <li key=${fault.id}>
               <span id=${`fault-${fault.id}`}>
-                <code>${fault.method ?? "any verb"} ${fault.path}</code> ${consequence(fault)}
+                <code>${fault.method ?? "any verb"} ${fault.path}</code> ${consequence(fault)}${" "}
                 <span class="muted">struck ${plural(fault.struck, "time")}${fault.times ? ` of ${number(fault.times)}` : ""}</span>
               </span>
               <${RowButton} of=${`fault-${fault.id}`} danger onClick=${remove(`faults/${fault.id}`)}>Remove<//>
@@ -295,7 +295,7 @@ export function People({ session, round = 0 }) {
   }
   return html`
     <section class="card">
-      <h2>Be somebody</h2>
+      <h2>Be one of the demo's people</h2>
       <${Trouble} problem=${problem} />
       <ul class="people">
         ${data.map(

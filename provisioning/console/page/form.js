@@ -73,7 +73,6 @@ export function Field({ field, text, errors = [], onText, autofocus }) {
       <input
         type=${kinds[type] ?? "text"}
         ...${facts}
-        step=${type === "instant" ? "1" : undefined}
         inputmode=${type === "whole" ? "numeric" : type === "number" ? "decimal" : undefined}
         autocomplete=${type === "password" ? "new-password" : "off"}
         spellcheck="false"

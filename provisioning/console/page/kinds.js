@@ -145,7 +145,6 @@ export const apiKeys = {
     ...(view.name === "users" ? [username("user")] : []),
     chip("type"),
     ...WINDOW,
-    { ...instant("createdDate"), label: "Made" },
   ],
   keyOf: (key) => key.id,
   make: { label: "New API key", dialog: "create", allowed: (session) => session.may("makeKeys") },

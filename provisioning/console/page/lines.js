@@ -58,13 +58,16 @@ function Branch({ one, roles }) {
     ${nameOf(one.profile) !== one.profile.username && html`<span class="muted"> ${nameOf(one.profile)}</span>`}
     ${" "}${[...roles].map((role) => html`<${Chip}>${role}<//> `)}
   `;
-  if (!one.reports.size) return html`<li class="leaf">${who}</li>`;
   return html`
     <li>
-      <details open>
-        <summary>${who}<span class="muted">${number(one.reports.size)} directly</span></summary>
-        <ul>${[...one.reports.values()].map((below) => html`<${Branch} ...${below} />`)}</ul>
-      </details>
+      ${who}
+      ${one.reports.size > 0 &&
+      html`
+        <details open>
+          <summary>${number(one.reports.size)} directly</summary>
+          <ul>${[...one.reports.values()].map((below) => html`<${Branch} ...${below} />`)}</ul>
+        </details>
+      `}
     </li>
   `;
 }

@@ -90,7 +90,7 @@ export function UserPage({ username }) {
       ${below.length > 0 &&
       html`
         <p>Report directly:</p>
-        <ul class="tree">${below.map((each) => html`<li class="leaf"><${UserLink} profile=${each.user} /> <${Chip}>${each.role}<//></li>`)}</ul>
+        <ul class="tree">${below.map((each) => html`<li><${UserLink} profile=${each.user} /> <${Chip}>${each.role}<//></li>`)}</ul>
       `}
     </section>
 
