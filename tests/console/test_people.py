@@ -149,7 +149,7 @@ def test_the_keyboard_alone_is_enough(server, open_page):
     expect(page.get_by_label("API key")).to_be_focused()
     page.keyboard.type(server.token)
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Acme", level=1)).to_be_visible()
+    expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
     tab_to(page, "Users")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Users", level=1)).to_be_visible()
