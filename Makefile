@@ -54,7 +54,7 @@ bench: .venv/installed-bench
 screenshots: .venv/installed-dev
 	$(BIN)/python -m tests.console.screenshots $(ARGS)
 
-# The one library of the console, from npm; vendor/SHA256SUMS says what has to come out.
+# The one library of the console, from npm; SHA256SUMS says what has to come out.
 VENDOR = provisioning/console/page/vendor
 vendor:
 	rm -rf build/vendor && mkdir -p build/vendor
@@ -64,9 +64,9 @@ vendor:
 	sed -e '/^\/\/# sourceMappingURL/d' -e 's|from"preact"|from"./preact.js"|' \
 	  build/vendor/preact-11.2.0/package/hooks/dist/hooks.mjs > $(VENDOR)/hooks.js
 	cp build/vendor/htm-3.1.1/package/dist/htm.module.js $(VENDOR)/htm.js
-	cp build/vendor/preact-11.2.0/package/LICENSE $(VENDOR)/preact-LICENSE.txt
-	cp build/vendor/htm-3.1.1/package/LICENSE $(VENDOR)/htm-LICENSE.txt
-	cd $(VENDOR) && sha256sum --check SHA256SUMS
+	cp build/vendor/preact-11.2.0/package/LICENSE LICENSES/preact.txt
+	cp build/vendor/htm-3.1.1/package/LICENSE LICENSES/htm.txt
+	cd $(VENDOR)/../.. && sha256sum --check SHA256SUMS
 
 clean:
 	rm -rf .venv tests/openapi/node_modules build dist *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache

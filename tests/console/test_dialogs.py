@@ -436,5 +436,5 @@ def test_the_tenant_is_renamed(server, sign_in):
     page.get_by_role("button", name="Change").click()
     page.get_by_label("Name", exact=True).fill("Acme Limited")
     saved(page)
-    expect(page.get_by_role("heading", name="Acme Limited", level=1)).to_be_visible()
+    expect(page.locator(".facts strong", has_text="Acme Limited")).to_be_visible()
     expect(page.locator(".tenant")).to_have_text("Acme Limited")

@@ -259,7 +259,7 @@ def test_the_overview_counts_and_tells_what_ends_soon(server, sign_in):
         "later@acme.test", active_from="2020-01-01T00:00:00Z", active_until="2026-05-01T00:00:00Z"
     )
     page = sign_in()
-    expect(page.get_by_text("Active people")).to_be_visible()
+    expect(page.get_by_text("Active users")).to_be_visible()
     expect(page.get_by_role("link", name="3", exact=True).first).to_be_visible()
     ending = page.locator(".ending li")
     expect(ending).to_have_count(1)
@@ -283,4 +283,4 @@ def test_an_address_that_leads_nowhere_says_so_and_leads_on(server, sign_in):
     page = sign_in("nowhere")
     expect(page.get_by_text("There is no such page")).to_be_visible()
     page.get_by_role("link", name="Go to the overview").click()
-    expect(page.get_by_text("Active people")).to_be_visible()
+    expect(page.get_by_text("Active users")).to_be_visible()

@@ -23,7 +23,7 @@ def links(page):
 
 def test_a_key_opens_the_console(sign_in):
     page = sign_in()
-    expect(page.get_by_role("heading", name="Acme", level=1)).to_be_visible()
+    expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
     expect(page.get_by_role("link", name="alice@acme.test")).to_be_visible()
 
 
@@ -107,7 +107,7 @@ def test_a_session_that_ends_says_why_and_goes_on_with_what_was_typed(server, si
 
 def test_with_authentication_off_no_key_is_asked_for(start, open_page):
     page = open_page(f"{start(auth='off', control='off').root_url}/console")
-    expect(page.get_by_role("heading", name="Acme", level=1)).to_be_visible()
+    expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
     expect(page.get_by_text("No key is needed")).to_be_visible()
     expect(page.get_by_role("button", name="Sign out")).to_have_count(0)
 

@@ -2,45 +2,45 @@
 import { useEffect, useState } from "./view.js";
 
 function read() {
-  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
-  return {
-    segments: path.split("/").filter(Boolean).map(unquoted),
-    query: Object.fromEntries(new URLSearchParams(query)),
-  };
+	const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
+	return {
+		segments: path.split("/").filter(Boolean).map(unquoted),
+		query: Object.fromEntries(new URLSearchParams(query)),
+	};
 }
 
 function unquoted(segment) {
-  try {
-    return decodeURIComponent(segment);
-  } catch {
-    return segment;
-  }
+	try {
+		return decodeURIComponent(segment);
+	} catch {
+		return segment;
+	}
 }
 
 /** The address of a page, as a link has it. */
 export function address(segments, query = {}) {
-  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
-  const search = new URLSearchParams(given).toString();
-  return `#/${segments.map(encodeURIComponent).join("/")}${search ? `?${search}` : ""}`;
+	const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
+	const search = new URLSearchParams(given).toString();
+	return `#/${segments.map(encodeURIComponent).join("/")}${search ? `?${search}` : ""}`;
 }
 
 /** Go to an address; `replace` leaves no step back. */
 export function go(to, replace = false) {
-  if (to === location.hash) return;
-  history[replace ? "replaceState" : "pushState"](null, "", to);
-  dispatchEvent(new Event("hashchange"));
+	if (to === location.hash) return;
+	history[replace ? "replaceState" : "pushState"](null, "", to);
+	dispatchEvent(new Event("hashchange"));
 }
 
 export function useAddress() {
-  const [place, setPlace] = useState(read);
-  useEffect(() => {
-    const look = () => setPlace(read());
-    addEventListener("hashchange", look);
-    addEventListener("popstate", look);
-    return () => {
-      removeEventListener("hashchange", look);
-      removeEventListener("popstate", look);
-    };
-  }, []);
-  return place;
+	const [place, setPlace] = useState(read);
+	useEffect(() => {
+		const look = () => setPlace(read());
+		addEventListener("hashchange", look);
+		addEventListener("popstate", look);
+		return () => {
+			removeEventListener("hashchange", look);
+			removeEventListener("popstate", look);
+		};
+	}, []);
+	return place;
 }

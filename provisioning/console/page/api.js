@@ -9,102 +9,103 @@ export const MARK = "console-";
 
 /** What went wrong, in the server's own words; status 0 when there was no answer at all. */
 export class Problem extends Error {
-  constructor(status, title, detail, errors = {}) {
-    super(detail);
-    Object.assign(this, { status, title, detail, errors });
-  }
+	constructor(status, title, detail, errors = {}) {
+		super(detail);
+		Object.assign(this, { status, title, detail, errors });
+	}
 }
 
 const session = { key: null, controlToken: null, onEnd: () => {} };
 
 export function useKey(key) {
-  session.key = key;
+	session.key = key;
 }
 
 export function useControlToken(token) {
-  session.controlToken = token;
+	session.controlToken = token;
 }
 
 /** `listener` hears why, whenever the key of the session is no longer taken. */
 export function onSessionEnd(listener) {
-  session.onEnd = listener;
+	session.onEnd = listener;
 }
 
 /** A path whose segments are quoted, as in path`users/${username}`. */
 export function path(texts, ...segments) {
-  return texts.reduce((whole, text, place) => whole + encodeURIComponent(segments[place - 1]) + text);
+	return texts.reduce((whole, text, place) => whole + encodeURIComponent(segments[place - 1]) + text);
 }
 
-/** One request to the API: {data, etag, total}. Throws a Problem. */
+/** One request to the API: {data, date, etag, total}. Throws a Problem. */
 export async function ask(target, { key = session.key, ...facts } = {}) {
-  try {
-    return await send(API, target, key, facts);
-  } catch (problem) {
-    if (problem.status === 401 && key !== null && key === session.key) session.onEnd(problem.detail);
-    throw problem;
-  }
+	try {
+		return await send(API, target, key, facts);
+	} catch (problem) {
+		if (problem.status === 401 && key !== null && key === session.key) session.onEnd(problem.detail);
+		throw problem;
+	}
 }
 
 /** One request to the control API. */
 export function control(target, facts = {}) {
-  return send(CONTROL, target, session.controlToken, facts);
+	return send(CONTROL, target, session.controlToken, facts);
 }
 
 async function send(base, target, token, { method = "GET", body, etag, query, signal } = {}) {
-  const url = new URL(`${base}/${target}`);
-  for (const [name, value] of Object.entries(query ?? {})) {
-    if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, value);
-  }
-  // The request log and the audit tell by it what the console itself has asked.
-  const headers = { Accept: "application/json", "X-Request-ID": MARK + random() };
-  if (token) headers.Authorization = `Bearer ${token}`;
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  if (etag) headers["If-Match"] = etag;
-  let response;
-  let text;
-  try {
-    response = await fetch(url, {
-      method,
-      headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
-      credentials: "omit",
-      cache: "no-store",
-      signal,
-    });
-    text = await response.text();
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    const fate = method === "GET" ? "" : " Whether the change was made is not known: look before you repeat it.";
-    throw new Problem(0, "No answer", `The server did not answer.${fate}`);
-  }
-  let data = null;
-  try {
-    data = text ? JSON.parse(text) : null;
-  } catch {
-    throw new Problem(response.status, "No JSON", "The answer is not one of the API.");
-  }
-  if (!response.ok) {
-    const { title, detail, errors } = data ?? {};
-    throw new Problem(response.status, title ?? response.statusText, detail ?? `Status ${response.status}.`, errors);
-  }
-  return {
-    data,
-    etag: response.headers.get("ETag"),
-    total: Number(response.headers.get("X-Total-Count")),
-  };
+	const url = new URL(`${base}/${target}`);
+	for (const [name, value] of Object.entries(query ?? {})) {
+		if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, value);
+	}
+	// The request log and the audit tell by it what the console itself has asked.
+	const headers = { Accept: "application/json", "X-Request-ID": MARK + random() };
+	if (token) headers.Authorization = `Bearer ${token}`;
+	if (body !== undefined) headers["Content-Type"] = "application/json";
+	if (etag) headers["If-Match"] = etag;
+	let response;
+	let text;
+	try {
+		response = await fetch(url, {
+			method,
+			headers,
+			body: body === undefined ? undefined : JSON.stringify(body),
+			credentials: "omit",
+			cache: "no-store",
+			signal,
+		});
+		text = await response.text();
+	} catch (error) {
+		if (error.name === "AbortError") throw error;
+		const fate = method === "GET" ? "" : " Whether the change was made is not known: look before you repeat it.";
+		throw new Problem(0, "No answer", `The server did not answer.${fate}`);
+	}
+	let data = null;
+	try {
+		data = text ? JSON.parse(text) : null;
+	} catch {
+		throw new Problem(response.status, "No JSON", "The answer is not one of the API.");
+	}
+	if (!response.ok) {
+		const { title, detail, errors } = data ?? {};
+		throw new Problem(response.status, title ?? response.statusText, detail ?? `Status ${response.status}.`, errors);
+	}
+	return {
+		data,
+		date: response.headers.get("Date"),
+		etag: response.headers.get("ETag"),
+		total: Number(response.headers.get("X-Total-Count")),
+	};
 }
 
 function random() {
-  const numbers = crypto.getRandomValues(new Uint32Array(3));
-  return Array.from(numbers, (number) => number.toString(36)).join("");
+	const numbers = crypto.getRandomValues(new Uint32Array(3));
+	return Array.from(numbers, (number) => number.toString(36)).join("");
 }
 
 /** All records of a list, at most `most` of them: {data, total}. */
 export async function askAll(target, query = {}, most = 3000) {
-  const data = [];
-  for (let page = 0; ; page += 1) {
-    const { data: rows, total } = await ask(target, { query: { ...query, size: 300, page } });
-    data.push(...rows);
-    if (!rows.length || data.length >= total || data.length >= most) return { data, total };
-  }
+	const data = [];
+	for (let page = 0; ; page += 1) {
+		const { data: rows, total } = await ask(target, { query: { ...query, size: 300, page } });
+		data.push(...rows);
+		if (!rows.length || data.length >= total || data.length >= most) return { data, total };
+	}
 }

@@ -1,171 +1,181 @@
 // Forms for records: a label for each member, errors beside the field that they name, and
 // nothing typed is lost.
 import { ask } from "./api.js";
-import { Dialog, Trouble } from "./pieces.js";
+import { Dialog, say, sent, Trouble } from "./pieces.js";
 import { html, useEffect, useId, useRef, useState } from "./view.js";
 import { dateAndTime, fromField, inWords, toField, ZONE } from "./words.js";
 
+export const WINDOW_FIELDS = [
+	{ member: "activeFrom", type: "instant", hint: "Empty for now." },
+	{ member: "activeUntil", type: "instant", hint: "Empty for no end." },
+];
+
 /** What a field shows of a member's value. */
 function toText(field, value) {
-  if (field.type === "flag") return value ?? false;
-  if (value === null || value === undefined) return "";
-  if (field.type === "instant") return toField(value);
-  if (field.type === "json") return JSON.stringify(value, null, 2);
-  return String(value);
+	if (field.type === "flag") return value ?? false;
+	if (value === null || value === undefined) return "";
+	if (field.type === "instant") return toField(value);
+	if (field.type === "json") return JSON.stringify(value, null, 2);
+	return String(value);
 }
 
 /** The value that a field's text stands for; null for none. Throws what can't be read. */
 function toValue(field, text) {
-  if (field.type === "flag") return text;
-  if (text === "") return null;
-  if (field.type === "instant") return fromField(text);
-  if (field.type === "whole") return /^-?\d+$/.test(text.trim()) ? Number(text) : text;
-  if (field.type === "number") return Number.isNaN(Number(text)) ? text : Number(text);
-  if (field.type === "json") {
-    try {
-      return JSON.parse(text);
-    } catch (error) {
-      throw new Error(`Must be JSON: ${error.message}.`);
-    }
-  }
-  return text;
+	if (field.type === "flag") return text;
+	if (text === "") return null;
+	if (field.type === "instant") return fromField(text);
+	if (field.type === "whole") return /^-?\d+$/.test(text.trim()) ? Number(text) : text;
+	if (field.type === "number") return Number.isNaN(Number(text)) ? text : Number(text);
+	if (field.type === "json") {
+		try {
+			return JSON.parse(text);
+		} catch (error) {
+			throw new Error(`Must be JSON: ${error.message}.`);
+		}
+	}
+	return text;
 }
 
 /** One labelled field. */
 export function Field({ field, text, errors = [], onText, autofocus }) {
-  const id = useId();
-  const { member, type = "text", options, suggest, hint } = field;
-  const [suggestions, setSuggestions] = useState([]);
-  const help = type === "instant" ? [hint, ZONE].filter(Boolean).join(" ") : hint;
-  const described = [help && `${id}-hint`, errors.length && `${id}-error`].filter(Boolean).join(" ");
-  const facts = {
-    id,
-    name: member,
-    autofocus,
-    required: field.required,
-    "aria-describedby": described || undefined,
-    "aria-invalid": errors.length ? "true" : undefined,
-  };
-  const onInput = (event) => onText(event.currentTarget.value);
-  useEffect(() => {
-    if (!suggest || Array.isArray(suggest)) return setSuggestions(suggest || []);
-    const timer = setTimeout(() => suggest(text).then(setSuggestions, () => {}), 250);
-    return () => clearTimeout(timer);
-  }, [text, suggest]);
+	const id = useId();
+	const { member, type = "text", options, suggest, hint } = field;
+	const [suggestions, setSuggestions] = useState([]);
+	const help = type === "instant" ? [hint, ZONE].filter(Boolean).join(" ") : hint;
+	const described = [help && `${id}-hint`, errors.length && `${id}-error`].filter(Boolean).join(" ");
+	const facts = {
+		id,
+		name: member,
+		autofocus,
+		required: field.required,
+		"aria-describedby": described || undefined,
+		"aria-invalid": errors.length ? "true" : undefined,
+	};
+	const onInput = (event) => onText(event.currentTarget.value);
+	useEffect(() => {
+		if (!suggest || Array.isArray(suggest)) return setSuggestions(suggest || []);
+		const timer = setTimeout(() => suggest(text).then(setSuggestions, () => {}), 250);
+		return () => clearTimeout(timer);
+	}, [text, suggest]);
 
-  let input;
-  if (type === "flag") {
-    input = html`<input type="checkbox" ...${facts} checked=${text} onChange=${(event) => onText(event.currentTarget.checked)} />`;
-  } else if (options) {
-    input = html`
-      <select ...${facts} value=${text} onChange=${onInput}>
-        ${!field.required && html`<option value="">—</option>`}
-        ${field.required && text === "" && html`<option value="" disabled>Choose</option>`}
-        ${options.map((option) => html`<option value=${option} selected=${option === text}>${option}</option>`)}
-      </select>
-    `;
-  } else if (type === "long" || type === "json") {
-    input = html`<textarea ...${facts} rows=${type === "json" ? 8 : 3} class=${type === "json" ? "code" : ""} spellcheck=${type === "long"} value=${text} onInput=${onInput}></textarea>`;
-  } else {
-    const kinds = { instant: "datetime-local", password: "password" };
-    const list = suggest ? `${id}-list` : undefined;
-    input = html`
-      <input
-        type=${kinds[type] ?? "text"}
-        ...${facts}
-        step=${type === "instant" ? "1" : undefined}
-        inputmode=${type === "whole" ? "numeric" : type === "number" ? "decimal" : undefined}
-        autocomplete=${type === "password" ? "new-password" : "off"}
-        spellcheck="false"
-        list=${list}
-        value=${text}
-        onInput=${onInput}
-      />
-      ${list && html`<datalist id=${list}>${suggestions.map((each) => html`<option value=${each} />`)}</datalist>`}
-    `;
-  }
-  return html`
-    <div class=${`field ${type} ${field.wide || type === "long" || type === "json" ? "wide" : ""}`}>
-      <label for=${id}>${field.label ?? inWords(member)}</label>
-      ${input}
-      ${help && html`<p class="hint" id=${`${id}-hint`}>${help}</p>`}
-      ${errors.length > 0 && html`<p class="error" id=${`${id}-error`}>${errors.join(" ")}</p>`}
-    </div>
-  `;
+	let input;
+	if (type === "flag") {
+		input = html`<input type="checkbox" ...${facts} checked=${text} onChange=${(event) => onText(event.currentTarget.checked)} />`;
+	} else if (options) {
+		input = html`
+			<select ...${facts} value=${text} onChange=${onInput}>
+				${!field.required && html`<option value="">—</option>`}
+				${field.required && text === "" && html`<option value="" disabled>Choose</option>`}
+				${options.map((option) => html`<option value=${option} selected=${option === text}>${option}</option>`)}
+			</select>
+		`;
+	} else if (type === "long" || type === "json") {
+		input = html`<textarea ...${facts} rows=${type === "json" ? 8 : 3} class=${type === "json" ? "code" : ""} spellcheck=${type === "long"} value=${text} onInput=${onInput}></textarea>`;
+	} else {
+		const kinds = { instant: "datetime-local", password: "password" };
+		const list = suggest ? `${id}-list` : undefined;
+		input = html`
+			<input
+				type=${kinds[type] ?? "text"}
+				...${facts}
+				inputmode=${type === "whole" ? "numeric" : type === "number" ? "decimal" : undefined}
+				autocomplete=${type === "password" ? "new-password" : "off"}
+				spellcheck="false"
+				list=${list}
+				value=${text}
+				onInput=${onInput}
+			/>
+			${list && html`<datalist id=${list}>${suggestions.map((each) => html`<option value=${each} />`)}</datalist>`}
+		`;
+	}
+	return html`
+		<div class=${`field ${type} ${field.wide || type === "long" || type === "json" ? "wide" : ""}`}>
+			<label for=${id}>${field.label ?? inWords(member)}</label>
+			${input}
+			${help && html`<p class="hint" id=${`${id}-hint`}>${help}</p>`}
+			${errors.length > 0 && html`<p class="error" id=${`${id}-error`}>${errors.join(" ")}</p>`}
+		</div>
+	`;
 }
 
 /** What a form holds: texts of its fields, and which of them have been changed. */
 export function useForm(fields, record) {
-  const [base, setBase] = useState(record);
-  const initial = (field, from) => (from === null ? (field.initial ?? toText(field, null)) : toText(field, from[field.member]));
-  const texts = (from) => Object.fromEntries(fields.map((field) => [field.member, initial(field, from)]));
-  const [values, setValues] = useState(() => texts(record));
-  const [errors, setErrors] = useState({});
-  const ref = useRef();
+	const [base, setBase] = useState(record);
+	const initial = (field, from) => (from === null ? (field.initial ?? toText(field, null)) : toText(field, from[field.member]));
+	const texts = (from) => Object.fromEntries(fields.map((field) => [field.member, initial(field, from)]));
+	const [values, setValues] = useState(() => texts(record));
+	const [errors, setErrors] = useState({});
+	const ref = useRef();
 
-  /** Values of the fields that differ from the record; for a new one, those that are given. */
-  function read() {
-    const found = {};
-    const body = {};
-    for (const field of fields) {
-      const input = ref.current?.elements.namedItem(field.member);
-      if (input?.validity?.badInput) found[field.member] = ["Is not complete. Give date and time, or clear it."];
-      const text = values[field.member];
-      try {
-        if (base === null ? text !== "" : text !== toText(field, base[field.member])) {
-          body[field.member] = toValue(field, text);
-        }
-      } catch (error) {
-        found[field.member] = [error.message];
-      }
-    }
-    return { body, found };
-  }
+	/** Values of the fields that differ from the record; for a new one, those that are given. */
+	function read() {
+		const found = {};
+		const body = {};
+		for (const field of fields) {
+			const input = ref.current?.elements.namedItem(field.member);
+			if (input?.validity?.badInput) found[field.member] = ["Is not complete. Give date and time, or clear it."];
+			const text = values[field.member];
+			try {
+				if (base === null ? text !== "" : text !== toText(field, base[field.member])) {
+					body[field.member] = toValue(field, text);
+				}
+			} catch (error) {
+				found[field.member] = [error.message];
+			}
+		}
+		return { body, found };
+	}
 
-  useEffect(() => {
-    const [first] = Object.keys(errors).filter((member) => ref.current?.elements.namedItem(member));
-    if (!first) return;
-    const input = ref.current.elements.namedItem(first);
-    const fold = input.closest("details");
-    if (fold) fold.open = true;
-    input.focus();
-  }, [errors]);
+	useEffect(() => {
+		const [first] = Object.keys(errors).filter((member) => ref.current?.elements.namedItem(member));
+		if (!first) return;
+		const input = ref.current.elements.namedItem(first);
+		const fold = input.closest("details");
+		if (fold) fold.open = true;
+		input.focus();
+	}, [errors]);
 
-  return {
-    ref,
-    base,
-    values,
-    errors,
-    setErrors,
-    read,
-    isChanged: () => Object.keys(read().body).some((member) => base !== null || values[member] !== texts(null)[member]),
-    set: (member, text) => {
-      setValues((old) => ({ ...old, [member]: text }));
-      setErrors(({ [member]: _, ...rest }) => rest);
-    },
-    /** Begin again from another state of the record; `kept` members stay as they are typed. */
-    rebase: (newer, kept = []) => {
-      setBase(newer);
-      setValues((old) => ({ ...texts(newer), ...Object.fromEntries(kept.map((member) => [member, old[member]])) }));
-      setErrors({});
-    },
-  };
+	return {
+		ref,
+		base,
+		values,
+		errors,
+		setErrors,
+		read,
+		isChanged: () => Object.keys(read().body).some((member) => base !== null || values[member] !== texts(null)[member]),
+		set: (member, text) => {
+			setValues((old) => ({ ...old, [member]: text }));
+			setErrors(({ [member]: _, ...rest }) => rest);
+		},
+		/** Begin again from another state of the record; `kept` members stay as they are typed. */
+		rebase: (newer, kept = []) => {
+			setBase(newer);
+			setValues((old) => ({ ...texts(newer), ...Object.fromEntries(kept.map((member) => [member, old[member]])) }));
+			setErrors({});
+		},
+	};
+}
+
+/** A problem as one text, for where its members have no fields. */
+export function messageOf(problem) {
+	const { others } = byField(problem.errors, []);
+	return { detail: others.length ? others.join(" ") : problem.detail };
 }
 
 /** Errors by member, with those of nested records at the fields that stand for them. */
 export function byField(errors, fields) {
-  const known = new Set(fields.map((field) => field.member));
-  const found = {};
-  const others = [];
-  for (const [member, messages] of Object.entries(errors ?? {})) {
-    for (const message of [messages].flat()) {
-      const [, nested, rest] = /^(?:\d+: )?([A-Za-z]+): (.*)$/s.exec(message) ?? [];
-      if (known.has(member)) (found[member] ??= []).push(message);
-      else if (known.has(nested)) (found[nested] ??= []).push(rest);
-      else others.push(`${inWords(member)}: ${message}`);
-    }
-  }
-  return { found, others };
+	const known = new Set(fields.map((field) => field.member));
+	const found = {};
+	const others = [];
+	for (const [member, messages] of Object.entries(errors ?? {})) {
+		for (const message of [messages].flat()) {
+			const [, nested, rest] = /^(?:\d+: )?([A-Za-z]+): (.*)$/s.exec(message) ?? [];
+			if (known.has(member)) (found[member] ??= []).push(message);
+			else if (known.has(nested)) (found[nested] ??= []).push(rest);
+			else others.push(`${inWords(member)}: ${message}`);
+		}
+	}
+	return { found, others };
 }
 
 /**
@@ -173,124 +183,125 @@ export function byField(errors, fields) {
  *
  * `fields` [{member, type, options, suggest, hint, required, more}], `record` null for a new one,
  * `etag` of the record, `save(body, etag)` asks the API, `again()` gets {data, etag} anew; `always`
- * saves even if nothing was changed.
+ * saves even if nothing was changed, `said` is told afterwards.
  */
-export function RecordDialog({ title, intro, fields, record, etag, save, again, onSaved, onClose, verb = "Save", always = false }) {
-  const form = useForm(fields, record);
-  const [problem, setProblem] = useState(null);
-  const [isBusy, setBusy] = useState(false);
-  const [match, setMatch] = useState(etag);
-  const [newer, setNewer] = useState(null);
-  const [warned, setWarned] = useState(false);
+export function RecordDialog({ title, intro, fields, record, etag, save, again, said, onSaved, onClose, verb = "Save", always }) {
+	const form = useForm(fields, record);
+	const [problem, setProblem] = useState(null);
+	const [isBusy, setBusy] = useState(false);
+	const [match, setMatch] = useState(etag);
+	const [newer, setNewer] = useState(null);
+	const [warned, setWarned] = useState(false);
 
-  async function submit(event) {
-    event.preventDefault();
-    const { body, found } = form.read();
-    setProblem(null);
-    form.setErrors(found);
-    if (Object.keys(found).length) return;
-    if (form.base !== null && !always && !Object.keys(body).length) return onClose();
-    setBusy(true);
-    try {
-      onSaved(await save(body, match));
-    } catch (caught) {
-      const { found: beside, others } = byField(caught.errors, fields);
-      form.setErrors(beside);
-      setProblem(Object.keys(beside).length && !others.length ? null : { ...caught, detail: [caught.detail, ...others].join(" ") });
-      if (caught.status === 412 && again) await again().then(setNewer, () => {});
-      setBusy(false);
-    }
-  }
+	async function submit() {
+		const { body, found } = form.read();
+		setProblem(null);
+		form.setErrors(found);
+		if (Object.keys(found).length) return;
+		if (form.base !== null && !always && !Object.keys(body).length) return onClose();
+		setBusy(true);
+		try {
+			const answer = await save(body, match);
+			if (said) say(said);
+			onSaved(answer);
+		} catch (caught) {
+			const { found: beside, others } = byField(caught.errors, fields);
+			form.setErrors(beside);
+			setProblem(Object.keys(beside).length && !others.length ? null : { ...caught, detail: [caught.detail, ...others].join(" ") });
+			if (caught.status === 412 && again) await again().then(setNewer, () => {});
+			setBusy(false);
+		}
+	}
 
-  function take(kept) {
-    form.rebase(newer.data, kept);
-    setMatch(newer.etag);
-    setNewer(null);
-    setProblem(null);
-  }
+	function take(kept) {
+		form.rebase(newer.data, kept);
+		setMatch(newer.etag);
+		setNewer(null);
+		setProblem(null);
+	}
 
-  const shown = fields.filter((field) => !field.more);
-  const more = fields.filter((field) => field.more);
-  const place = (field, first) => html`
-    <${Field}
-      key=${field.member}
-      field=${field}
-      text=${form.values[field.member]}
-      errors=${form.errors[field.member]}
-      onText=${(text) => form.set(field.member, text)}
-      autofocus=${first}
-    />
-  `;
-  const escape = () => (form.isChanged() && !warned ? setWarned(true) : onClose());
-  return html`
-    <${Dialog} title=${title} onClose=${onClose} onEscape=${escape} wide=${fields.length > 6}>
-      <form ref=${form.ref} onSubmit=${submit} novalidate>
-        <div class="body">
-          ${intro && html`<p class="intro">${intro}</p>`}
-          <${Trouble} problem=${problem} />
-          ${problem?.instead && html`<p class="actions"><button type="button" onClick=${problem.instead.act}>${problem.instead.label}</button></p>`}
-          ${newer && html`<${Difference} form=${form} fields=${fields} newer=${newer.data} onTake=${take} />`}
-          <div class="fields">${shown.map((field, place_) => place(field, place_ === 0))}</div>
-          ${more.length > 0 &&
-          html`<details><summary>More</summary><div class="fields">${more.map((field) => place(field, false))}</div></details>`}
-          ${warned && html`<p class="warning" role="alert">Nothing is saved yet. Escape again, or Cancel, drops what you typed.</p>`}
-        </div>
-        <footer>
-          <button type="button" onClick=${onClose}>Cancel</button>
-          <button type="submit" class="primary" disabled=${isBusy}>${verb}</button>
-        </footer>
-      </form>
-    <//>
-  `;
+	const shown = fields.filter((field) => !field.more);
+	const more = fields.filter((field) => field.more);
+	const place = (field, first) => html`
+		<${Field}
+			key=${field.member}
+			field=${field}
+			text=${form.values[field.member]}
+			errors=${form.errors[field.member]}
+			onText=${(text) => form.set(field.member, text)}
+			autofocus=${first}
+		/>
+	`;
+	const escape = () => (form.isChanged() && !warned ? setWarned(true) : onClose());
+	return html`
+		<${Dialog} title=${title} onClose=${onClose} onEscape=${escape} wide=${fields.length > 6}>
+			<form ref=${form.ref} onSubmit=${sent(submit)} novalidate>
+				<div class="body">
+					${intro && html`<p class="intro">${intro}</p>`}
+					<${Trouble} problem=${problem} />
+					${problem?.instead && html`<p class="actions"><button type="button" onClick=${problem.instead.act}>${problem.instead.label}</button></p>`}
+					${newer && html`<${Difference} form=${form} fields=${fields} newer=${newer.data} onTake=${take} />`}
+					<div class="fields">${shown.map((field, place_) => place(field, place_ === 0))}</div>
+					${more.length > 0 &&
+					html`<details><summary>More</summary><div class="fields">${more.map((field) => place(field, false))}</div></details>`}
+					${warned && html`<p class="warning" role="alert">Nothing is saved yet. Escape again, or Cancel, drops what you typed.</p>`}
+				</div>
+				<footer>
+					<button type="button" onClick=${onClose}>Cancel</button>
+					<button type="submit" class="primary" disabled=${isBusy}>${verb}</button>
+				</footer>
+			</form>
+		<//>
+	`;
 }
 
 /** Somebody was faster: what they have made of the record, and what to do. */
 function Difference({ form, fields, newer, onTake }) {
-  const mine = form.read().body;
-  const differs = (field) => toText(field, newer[field.member]) !== toText(field, form.base[field.member]);
-  const rows = fields.filter((field) => field.member in newer && (differs(field) || field.member in mine));
-  const said = (field, value) => {
-    if (value === null || value === undefined || value === "") return "—";
-    return field.type === "instant" ? dateAndTime(value) : toText(field, value);
-  };
-  return html`
-    <section class="difference">
-      <p>Somebody was faster, and nothing of theirs is overwritten. This is what differs:</p>
-      <div class="scroll" tabindex="0" role="region" aria-label="What differs">
-        <table>
-          <thead><tr><th scope="col">Member</th><th scope="col">Now</th><th scope="col">You loaded</th><th scope="col">You typed</th></tr></thead>
-          <tbody>
-            ${rows.map(
-              (field) => html`
-                <tr>
-                  <th scope="row">${field.label ?? inWords(field.member)}</th>
-                  <td class=${differs(field) ? "changed" : ""}>${String(said(field, newer[field.member]))}</td>
-                  <td>${String(said(field, form.base[field.member]))}</td>
-                  <td>${field.member in mine ? String(said(field, mine[field.member])) : ""}</td>
-                </tr>
-              `,
-            )}
-          </tbody>
-        </table>
-      </div>
-      <p class="actions">
-        <button type="button" onClick=${() => onTake([])}>Load the newer record</button>
-        <button type="button" onClick=${() => onTake(Object.keys(mine))}>Load it and keep what I typed</button>
-      </p>
-    </section>
-  `;
+	const mine = form.read().body;
+	const differs = (field) => toText(field, newer[field.member]) !== toText(field, form.base[field.member]);
+	const rows = fields.filter((field) => field.member in newer && (differs(field) || field.member in mine));
+	const said = (field, value) => {
+		if (value === null || value === undefined || value === "") return "—";
+		return field.type === "instant" ? dateAndTime(value) : toText(field, value);
+	};
+	return html`
+		<section class="difference">
+			<p>Somebody was faster, and nothing of theirs is overwritten. This is what differs:</p>
+			<div class="scroll" tabindex="0" role="region" aria-label="What differs">
+				<table>
+					<thead><tr><th scope="col">Member</th><th scope="col">Now</th><th scope="col">You loaded</th><th scope="col">You typed</th></tr></thead>
+					<tbody>
+						${rows.map(
+							(field) => html`
+								<tr>
+									<th scope="row">${field.label ?? inWords(field.member)}</th>
+									<td class=${differs(field) ? "changed" : ""}>${String(said(field, newer[field.member]))}</td>
+									<td>${String(said(field, form.base[field.member]))}</td>
+									<td>${field.member in mine ? String(said(field, mine[field.member])) : ""}</td>
+								</tr>
+							`,
+						)}
+					</tbody>
+				</table>
+			</div>
+			<p class="actions">
+				<button type="button" onClick=${() => onTake([])}>Load the newer record</button>
+				<button type="button" onClick=${() => onTake(Object.keys(mine))}>Load it and keep what I typed</button>
+			</p>
+		</section>
+	`;
 }
 
 /** Usernames of the tenant that hold what is typed. */
 export async function suggestUsers(text) {
-  if (!text) return [];
-  const { data } = await ask("users", { query: { q: text, size: 8 } });
-  return data.map((user) => user.username);
+	if (!text) return [];
+	const { data } = await ask("users", { query: { q: text, size: 8 } });
+	return data.map((user) => user.username);
 }
 
 /** Usernames of all tenants, which takes three characters. */
 export async function suggestEverybody(text) {
-  if (text.trim().length < 3) return [];
-  const { data } = await ask("as-users", { query: { q: text, size: 8 } });
-  return data.map((user) => user.username);
+	if (text.trim().length < 3) return [];
+	const { data } = await ask("as-users", { query: { q: text, size: 8 } });
+	return data.map((user) => user.username);
 }

@@ -8,63 +8,66 @@ const fold = (username) => username.normalize("NFKC").toLowerCase();
 
 /** People by username, each with the roles that they hold, and with those who report to them by which roles. */
 export function treeOf(privileges) {
-  const people = new Map();
-  const person = (profile) => {
-    const key = fold(profile.username);
-    if (!people.has(key)) people.set(key, { profile, roles: new Set(), reports: new Map(), isBelow: false });
-    return people.get(key);
-  };
-  for (const { user, role } of privileges) {
-    const one = person(user);
-    one.profile = user;
-    one.roles.add(role);
-  }
-  for (const { user, role, reportsTo } of privileges) {
-    if (!reportsTo) continue;
-    const one = person(user);
-    const { reports } = person({ username: reportsTo });
-    const line = reports.get(fold(user.username)) ?? { one, roles: new Set() };
-    one.isBelow = true;
-    line.roles.add(role);
-    reports.set(fold(user.username), line);
-  }
-  return people;
+	const people = new Map();
+	const person = (profile) => {
+		const key = fold(profile.username);
+		if (!people.has(key)) people.set(key, { profile, roles: new Set(), reports: new Map(), isBelow: false });
+		return people.get(key);
+	};
+	for (const { user, role } of privileges) {
+		const one = person(user);
+		one.profile = user;
+		one.roles.add(role);
+	}
+	for (const { user, role, reportsTo } of privileges) {
+		if (!reportsTo) continue;
+		const one = person(user);
+		const { reports } = person({ username: reportsTo });
+		const line = reports.get(fold(user.username)) ?? { one, roles: new Set() };
+		one.isBelow = true;
+		line.roles.add(role);
+		reports.set(fold(user.username), line);
+	}
+	return people;
 }
 
 export function Lines() {
-  const { data, problem, reload } = useLoaded(() => askAll("privileges", { active: "true", order: "user" }), "lines");
-  if (problem) return html`<${Trouble} problem=${problem} again=${reload} />`;
-  if (!data) return null;
-  const people = [...treeOf(data.data).values()];
-  const tops = people.filter((one) => !one.isBelow && one.reports.size);
-  const alone = people.filter((one) => !one.isBelow && !one.reports.size);
-  if (!tops.length) {
-    return html`<${Empty} title="Nobody reports to anybody yet."><p>Give a privilege a “Reports to”, and the line is drawn here.</p><//>`;
-  }
-  return html`
-    <p role="status">
-      ${number(people.length - alone.length)} people in reporting lines, ${number(alone.length)} outside of them.
-      ${data.data.length < data.total && ` Only the first ${number(data.data.length)} of ${number(data.total)} privileges are drawn.`}
-    </p>
-    <ul class="tree">${tops.map((one) => html`<${Branch} one=${one} roles=${one.roles} />`)}</ul>
-    ${alone.length > 0 &&
-    html`<details class="card"><summary>Outside of the lines</summary><ul class="tree">${alone.map((one) => html`<${Branch} one=${one} roles=${one.roles} />`)}</ul></details>`}
-  `;
+	const { data, problem, reload } = useLoaded(() => askAll("privileges", { active: "true", order: "user" }), "lines");
+	if (problem) return html`<${Trouble} problem=${problem} again=${reload} />`;
+	if (!data) return null;
+	const people = [...treeOf(data.data).values()];
+	const tops = people.filter((one) => !one.isBelow && one.reports.size);
+	const alone = people.filter((one) => !one.isBelow && !one.reports.size);
+	if (!tops.length) {
+		return html`<${Empty} title="Nobody reports to anybody yet."><p>Give a privilege a “Reports to”, and the line is drawn here.</p><//>`;
+	}
+	return html`
+		<p role="status">
+			${number(people.length - alone.length)} people in reporting lines, ${number(alone.length)} outside of them.
+			${data.data.length < data.total && ` Only the first ${number(data.data.length)} of ${number(data.total)} privileges are drawn.`}
+		</p>
+		<ul class="tree">${tops.map((one) => html`<${Branch} one=${one} roles=${one.roles} />`)}</ul>
+		${alone.length > 0 &&
+		html`<details class="card"><summary>Outside of the lines</summary><ul class="tree">${alone.map((one) => html`<${Branch} one=${one} roles=${one.roles} />`)}</ul></details>`}
+	`;
 }
 
 function Branch({ one, roles }) {
-  const who = html`
-    <${UserLink} profile=${one.profile} />
-    ${nameOf(one.profile) !== one.profile.username && html`<span class="muted"> ${nameOf(one.profile)}</span>`}
-    ${" "}${[...roles].map((role) => html`<${Chip}>${role}<//> `)}
-  `;
-  if (!one.reports.size) return html`<li class="leaf">${who}</li>`;
-  return html`
-    <li>
-      <details open>
-        <summary>${who}<span class="muted">${number(one.reports.size)} directly</span></summary>
-        <ul>${[...one.reports.values()].map((below) => html`<${Branch} ...${below} />`)}</ul>
-      </details>
-    </li>
-  `;
+	const who = html`
+		<${UserLink} name=${one.profile.username} />
+		${nameOf(one.profile) !== one.profile.username && html`<span class="muted"> ${nameOf(one.profile)}</span>`}
+		${" "}${[...roles].map((role) => html`<${Chip}>${role}<//> `)}
+	`;
+	return html`
+		<li>
+			${who}
+			${one.reports.size > 0 &&
+			html`
+				<details open>
+					<summary>${number(one.reports.size)} directly</summary>
+					<ul>${[...one.reports.values()].map((below) => html`<${Branch} ...${below} />`)}</ul>
+				</details>
+			`}
+		</li>
+	`;
 }

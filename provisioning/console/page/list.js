@@ -11,140 +11,141 @@ const ACTIVE = [["true", "Active"], ["false", "Not active"], ["all", "All"]];
 const SIZE = 20;
 
 export function ListPage({ kind, query, children }) {
-  const session = useCurrent();
-  const [dialog, setDialog] = useState(null);
-  const views = kind.views.filter((view) => !view.allowed || view.allowed(session));
-  const view = views.find((each) => each.name === query.view) ?? views[0];
-  const set = (changes, replace = false) => go(address([kind.name], { ...query, page: undefined, ...changes }), replace);
+	const session = useCurrent();
+	const [dialog, setDialog] = useState(null);
+	const views = kind.views.filter((view) => !view.allowed || view.allowed(session));
+	const view = views.find((each) => each.name === query.view) ?? views[0];
+	const set = (changes, replace = false) => go(address([kind.name], { ...query, page: undefined, ...changes }), replace);
 
-  const asked = {
-    q: query.q,
-    page: query.page,
-    size: query.size,
-    order: query.order,
-    active: view.hasActive && (query.active ?? (query.at || !query.q ? view.defaultActive : "all")),
-    at: view.hasAt ? query.at : undefined,
-    ...Object.fromEntries((kind.filters ?? []).map(({ name }) => [name, query[name]])),
-  };
-  if (!asked.active) delete asked.active;
-  const isShort = view.shortest && (query.q ?? "").trim().length < view.shortest;
-  // Until the answer of another view is there, rows are shown as those of the view they came from.
-  const load = async () => {
-    const answer = isShort || view.page ? { data: [], total: 0 } : await ask(view.place, { query: asked });
-    return { ...answer, view };
-  };
-  const { data, problem, isLoading, reload } = useLoaded(load, `${kind.name} ${view.name} ${JSON.stringify(asked)}`);
+	const asked = {
+		q: query.q,
+		page: query.page,
+		size: query.size,
+		order: query.order,
+		active: view.hasActive && (query.active ?? (query.at || !query.q ? view.defaultActive : "all")),
+		at: view.hasAt ? query.at : undefined,
+		...Object.fromEntries((kind.filters ?? []).map(({ name }) => [name, query[name]])),
+	};
+	if (!asked.active) delete asked.active;
+	const isShort = view.shortest && (query.q ?? "").trim().length < view.shortest;
+	// Until the answer of another view is there, rows are shown as those of the view they came from.
+	const load = async () => {
+		const answer = isShort || view.page ? { data: [], total: 0 } : await ask(view.place, { query: asked });
+		return { ...answer, view };
+	};
+	const { data, problem, isLoading, reload } = useLoaded(load, `${kind.name} ${view.name} ${JSON.stringify(asked)}`);
 
-  const make = kind.make;
-  const mayMake = make && (make.allowed ?? (() => session.manages))(session);
-  const DialogOf = dialog && kind.dialogs[dialog.name];
-  function done(made) {
-    setDialog(null);
-    if (dialog.isNew && kind.afterMaking && made) set(kind.afterMaking(made));
-    reload();
-  }
+	const make = kind.make;
+	const mayMake = make && (make.allowed ?? (() => session.manages))(session);
+	const DialogOf = dialog && kind.dialogs[dialog.name];
+	function done(made) {
+		setDialog(null);
+		if (dialog.isNew && kind.afterMaking && made) set(kind.afterMaking(made));
+		reload();
+		session.refresh();
+	}
 
-  return html`
-    <header class="head">
-      <h1>${kind.title}</h1>
-      <div class="actions">
-        ${mayMake &&
-        html`<button type="button" class="primary" onClick=${() => setDialog({ name: make.dialog, isNew: true })}>${make.label}</button>`}
-      </div>
-    </header>
-    <div class="tools">
-      ${views.length > 1 &&
-      html`<${Switch} label="Which" choices=${views.map((each) => [each.name, each.label])} chosen=${view.name} onChoose=${(name) => set({ view: name === views[0].name ? undefined : name, order: undefined })} />`}
-      ${!view.page &&
-      html`
-        <${Search} text=${query.q ?? ""} onText=${(q) => set({ q: q || undefined }, true)} />
-        ${(kind.filters ?? []).map((filter) => html`<${Filter} key=${filter.name} ...${filter} value=${query[filter.name]} onValue=${(value) => set({ [filter.name]: value })} />`)}
-        ${view.hasActive &&
-        html`<${Switch} label="Active now or not" choices=${ACTIVE} chosen=${asked.active} onChoose=${(active) => set({ active })} />`}
-        ${view.hasAt && html`<${AsOf} at=${query.at} onAt=${(at) => set({ at })} />`}
-      `}
-    </div>
-    ${view.page
-      ? children(view)
-      : html`
-          <${Trouble} problem=${problem} again=${reload} />
-          ${data?.data.length > 0 &&
-          html`
-            <${Table}
-              columns=${kind.columns(data.view)}
-              rows=${data.data}
-              keyOf=${kind.keyOf}
-              actions=${(kind.actions ?? []).filter((action) => !action.view || action.view === data.view.name)}
-              shows=${kind.dialogs.show}
-              order=${query.order ?? ""}
-              onOrder=${(order) => set({ order })}
-              onDialog=${(name, record) => setDialog({ name, record })}
-              isLoading=${isLoading}
-            />
-          `}
-          ${data && !problem && !isLoading && !data.data.length && html`<${Nothing} kind=${kind} query=${query} isShort=${isShort} view=${view} mayMake=${mayMake} />`}
-          <${Pager} kind=${kind} data=${data} query=${query} onPage=${(page) => set({ page: page || undefined })} onSize=${(size) => set({ size })} />
-        `}
-    ${DialogOf && html`<${DialogOf} record=${dialog.record} onDone=${done} onClose=${() => setDialog(null)} />`}
-  `;
+	return html`
+		<header class="head">
+			<h1>${kind.title}</h1>
+			<div class="actions">
+				${mayMake &&
+				html`<button class="primary" onClick=${() => setDialog({ name: make.dialog, isNew: true })}>${make.label}</button>`}
+			</div>
+		</header>
+		<div class="tools">
+			${views.length > 1 &&
+			html`<${Switch} label="Which" choices=${views.map((each) => [each.name, each.label])} chosen=${view.name} onChoose=${(name) => set({ view: name === views[0].name ? undefined : name, order: undefined })} />`}
+			${!view.page &&
+			html`
+				<${Search} text=${query.q ?? ""} onText=${(q) => set({ q: q || undefined }, true)} />
+				${(kind.filters ?? []).map((filter) => html`<${Filter} key=${filter.name} ...${filter} value=${query[filter.name]} onValue=${(value) => set({ [filter.name]: value })} />`)}
+				${view.hasActive &&
+				html`<${Switch} label="Active now or not" choices=${ACTIVE} chosen=${asked.active} onChoose=${(active) => set({ active })} />`}
+				${view.hasAt && html`<${AsOf} at=${query.at} onAt=${(at) => set({ at })} />`}
+			`}
+		</div>
+		${view.page
+			? children(view)
+			: html`
+					<${Trouble} problem=${problem} again=${reload} />
+					${data?.data.length > 0 &&
+					html`
+						<${Table}
+							columns=${kind.columns(data.view)}
+							rows=${data.data}
+							keyOf=${kind.keyOf}
+							actions=${(kind.actions ?? []).filter((action) => !action.view || action.view === data.view.name)}
+							shows=${kind.dialogs.show}
+							order=${query.order ?? ""}
+							onOrder=${(order) => set({ order })}
+							onDialog=${(name, record) => setDialog({ name, record })}
+							isLoading=${isLoading}
+						/>
+					`}
+					${data && !problem && !isLoading && !data.data.length && html`<${Nothing} kind=${kind} query=${query} isShort=${isShort} view=${view} mayMake=${mayMake} />`}
+					<${Pager} kind=${kind} data=${data} query=${query} onPage=${(page) => set({ page: page || undefined })} onSize=${(size) => set({ size })} />
+				`}
+		${DialogOf && html`<${DialogOf} record=${dialog.record} onDone=${done} onClose=${() => setDialog(null)} />`}
+	`;
 }
 
 /** A search field that asks when the typing pauses. */
 export function Search({ text, onText }) {
-  const [typed, setTyped] = useState(text);
-  const timer = useRef();
-  useEffect(() => setTyped(text), [text]);
-  function type(given) {
-    setTyped(given);
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => onText(given), 250);
-  }
-  return html`
-    <div class="search"><${Text} type="search" aria-label="Search" placeholder="Search" value=${typed} onInput=${type} /></div>
-  `;
+	const [typed, setTyped] = useState(text);
+	const timer = useRef();
+	useEffect(() => setTyped(text), [text]);
+	function type(given) {
+		setTyped(given);
+		clearTimeout(timer.current);
+		timer.current = setTimeout(() => onText(given), 250);
+	}
+	return html`
+		<div class="search"><${Text} type="search" aria-label="Search" placeholder="Search" value=${typed} onInput=${type} /></div>
+	`;
 }
 
 /** Another moment to look at; noon of a day unless its time is told. */
 function AsOf({ at, onAt }) {
-  const [day, time] = toField(at).split("T");
-  const give = (newDay, newTime) => onAt(newDay ? utc(`${newDay}T${newTime || "12:00"}`) : undefined);
-  return html`
-    <div class="filter">
-      <label class="filter">As of <${Text} type="date" value=${day} onChange=${(text) => give(text, time)} /></label>
-      ${at &&
-      html`
-        <${Text} type="time" aria-label="Time of that day" title=${`${at} (UTC)`} value=${time?.slice(0, 5)} onChange=${(text) => give(day, text)} />
-        <button type="button" class="quiet small" onClick=${() => onAt(undefined)}>Now</button>
-      `}
-    </div>
-  `;
+	const [day, time] = toField(at).split("T");
+	const give = (newDay, newTime) => onAt(newDay ? utc(`${newDay}T${newTime || "12:00"}`) : undefined);
+	return html`
+		<div class="filter">
+			<label class="filter">As of <${Text} type="date" value=${day} onChange=${(text) => give(text, time)} /></label>
+			${at &&
+			html`
+				<${Text} type="time" aria-label="Time of that day" title=${`${at} (UTC)`} value=${time?.slice(0, 5)} onChange=${(text) => give(day, text)} />
+				<button class="quiet small" onClick=${() => onAt(undefined)}>Now</button>
+			`}
+		</div>
+	`;
 }
 
 function Nothing({ kind, query, isShort, view, mayMake }) {
-  if (isShort) return html`<${Empty} title="Who are you looking for?"><p>Type at least ${view.shortest} characters of a name, username or email.</p><//>`;
-  const narrowed = query.q || query.active || query.at || (kind.filters ?? []).some(({ name }) => query[name]);
-  if (query.page) return html`<${Empty} title="The list is shorter than that."><p><a href=${address([kind.name], { ...query, page: undefined })}>Go to its beginning</a></p><//>`;
-  if (narrowed) return html`<${Empty} title="Nothing matches."><p><a href=${address([kind.name], { view: query.view })}>Show the whole list</a></p><//>`;
-  return html`<${Empty} title=${kind.empty}>${mayMake && html`<p>Begin with the button “${kind.make.label}”.</p>`}<//>`;
+	if (isShort) return html`<${Empty} title="Who are you looking for?"><p>Type at least ${view.shortest} characters of a name, username or email.</p><//>`;
+	const narrowed = query.q || query.active || query.at || (kind.filters ?? []).some(({ name }) => query[name]);
+	if (query.page) return html`<${Empty} title="The list is shorter than that."><p><a href=${address([kind.name], { ...query, page: undefined })}>Go to its beginning</a></p><//>`;
+	if (narrowed) return html`<${Empty} title="Nothing matches."><p><a href=${address([kind.name], { view: query.view })}>Show the whole list</a></p><//>`;
+	return html`<${Empty} title=${kind.empty}>${mayMake && html`<p>Begin with the button “${kind.make.label}”.</p>`}<//>`;
 }
 
 export function Pager({ kind, data, query, onPage, onSize }) {
-  const size = Number(query.size) || SIZE;
-  const page = Number(query.page) || 0;
-  const total = data?.total ?? 0;
-  const last = Math.max(0, Math.ceil(total / size) - 1);
-  const from = total ? page * size + 1 : 0;
-  const until = Math.min(total, (page + 1) * size);
-  const which = query.at ? ` as of ${dateAndTime(query.at)}` : "";
-  return html`
-    <div class="pager">
-      <p role="status">${data && `${plural(total, kind.one, kind.many)}${which}`}${data && from <= until && total > size ? `, ${number(from)}–${number(until)} shown` : ""}</p>
-      <${Zone} />
-      <div class="actions">
-        <${Filter} label="Rows" options=${["20", "50", "100"]} any=${null} value=${String(size)} onValue=${onSize} />
-        <button type="button" disabled=${page <= 0} onClick=${() => onPage(page - 1)}>Previous page</button>
-        <button type="button" disabled=${page >= last} onClick=${() => onPage(page + 1)}>Next page</button>
-      </div>
-    </div>
-  `;
+	const size = Number(query.size) || SIZE;
+	const page = Number(query.page) || 0;
+	const total = data?.total ?? 0;
+	const last = Math.max(0, Math.ceil(total / size) - 1);
+	const from = total ? page * size + 1 : 0;
+	const until = Math.min(total, (page + 1) * size);
+	const which = query.at ? ` as of ${dateAndTime(query.at)}` : "";
+	return html`
+		<div class="pager">
+			<p role="status">${data && `${plural(total, kind.one)}${which}`}${data && from <= until && total > size ? `, ${number(from)}–${number(until)} shown` : ""}</p>
+			<${Zone} />
+			<div class="actions">
+				<${Filter} label="Rows" options=${["20", "50", "100"]} any=${null} value=${String(size)} onValue=${onSize} />
+				<button disabled=${page <= 0} onClick=${() => onPage(page - 1)}>Previous page</button>
+				<button disabled=${page >= last} onClick=${() => onPage(page + 1)}>Next page</button>
+			</div>
+		</div>
+	`;
 }

@@ -9,7 +9,7 @@
 //   records.js   showing, changing and removing one record
 //   list.js      the page of a list; table.js its table; kinds.js declares the lists
 //   keys.js  privileges.js  user-dialogs.js     dialogs of these kinds
-//   overview.js  user.js  audit.js  emulator.js pages of their own
+//   overview.js  user.js  audit.js  emulator.js  requests.js   pages of their own
 //   timeline.js  lines.js                       pictures
 //   view.js      the library, from vendor/
 import { address, useAddress } from "./address.js";
@@ -19,167 +19,166 @@ import { KINDS } from "./kinds.js";
 import { Lines } from "./lines.js";
 import { ListPage } from "./list.js";
 import { OverviewPage } from "./overview.js";
-import { Dialog, Empty, Notes } from "./pieces.js";
+import { Dialog, Empty, Notes, sent } from "./pieces.js";
 import { NEEDS_KEY, SessionProvider, useSession } from "./session.js";
 import { UserPage } from "./user.js";
 import { html, render, useEffect, useId, useRef, useState } from "./view.js";
 
 function Console() {
-  const session = useSession();
-  const place = useAddress();
-  const [page] = place.segments;
-  return html`
-    <${SessionProvider} value=${session}>
-      ${session.phase === "asking" && html`<p class="wait">Loading</p>`}
-      ${session.phase === "out" && (page === "emulator" && session.control !== "off" ? html`<${Shell} place=${place} session=${session} />` : html`<${SignInPage} session=${session} />`)}
-      ${session.phase === "in" && html`<${Shell} key=${`${session.who.tenant.label} ${session.who.user?.username}`} place=${place} session=${session} />`}
-      ${session.ended && session.ended !== session.endedSeen && html`<${Ended} session=${session} />`}
-      <${Notes} />
-    <//>
-  `;
+	const session = useSession();
+	const place = useAddress();
+	const [page] = place.segments;
+	return html`
+		<${SessionProvider} value=${session}>
+			${session.phase === "asking" && html`<p class="wait">Loading</p>`}
+			${session.phase === "out" && (page === "emulator" && session.control !== "off" ? html`<${Shell} place=${place} session=${session} />` : html`<${SignInPage} session=${session} />`)}
+			${session.phase === "in" && html`<${Shell} key=${`${session.who.tenant.label} ${session.who.user?.username}`} place=${place} session=${session} />`}
+			${session.ended && session.ended !== session.endedSeen && html`<${Ended} session=${session} />`}
+			<${Notes} />
+		<//>
+	`;
 }
 
 /** The field for a key. It is no password field, so that no browser offers to keep the key. */
 function SignInForm({ session, children }) {
-  const id = useId();
-  const [key, setKey] = useState("");
-  const [isShown, setShown] = useState(false);
-  const [problem, setProblem] = useState(null);
-  const [isBusy, setBusy] = useState(false);
-  async function signIn(event) {
-    event.preventDefault();
-    if (!key.trim()) return setProblem({ detail: "Enter an API key. Whoever administers your tenant makes one." });
-    setBusy(true);
-    setProblem(await session.signIn(key.trim()));
-    setBusy(false);
-  }
-  return html`
-    <form onSubmit=${signIn} novalidate>
-      <div class="field wide">
-        <label for=${id}>API key</label>
-        <input
-          id=${id}
-          type="text"
-          class=${isShown ? "code" : "code concealed"}
-          autocomplete="off"
-          autocapitalize="off"
-          spellcheck="false"
-          autofocus
-          value=${key}
-          aria-invalid=${problem ? "true" : undefined}
-          aria-describedby=${problem ? `${id}-error` : undefined}
-          onInput=${(event) => setKey(event.currentTarget.value)}
-        />
-        ${problem && html`<p class="error" role="alert" id=${`${id}-error`}>${problem.detail}</p>`}
-      </div>
-      <p class="actions">
-        <button type="submit" class="primary" disabled=${isBusy}>Sign in</button>
-        <label class="check"><input type="checkbox" checked=${isShown} onChange=${(event) => setShown(event.currentTarget.checked)} /> Show it</label>
-        ${children}
-      </p>
-    </form>
-  `;
+	const id = useId();
+	const [key, setKey] = useState("");
+	const [isShown, setShown] = useState(false);
+	const [problem, setProblem] = useState(null);
+	const [isBusy, setBusy] = useState(false);
+	async function signIn() {
+		if (!key.trim()) return setProblem({ detail: "Enter an API key. Whoever administers your tenant makes one." });
+		setBusy(true);
+		setProblem(await session.signIn(key.trim()));
+		setBusy(false);
+	}
+	return html`
+		<form onSubmit=${sent(signIn)} novalidate>
+			<div class="field wide">
+				<label for=${id}>API key</label>
+				<input
+					id=${id}
+					type="text"
+					class=${isShown ? "code" : "code concealed"}
+					autocomplete="off"
+					autocapitalize="off"
+					spellcheck="false"
+					autofocus
+					value=${key}
+					aria-invalid=${problem ? "true" : undefined}
+					aria-describedby=${problem ? `${id}-error` : undefined}
+					onInput=${(event) => setKey(event.currentTarget.value)}
+				/>
+				${problem && html`<p class="error" role="alert" id=${`${id}-error`}>${problem.detail}</p>`}
+			</div>
+			<p class="actions">
+				<button type="submit" class="primary" disabled=${isBusy}>Sign in</button>
+				<label class="check"><input type="checkbox" checked=${isShown} onChange=${(event) => setShown(event.currentTarget.checked)} /> Show it</label>
+				${children}
+			</p>
+		</form>
+	`;
 }
 
 function SignInPage({ session }) {
-  return html`
-    <main class="sign-in" tabindex="-1">
-      <h1>Provisioning console</h1>
-      ${session.reason && html`<p class="trouble" role="alert">${session.reason}</p>`}
-      ${NEEDS_KEY
-        ? html`
-            <${SignInForm} session=${session} />
-            <p class="muted">The key stays in this tab, and is forgotten when you close it.</p>
-            ${session.control === "on" && html`<${People} session=${session} />`}
-          `
-        : html`<p><button type="button" class="primary" onClick=${() => location.reload()}>Try again</button></p>`}
-      ${session.control !== "off" && html`<p><a href=${address(["emulator"])}>Emulator</a>: clock, faults, snapshots and requests, without a key.</p>`}
-    </main>
-  `;
+	return html`
+		<main class="sign-in" tabindex="-1">
+			<h1>Provisioning console</h1>
+			${session.reason && html`<p class="trouble" role="alert">${session.reason}</p>`}
+			${NEEDS_KEY
+				? html`
+						<${SignInForm} session=${session} />
+						<p class="muted">The key stays in this tab, and is forgotten when you close it.</p>
+						${session.control === "on" && html`<${People} session=${session} />`}
+					`
+				: html`<p><button type="button" class="primary" onClick=${() => location.reload()}>Try again</button></p>`}
+			${session.control !== "off" && html`<p><a href=${address(["emulator"])}>Emulator</a>: clock, faults, snapshots and requests, without a key.</p>`}
+		</main>
+	`;
 }
 
 /** The key is no longer taken: say why, and go on where one was. */
 function Ended({ session }) {
-  return html`
-    <${Dialog} title="Your session has ended" onClose=${session.putOff}>
-      <div class="body">
-        <p>${session.ended}</p>
-        <p class="muted">Sign in again, and go on where you were: nothing that you typed is lost.</p>
-        <${SignInForm} session=${session}>
-          <button type="button" onClick=${session.signOut}>Leave</button>
-        <//>
-      </div>
-    <//>
-  `;
+	return html`
+		<${Dialog} title="Your session has ended" onClose=${session.putOff}>
+			<div class="body">
+				<p>${session.ended}</p>
+				<p class="muted">Sign in again, and go on where you were: nothing that you typed is lost.</p>
+				<${SignInForm} session=${session}>
+					<button type="button" onClick=${session.signOut}>Leave</button>
+				<//>
+			</div>
+		<//>
+	`;
 }
 
 const PAGES = {
-  overview: { title: "Overview", page: OverviewPage },
-  audit: { title: "Audit", page: AuditPage },
-  emulator: { title: "Emulator", page: EmulatorPage },
+	overview: { title: "Overview", page: OverviewPage },
+	audit: { title: "Audit", page: AuditPage },
+	emulator: { title: "Emulator", page: EmulatorPage },
 };
 
 function Shell({ place, session }) {
-  const [name = "overview", ...rest] = place.segments;
-  const main = useRef();
-  const kinds = session.who ? KINDS.filter((kind) => !kind.allowed || kind.allowed(session)) : [];
-  const kind = kinds.find((each) => each.name === name);
-  const links = [
-    ...(session.who ? [["overview", "Overview"]] : []),
-    ...kinds.map((each) => [each.name, each.title]),
-    ...(session.isOverseer ? [["audit", "Audit"]] : []),
-    ...(session.control !== "off" ? [["emulator", "Emulator"]] : []),
-  ];
-  const isKnown = links.some(([each]) => each === name);
-  const title = name === "users" && rest[0] ? rest[0] : (kind?.title ?? PAGES[name]?.title ?? "Not found");
+	const [name = "overview", ...rest] = place.segments;
+	const main = useRef();
+	const kinds = session.who ? KINDS.filter((kind) => !kind.allowed || kind.allowed(session)) : [];
+	const kind = kinds.find((each) => each.name === name);
+	const links = [
+		...(session.who ? [["overview", "Overview"]] : []),
+		...kinds.map((each) => [each.name, each.title]),
+		...(session.isOverseer ? [["audit", "Audit"]] : []),
+		...(session.control !== "off" ? [["emulator", "Emulator"]] : []),
+	];
+	const isKnown = links.some(([each]) => each === name);
+	const title = name === "users" && rest[0] ? rest[0] : (kind?.title ?? PAGES[name]?.title ?? "Not found");
 
-  useEffect(() => {
-    document.title = `${title} · ${session.who?.tenant.name ?? "Provisioning console"}`;
-    scrollTo(0, 0);
-  }, [title]);
+	useEffect(() => {
+		document.title = `${title} · ${session.who?.tenant.name ?? "Provisioning console"}`;
+		scrollTo(0, 0);
+	}, [title]);
 
-  let page = html`<${Empty} title="There is no such page, or it is not for your role."><p><a href=${address(["overview"])}>Go to the overview</a></p><//>`;
-  if (isKnown && name === "users" && rest[0]) page = html`<${UserPage} key=${rest[0]} username=${rest[0]} />`;
-  else if (isKnown && kind) page = html`<${ListPage} key=${name} kind=${kind} query=${place.query}>${() => html`<${Lines} />`}<//>`;
-  else if (isKnown) page = html`<${PAGES[name].page} key=${name} query=${place.query} />`;
+	let page = html`<${Empty} title="There is no such page, or it is not for your role."><p><a href=${address(["overview"])}>Go to the overview</a></p><//>`;
+	if (isKnown && name === "users" && rest[0]) page = html`<${UserPage} key=${rest[0]} username=${rest[0]} />`;
+	else if (isKnown && kind) page = html`<${ListPage} key=${name} kind=${kind} query=${place.query}>${() => html`<${Lines} />`}<//>`;
+	else if (isKnown) page = html`<${PAGES[name].page} key=${name} query=${place.query} />`;
 
-  return html`
-    <a class="skip" href="#main" onClick=${(event) => {
-      event.preventDefault();
-      main.current.focus();
-    }}>Skip to the page</a>
-    <div class="shell">
-      <header class="side">
-        <p class="tenant">${session.who ? session.who.tenant.name : "Nobody is signed in"}</p>
-        <nav aria-label="Pages">
-          <ul>
-            ${links.map(([each, text]) => html`<li><a href=${address([each])} aria-current=${each === name ? "page" : undefined}>${text}</a></li>`)}
-          </ul>
-        </nav>
-        <${Me} session=${session} />
-      </header>
-      <main ref=${main} tabindex="-1">
-        ${session.ended && session.ended === session.endedSeen &&
-        html`<div class="trouble"><p>Your session has ended: ${session.ended}</p><button type="button" onClick=${session.signOut}>Use another key</button></div>`}
-        ${page}
-      </main>
-    </div>
-  `;
+	return html`
+		<a class="skip" href="#main" onClick=${(event) => {
+			event.preventDefault();
+			main.current.focus();
+		}}>Skip to the page</a>
+		<div class="shell">
+			<header class="side">
+				<p class="tenant">${session.who ? session.who.tenant.name : "Nobody is signed in"}</p>
+				<nav aria-label="Pages">
+					<ul>
+						${links.map(([each, text]) => html`<li><a href=${address([each])} aria-current=${each === name ? "page" : undefined}>${text}</a></li>`)}
+					</ul>
+				</nav>
+				<${Me} session=${session} />
+			</header>
+			<main ref=${main} tabindex="-1">
+				${session.ended && session.ended === session.endedSeen &&
+				html`<div class="trouble"><p>Your session has ended: ${session.ended}</p><button type="button" onClick=${session.signOut}>Use another key</button></div>`}
+				${page}
+			</main>
+		</div>
+	`;
 }
 
 function Me({ session }) {
-  const { who } = session;
-  if (!who) return html`<p class="me"><a class="button" href="#/">Use a key</a></p>`;
-  const name = who.user?.username;
-  return html`
-    <div class="me">
-      <p>
-        ${name ? html`<a href=${address(["users", name])}>${name}</a>` : NEEDS_KEY ? "A key of the tenant" : "No key is needed"}
-        <span class="muted">${who.role}${who.keyType === "BASIC" ? "" : `, ${who.keyType}`}</span>
-      </p>
-      ${NEEDS_KEY && html`<button type="button" onClick=${session.signOut}>Sign out</button>`}
-    </div>
-  `;
+	const { who } = session;
+	if (!who) return html`<p class="me"><a class="button" href="#/">Use a key</a></p>`;
+	const name = who.user?.username;
+	return html`
+		<div class="me">
+			<p>
+				${name ? html`<a href=${address(["users", name])}>${name}</a>` : NEEDS_KEY ? "A key of the tenant" : "No key is needed"}
+				<span class="muted">${who.role}${who.keyType === "BASIC" ? "" : `, ${who.keyType}`}</span>
+			</p>
+			${NEEDS_KEY && html`<button type="button" onClick=${session.signOut}>Sign out</button>`}
+		</div>
+	`;
 }
 
 render(html`<${Console} />`, document.getElementById("console"));

@@ -1,7 +1,7 @@
 // The tenant at a glance: what it is, how much it holds, and what ends soon.
 import { ask, ROOT } from "./api.js";
-import { address, Ago, Chip, Empty, Instant, Trouble, useLoaded, UserLink } from "./pieces.js";
-import { ChangeDialog } from "./records.js";
+import { address, Ago, Card, Chip, Empty, Instant, Trouble, useLoaded, UserLink } from "./pieces.js";
+import { changing } from "./records.js";
 import { useCurrent } from "./session.js";
 import { html, useId, useState } from "./view.js";
 import { number, utc } from "./words.js";
@@ -9,127 +9,120 @@ import { number, utc } from "./words.js";
 const DAYS = 30;
 const DAY = 86_400_000;
 const COUNTS = [
-  { label: "Active people", place: "users", to: ["users"] },
-  { label: "Roles held now", place: "privileges", query: { active: "true" }, to: ["privileges"], toQuery: { active: "true" } },
-  { label: "Subscriptions", place: "services", to: ["services"] },
-  { label: "Their keys", place: "user-api-keys", to: ["api-keys"], toQuery: { view: "users" } },
-  { label: "Tenant's keys", place: "api-keys", to: ["api-keys"], isOverseer: true },
-  { label: "Mapped domains", place: "domain-mapping", to: ["domain-mappings"], isOverseer: true },
-  { label: "Open to messages", place: "endpoints", to: ["endpoints"], isOverseer: true },
+	{ label: "Active users", place: "users", to: ["users"] },
+	{ label: "Active privileges", place: "privileges", query: { active: "true" }, to: ["privileges"], toQuery: { active: "true" } },
+	{ label: "Active services", place: "services", to: ["services"] },
+	{ label: "Keys of users", place: "user-api-keys", to: ["api-keys"], toQuery: { view: "users" } },
+	{ label: "Keys of the tenant", place: "api-keys", to: ["api-keys"], isOverseer: true },
+	{ label: "Domain mappings", place: "domain-mapping", to: ["domain-mappings"], isOverseer: true },
+	{ label: "Endpoints", place: "endpoints", to: ["endpoints"], isOverseer: true },
 ];
 const ENDING = [
-  { kind: "role", place: "privileges", query: { active: "true" }, what: (record) => html`<${Chip}>${record.role}<//> of <${UserLink} profile=${record.user} />` },
-  {
-    kind: "key",
-    place: "user-api-keys",
-    what: (record) => html`${record.name ?? record.id} of <${UserLink} profile=${record.user} />`,
-  },
-  { kind: "key", place: "api-keys", isOverseer: true, what: (record) => `${record.name ?? record.id} of the tenant` },
-  { kind: "subscription", place: "services", query: { active: "true" }, what: (record) => record.service?.name },
-  { kind: "domain", place: "domain-mapping", isOverseer: true, what: (record) => record.domain },
-  { kind: "endpoint", place: "endpoints", isOverseer: true, what: (record) => record.url },
+	{ kind: "role", place: "privileges", query: { active: "true" }, what: (record) => html`<${Chip}>${record.role}<//> of <${UserLink} name=${record.user.username} />` },
+	{
+		kind: "key",
+		place: "user-api-keys",
+		what: (record) => html`${record.name ?? record.id} of <${UserLink} name=${record.user.username} />`,
+	},
+	{ kind: "key", place: "api-keys", isOverseer: true, what: (record) => `${record.name ?? record.id} of the tenant` },
+	{ kind: "subscription", place: "services", query: { active: "true" }, what: (record) => record.service?.name },
+	{ kind: "domain", place: "domain-mapping", isOverseer: true, what: (record) => record.domain },
+	{ kind: "endpoint", place: "endpoints", isOverseer: true, what: (record) => record.url },
 ];
 
-const TENANT = [{ member: "name", required: true }, { member: "theme" }, { member: "icon" }];
+const ChangeTenant = changing(() => ({
+	title: "Change the tenant",
+	target: "info",
+	fields: [{ member: "name", required: true }, { member: "theme" }, { member: "icon" }],
+}));
 
 export function OverviewPage() {
-  const session = useCurrent();
-  const [isChanging, setChanging] = useState(false);
-  const mine = (each) => !each.isOverseer || session.isOverseer;
-  const info = useLoaded(async () => (await ask("info")).data, "info");
-  const counts = useLoaded(() => Promise.all(COUNTS.filter(mine).map(counted)), "counts");
-  const ending = useLoaded(() => endingSoon(ENDING.filter(mine), session.now()), "ending");
-  const tenant = info.data;
-  return html`
-    <header class="head">
-      <h1>${tenant?.name ?? session.who.tenant.name}</h1>
-      <div class="actions">
-        <a class="button" href=${new URL("docs", ROOT).href}>Try the API</a>
-        ${session.manages && html`<button type="button" onClick=${() => setChanging(true)}>Change</button>`}
-      </div>
-    </header>
-    <${Trouble} problem=${info.problem} again=${info.reload} />
-    ${tenant &&
-    html`
-      <p class="facts">
-        Label <code>${tenant.label}</code> · theme ${tenant.theme ?? "—"} · icon ${tenant.icon ?? "—"} · ${tenant.active ? "active" : html`<strong>not active</strong>`}
-      </p>
-    `}
-    <${Trouble} problem=${counts.problem} again=${counts.reload} />
-    <dl class="counts">
-      ${(counts.data ?? []).map((count) => html`<${Count} key=${count.label} count=${count} />`)}
-    </dl>
-    <section class="card">
-      <h2>What ends within ${DAYS} days</h2>
-      <${Trouble} problem=${ending.problem} again=${ending.reload} />
-      ${ending.data && (ending.data.length ? html`<${Ending} rows=${ending.data} />` : html`<${Empty} title="Nothing does."><//>`)}
-    </section>
-    ${isChanging &&
-    html`
-      <${ChangeDialog}
-        title="Change the tenant"
-        target="info"
-        fields=${TENANT}
-        onDone=${() => {
-          setChanging(false);
-          info.reload();
-          session.refresh();
-        }}
-        onClose=${() => setChanging(false)}
-      />
-    `}
-  `;
+	const session = useCurrent();
+	const [isChanging, setChanging] = useState(false);
+	const mine = (each) => !each.isOverseer || session.isOverseer;
+	const info = useLoaded(async () => (await ask("info")).data, "info");
+	const counts = useLoaded(() => Promise.all(COUNTS.filter(mine).map(counted)), "counts");
+	const ending = useLoaded(() => endingSoon(ENDING.filter(mine), session.now()), "ending");
+	const tenant = info.data;
+	function changed() {
+		setChanging(false);
+		info.reload();
+		session.refresh();
+	}
+	return html`
+		<header class="head">
+			<h1>Overview</h1>
+			<div class="actions">
+				<a class="button" href=${new URL("docs", ROOT).href}>Try the API</a>
+				${session.manages && html`<button onClick=${() => setChanging(true)}>Change</button>`}
+			</div>
+		</header>
+		<${Trouble} problem=${info.problem} again=${info.reload} />
+		${tenant &&
+		html`
+			<p class="facts"><strong>${tenant.name}</strong> · label <code>${tenant.label}</code> · theme ${tenant.theme ?? "—"} · icon ${tenant.icon ?? "—"}</p>
+		`}
+		<${Trouble} problem=${counts.problem} again=${counts.reload} />
+		<dl class="counts">
+			${(counts.data ?? []).map((count) => html`<${Count} key=${count.label} count=${count} />`)}
+		</dl>
+		<${Card} title=${`What ends within ${DAYS} days`}>
+			<${Trouble} problem=${ending.problem} again=${ending.reload} />
+			${ending.data && (ending.data.length ? html`<${Ending} rows=${ending.data} />` : html`<${Empty} title="Nothing does."><//>`)}
+		<//>
+		${isChanging && html`<${ChangeTenant} onDone=${changed} onClose=${() => setChanging(false)} />`}
+	`;
 }
 
 function Count({ count }) {
-  const id = useId();
-  return html`
-    <div>
-      <dt id=${id}>${count.label}</dt>
-      <dd><a href=${address(count.to, count.toQuery)} aria-describedby=${id}>${number(count.total)}</a></dd>
-    </div>
-  `;
+	const id = useId();
+	return html`
+		<div>
+			<dt id=${id}>${count.label}</dt>
+			<dd><a href=${address(count.to, count.toQuery)} aria-describedby=${id}>${number(count.total)}</a></dd>
+		</div>
+	`;
 }
 
 async function counted(count) {
-  const { total } = await ask(count.place, { query: { ...count.query, size: 1 } });
-  return { ...count, total };
+	const { total } = await ask(count.place, { query: { ...count.query, size: 1 } });
+	return { ...count, total };
 }
 
 /** What ends soon, the next first. Each list is read from its latest end until `now`. */
 async function endingSoon(lists, now) {
-  const [from, until] = [utc(now), utc(now + DAYS * DAY)];
-  const found = [];
-  await Promise.all(
-    lists.map(async (list) => {
-      for (let page = 0; ; page += 1) {
-        const query = { ...list.query, order: "-activeUntil", size: 100, page };
-        const { data } = await ask(list.place, { query });
-        for (const record of data) {
-          const ends = record.activeUntil;
-          if (ends !== null && ends > from && ends <= until && record.activeFrom < ends) found.push({ ...list, record });
-        }
-        const last = data.at(-1);
-        if (!last || last.activeUntil === null || last.activeUntil <= from) return;
-      }
-    }),
-  );
-  return found.sort((one, other) => (one.record.activeUntil < other.record.activeUntil ? -1 : 1));
+	const [from, until] = [utc(now), utc(now + DAYS * DAY)];
+	const found = [];
+	await Promise.all(
+		lists.map(async (list) => {
+			for (let page = 0; ; page += 1) {
+				const query = { ...list.query, order: "-activeUntil", size: 100, page };
+				const { data } = await ask(list.place, { query });
+				for (const record of data) {
+					const ends = record.activeUntil;
+					if (ends !== null && ends > from && ends <= until && record.activeFrom < ends) found.push({ ...list, record });
+				}
+				const last = data.at(-1);
+				if (!last || last.activeUntil === null || last.activeUntil <= from) return;
+			}
+		}),
+	);
+	return found.sort((one, other) => (one.record.activeUntil < other.record.activeUntil ? -1 : 1));
 }
 
 function Ending({ rows }) {
-  return html`
-    <ul class="ending">
-      ${rows.map(
-        ({ kind, record, what }) => html`
-          <li>
-            <span class="when"><${Ago} at=${record.activeUntil} /></span>
-            <span class="kind">${kind}</span>
-            <span>${what(record)}</span>
-            <span class="muted"><${Instant} at=${record.activeUntil} /></span>
-          </li>
-        `,
-      )}
-    </ul>
-  `;
+	return html`
+		<ul class="ending">
+			${rows.map(
+				({ kind, record, what }) => html`
+					<li>
+						<span class="when"><${Ago} at=${record.activeUntil} /></span>
+						<span class="kind">${kind}</span>
+						<span>${what(record)}</span>
+						<span class="muted"><${Instant} at=${record.activeUntil} /></span>
+					</li>
+				`,
+			)}
+		</ul>
+	`;
 }

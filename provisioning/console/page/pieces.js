@@ -6,146 +6,157 @@ import { dateAndTime, fromNow, toTheSecond, windowState, ZONE } from "./words.js
 
 /** An instant in the browser's zone, with the exact one in its title. */
 export function Instant({ at, none = "—", exact = false }) {
-  if (!at) return none;
-  const shown = exact ? toTheSecond(at) : dateAndTime(at);
-  return html`<time datetime=${at} title=${`${at} (UTC)`}>${shown}</time>`;
+	if (!at) return none;
+	const shown = exact ? toTheSecond(at) : dateAndTime(at);
+	return html`<time datetime=${at} title=${`${at} (UTC)`}>${shown}</time>`;
 }
 
 export function Ago({ at }) {
-  const { now } = useCurrent();
-  return html`<time datetime=${at} title=${`${at} (UTC)`}>${fromNow(at, now())}</time>`;
+	return html`<time datetime=${at} title=${`${at} (UTC)`}>${fromNow(at, useCurrent().now())}</time>`;
 }
 
 export function State({ of }) {
-  const { now } = useCurrent();
-  const state = windowState(of, now());
-  return html`<span class=${`state ${state.split(" ")[0]}`}>${state}</span>`;
+	const state = windowState(of, useCurrent().now());
+	return html`<span class=${`state ${state.split(" ")[0]}`}>${state}</span>`;
 }
 
 export const Chip = ({ children }) => html`<span class="chip">${children}</span>`;
 
-export function UserLink({ profile }) {
-  return html`<a href=${address(["users", profile.username])}>${profile.username}</a>`;
-}
+export const UserLink = ({ name, none = "—" }) => (name ? html`<a href=${address(["users", name])}>${name}</a>` : none);
 
 /** A URL as a link if it is one that a browser should follow, else as text. */
 export function SafeUrl({ url }) {
-  if (!url) return "—";
-  if (!/^https?:\/\//i.test(url)) return url;
-  return html`<a href=${url} rel="noreferrer noopener" target="_blank">${url}</a>`;
+	if (!url) return "—";
+	if (!/^https?:\/\//i.test(url)) return url;
+	return html`<a href=${url} rel="noreferrer noopener" target="_blank">${url}</a>`;
 }
 
 export function Trouble({ problem, again }) {
-  if (!problem) return null;
-  return html`
-    <div class="trouble" role="alert">
-      <p>${problem.detail ?? String(problem)}</p>
-      ${again && html`<button type="button" onClick=${again}>Try again</button>`}
-    </div>
-  `;
+	if (!problem) return null;
+	return html`
+		<div class="trouble" role="alert">
+			<p>${problem.detail ?? String(problem)}</p>
+			${again && html`<button onClick=${again}>Try again</button>`}
+		</div>
+	`;
 }
 
 export const Empty = ({ title, children }) => html`<div class="empty"><p class="lead">${title}</p>${children}</div>`;
 
 /** A modal dialog: the browser keeps the focus in it, and gives it back. */
 export function Dialog({ title, onClose, onEscape, wide, children }) {
-  const ref = useRef();
-  const id = useId();
-  useLayoutEffect(() => {
-    const dialog = ref.current;
-    const opener = document.activeElement;
-    dialog.showModal();
-    return () => {
-      dialog.close();
-      if (opener?.isConnected) opener.focus();
-      else document.querySelector("main")?.focus();
-    };
-  }, []);
-  return html`
-    <dialog
-      ref=${ref}
-      aria-labelledby=${id}
-      class=${wide ? "wide" : ""}
-      onCancel=${(event) => {
-        event.preventDefault();
-        (onEscape ?? onClose)();
-      }}
-    >
-      <h2 id=${id}>${title}</h2>
-      ${children}
-    </dialog>
-  `;
+	const ref = useRef();
+	const id = useId();
+	useLayoutEffect(() => {
+		const dialog = ref.current;
+		const opener = document.activeElement;
+		dialog.showModal();
+		return () => {
+			dialog.close();
+			if (opener?.isConnected) opener.focus();
+			else document.querySelector("main")?.focus();
+		};
+	}, []);
+	return html`
+		<dialog
+			ref=${ref}
+			aria-labelledby=${id}
+			class=${wide ? "wide" : ""}
+			onCancel=${(event) => {
+				event.preventDefault();
+				(onEscape ?? onClose)();
+			}}
+		>
+			<h2 id=${id}>${title}</h2>
+			${children}
+		</dialog>
+	`;
 }
 
 /** Asks before something is done that can't be undone; `act` may throw a Problem. */
 export function Confirm({ title, verb, act, onClose, warning, children }) {
-  const [problem, setProblem] = useState(null);
-  const [isBusy, setBusy] = useState(false);
-  async function confirm(event) {
-    event.preventDefault();
-    setBusy(true);
-    try {
-      await act();
-    } catch (caught) {
-      setProblem(caught);
-      setBusy(false);
-    }
-  }
-  return html`
-    <${Dialog} title=${title} onClose=${onClose}>
-      <form onSubmit=${confirm} novalidate>
-        <div class="body">
-          ${children}
-          ${warning && html`<p class="warning">${warning}</p>`}
-          <${Trouble} problem=${problem} />
-        </div>
-        <footer>
-          <button type="button" autofocus onClick=${onClose}>Cancel</button>
-          <button type="submit" class="danger" disabled=${isBusy}>${verb}</button>
-        </footer>
-      </form>
-    <//>
-  `;
+	const [problem, setProblem] = useState(null);
+	const [isBusy, setBusy] = useState(false);
+	async function confirm() {
+		setBusy(true);
+		try {
+			await act();
+		} catch (caught) {
+			setProblem(caught);
+			setBusy(false);
+		}
+	}
+	return html`
+		<${Dialog} title=${title} onClose=${onClose}>
+			<form onSubmit=${sent(confirm)} novalidate>
+				<div class="body">
+					${children}
+					${warning && html`<p class="warning">${warning}</p>`}
+					<${Trouble} problem=${problem} />
+				</div>
+				<footer>
+					<button type="button" autofocus onClick=${onClose}>Cancel</button>
+					<button type="submit" class="danger" disabled=${isBusy}>${verb}</button>
+				</footer>
+			</form>
+		<//>
+	`;
 }
+
+/** A part of a page, with what can be done there beside its title. */
+export function Card({ title, actions, children }) {
+	return html`
+		<section class="card">
+			<header class="head"><h2>${title}</h2><div class="actions">${actions}</div></header>
+			${children}
+		</section>
+	`;
+}
+
+/** What a form does when it is sent; the page stays. */
+export const sent = (act) => (event) => {
+	event.preventDefault();
+	act();
+};
 
 /** A button that copies text, also where the page has no secure context. */
 export function Copy({ text, label = "Copy" }) {
-  const [done, setDone] = useState(false);
-  async function copy(event) {
-    const button = event.currentTarget;
-    try {
-      await navigator.clipboard.writeText(text);
-    } catch {
-      const field = document.createElement("textarea");
-      field.value = text;
-      button.after(field);
-      field.select();
-      document.execCommand("copy");
-      field.remove();
-      button.focus();
-    }
-    setDone(true);
-    setTimeout(() => setDone(false), 2000);
-  }
-  return html`
-    <button type="button" onClick=${copy}>${label}</button>
-    <span class="done" aria-live="polite">${done ? "Copied." : ""}</span>
-  `;
+	const [done, setDone] = useState(false);
+	async function copy(event) {
+		const button = event.currentTarget;
+		try {
+			await navigator.clipboard.writeText(text);
+		} catch {
+			const field = document.createElement("textarea");
+			field.value = text;
+			button.after(field);
+			field.select();
+			document.execCommand("copy");
+			field.remove();
+			button.focus();
+		}
+		setDone(true);
+		setTimeout(() => setDone(false), 2000);
+	}
+	return html`
+		<button type="button" onClick=${copy}>${label}</button>
+		<span class="done" aria-live="polite">${done ? "Copied." : ""}</span>
+	`;
 }
 
 /** A new key, which is shown this once. */
 export function NewKey({ apiKey, onClose, children }) {
-  return html`
-    <${Dialog} title="The new key" onClose=${onClose} onEscape=${() => {}}>
-      <div class="body">
-        <p>Copy it now: lists never show it. Whoever has it acts as ${apiKey.user?.username ?? "the tenant"}.</p>
-        <p class="token"><code>${apiKey.apiToken}</code></p>
-        <p><${Copy} text=${apiKey.apiToken} /></p>
-        ${children}
-      </div>
-      <footer><button type="button" class="primary" onClick=${onClose}>Done</button></footer>
-    <//>
-  `;
+	return html`
+		<${Dialog} title="The new key" onClose=${onClose} onEscape=${() => {}}>
+			<div class="body">
+				<p>Copy it now: lists never show it. Whoever has it acts as ${apiKey.user?.username ?? "the tenant"}.</p>
+				<p class="token"><code>${apiKey.apiToken}</code></p>
+				<p><${Copy} text=${apiKey.apiToken} /></p>
+				${children}
+			</div>
+			<footer><button type="button" class="primary" onClick=${onClose}>Done</button></footer>
+		<//>
+	`;
 }
 
 export const Zone = () => html`<span class="zone">Times in ${ZONE}</span>`;
@@ -155,67 +166,67 @@ let show = () => {};
 export const say = (text) => show(text);
 
 export function Notes() {
-  const [text, setText] = useState("");
-  useEffect(() => {
-    let timer;
-    show = (given) => {
-      setText(given);
-      clearTimeout(timer);
-      timer = setTimeout(() => setText(""), 5000);
-    };
-    return () => clearTimeout(timer);
-  }, []);
-  return html`<div class="notes" aria-live="polite">${text && html`<p>${text}</p>`}</div>`;
+	const [text, setText] = useState("");
+	useEffect(() => {
+		let timer;
+		show = (given) => {
+			setText(given);
+			clearTimeout(timer);
+			timer = setTimeout(() => setText(""), 5000);
+		};
+		return () => clearTimeout(timer);
+	}, []);
+	return html`<div class="notes" aria-live="polite">${text && html`<p>${text}</p>`}</div>`;
 }
 
 /** Data that a page loads; `key` says what for. Answers {data, problem, isLoading, reload}. */
 export function useLoaded(load, key) {
-  const [state, setState] = useState({ data: null, problem: null, isLoading: true });
-  const [round, setRound] = useState(0);
-  useEffect(() => {
-    let isWanted = true;
-    setState((old) => ({ ...old, isLoading: true }));
-    load().then(
-      (data) => isWanted && setState({ data, problem: null, isLoading: false }),
-      (problem) => isWanted && setState((old) => ({ data: old.data, problem, isLoading: false })),
-    );
-    return () => {
-      isWanted = false;
-    };
-  }, [key, round]);
-  return { ...state, reload: () => setRound((old) => old + 1) };
+	const [state, setState] = useState({ data: null, problem: null, isLoading: true });
+	const [round, setRound] = useState(0);
+	useEffect(() => {
+		let isWanted = true;
+		setState((old) => ({ ...old, isLoading: true }));
+		load().then(
+			(data) => isWanted && setState({ data, problem: null, isLoading: false }),
+			(problem) => isWanted && setState((old) => ({ data: old.data, problem, isLoading: false })),
+		);
+		return () => {
+			isWanted = false;
+		};
+	}, [key, round]);
+	return { ...state, reload: () => setRound((old) => old + 1) };
 }
 
 /** Links that show the same thing in another way. */
 export function Switch({ label, choices, chosen, onChoose }) {
-  return html`
-    <div class="switch" role="group" aria-label=${label}>
-      ${choices.map(
-        ([value, text]) => html`
-          <button type="button" aria-pressed=${String(value === chosen)} onClick=${() => onChoose(value)}>${text}</button>
-        `,
-      )}
-    </div>
-  `;
+	return html`
+		<div class="switch" role="group" aria-label=${label}>
+			${choices.map(
+				([value, text]) => html`
+					<button type="button" aria-pressed=${String(value === chosen)} onClick=${() => onChoose(value)}>${text}</button>
+				`,
+			)}
+		</div>
+	`;
 }
 
 /** A field by itself; its listeners get the text. */
 export function Text({ type = "text", onInput, onChange, ...facts }) {
-  const heard = (listener) => listener && ((event) => listener(event.currentTarget.value));
-  return html`<input type=${type} autocomplete="off" spellcheck="false" ...${facts} onInput=${heard(onInput)} onChange=${heard(onChange)} />`;
+	const heard = (listener) => listener && ((event) => listener(event.currentTarget.value));
+	return html`<input type=${type} autocomplete="off" spellcheck="false" ...${facts} onInput=${heard(onInput)} onChange=${heard(onChange)} />`;
 }
 
 /** A choice that narrows a list; "" for any. */
 export function Filter({ label, options, any = "any", value = "", onValue }) {
-  const id = useId();
-  return html`
-    <div class="filter">
-      <label for=${id}>${label}</label>
-      <select id=${id} onChange=${(event) => onValue(event.currentTarget.value)}>
-        ${(any ? ["", ...options] : options).map((option) => html`<option value=${option} selected=${value === option}>${option || any}</option>`)}
-      </select>
-    </div>
-  `;
+	const id = useId();
+	return html`
+		<div class="filter">
+			<label for=${id}>${label}</label>
+			<select id=${id} onChange=${(event) => onValue(event.currentTarget.value)}>
+				${(any ? ["", ...options] : options).map((option) => html`<option value=${option} selected=${value === option}>${option || any}</option>`)}
+			</select>
+		</div>
+	`;
 }
 
 export { address, go };

@@ -13,96 +13,98 @@ export const useCurrent = () => useContext(Session);
 
 /** The session as the whole page shares it. `who` is null while nobody is signed in. */
 export function useSession() {
-  const [state, setState] = useState({ phase: "asking", who: null, reason: null, ended: null });
-  const [clock, setClock] = useState({ offset: 0, frozenAt: null });
-  // "off": there is none; "token": it asks for one; "on": it answers.
-  const [controlState, setControlState] = useState(hasControl === "on" ? "asking" : "off");
-  const [key, setKey] = useState(() => sessionStorage.getItem(KEY));
+	const [state, setState] = useState({ phase: "asking", who: null, reason: null, ended: null });
+	const [clock, setClock] = useState({ offset: 0, frozenAt: null });
+	// "off": there is none; "token": it asks for one; "on": it answers.
+	const [controlState, setControlState] = useState(hasControl === "on" ? "asking" : "off");
+	const [key, setKey] = useState(() => sessionStorage.getItem(KEY));
 
-  async function begin(given) {
-    try {
-      const { data: who } = await ask("whoami", { key: given });
-      useKey(given);
-      if (given) sessionStorage.setItem(KEY, given);
-      setKey(given);
-      setState({ phase: "in", who, reason: null, ended: null });
-    } catch (problem) {
-      if (!(problem instanceof Problem)) throw problem;
-      return problem;
-    }
-    return null;
-  }
+	async function begin(given) {
+		try {
+			const { data: who, date } = await ask("whoami", { key: given });
+			if (hasControl !== "on") tell({ now: date });
+			useKey(given);
+			if (given) sessionStorage.setItem(KEY, given);
+			setKey(given);
+			setState({ phase: "in", who, reason: null, ended: null });
+		} catch (problem) {
+			if (!(problem instanceof Problem)) throw problem;
+			return problem;
+		}
+		return null;
+	}
 
-  async function start() {
-    await askControl();
-    if (key === null && NEEDS_KEY) {
-      setState({ phase: "out", who: null, reason: null, ended: null });
-      return;
-    }
-    const problem = await begin(key);
-    if (problem) out(problem.detail);
-  }
+	async function start() {
+		await askControl();
+		if (key === null && NEEDS_KEY) {
+			setState({ phase: "out", who: null, reason: null, ended: null });
+			return;
+		}
+		const problem = await begin(key);
+		if (problem) out(problem.detail);
+	}
 
-  function out(reason = null) {
-    sessionStorage.removeItem(KEY);
-    useKey(null);
-    setKey(null);
-    setState({ phase: "out", who: null, reason, ended: null });
-  }
+	function out(reason = null) {
+		sessionStorage.removeItem(KEY);
+		useKey(null);
+		setKey(null);
+		setState({ phase: "out", who: null, reason, ended: null });
+	}
 
-  async function askControl() {
-    if (hasControl !== "on") return;
-    useControlToken(sessionStorage.getItem(CONTROL_TOKEN));
-    try {
-      const { data } = await control("clock");
-      tell(data);
-      setControlState("on");
-    } catch (problem) {
-      setControlState(problem.status === 401 ? "token" : "off");
-    }
-  }
+	async function askControl() {
+		if (hasControl !== "on") return;
+		useControlToken(sessionStorage.getItem(CONTROL_TOKEN));
+		try {
+			const { data } = await control("clock");
+			tell(data);
+			setControlState("on");
+		} catch (problem) {
+			setControlState(problem.status === 401 ? "token" : "off");
+		}
+	}
 
-  async function giveControlToken(token) {
-    useControlToken(token);
-    const { data } = await control("clock");
-    sessionStorage.setItem(CONTROL_TOKEN, token);
-    tell(data);
-    setControlState("on");
-  }
+	async function giveControlToken(token) {
+		useControlToken(token);
+		const { data } = await control("clock");
+		sessionStorage.setItem(CONTROL_TOKEN, token);
+		tell(data);
+		setControlState("on");
+	}
 
-  /** What the control API has said about the server's clock. */
-  function tell({ now, frozen }) {
-    const at = Date.parse(now);
-    setClock({ offset: at - Date.now(), frozenAt: frozen ? at : null });
-  }
+	/** What the control API has said about the server's clock. */
+	function tell({ now, frozen }) {
+		// What runs is told to the second, cut off: better a second early than what has ended active.
+		const at = Date.parse(now);
+		setClock({ offset: at + 1000 - Date.now(), frozenAt: frozen ? at : null });
+	}
 
-  useEffect(() => {
-    onSessionEnd((reason) => setState((old) => (old.phase === "in" ? { ...old, ended: reason } : old)));
-    start();
-  }, []);
+	useEffect(() => {
+		onSessionEnd((reason) => setState((old) => (old.phase === "in" ? { ...old, ended: reason } : old)));
+		start();
+	}, []);
 
-  const { who } = state;
-  const may = (what) => who !== null && who.can.includes(what);
-  return {
-    ...state,
-    key,
-    control: controlState,
-    clock,
-    /** The server's time in milliseconds. */
-    now: () => clock.frozenAt ?? Date.now() + clock.offset,
-    isMe: (username) => who?.user?.username === username,
-    isAdministrator: who?.role === "ADMINISTRATOR",
-    isOverseer: who?.role === "ADMINISTRATOR" || who?.role === "INTERNAL_AUDITING",
-    manages: who?.role === "ADMINISTRATOR" && may("write"),
-    may,
-    /** Sign in, or go on with another key; the Problem, or null. */
-    signIn: begin,
-    signOut: () => out(),
-    /** Ask again who one is, as one's own rights may have changed. */
-    refresh: () => begin(key),
-    putOff: () => setState((old) => ({ ...old, endedSeen: old.ended })),
-    tell,
-    askControl,
-    giveControlToken,
-  };
+	const { who } = state;
+	const may = (what) => who !== null && who.can.includes(what);
+	return {
+		...state,
+		key,
+		control: controlState,
+		clock,
+		/** The server's time in milliseconds. */
+		now: () => clock.frozenAt ?? Date.now() + clock.offset,
+		isMe: (username) => who?.user?.username === username,
+		isAdministrator: who?.role === "ADMINISTRATOR",
+		isOverseer: who?.role === "ADMINISTRATOR" || who?.role === "INTERNAL_AUDITING",
+		manages: who?.role === "ADMINISTRATOR" && may("write"),
+		may,
+		/** Sign in, or go on with another key; the Problem, or null. */
+		signIn: begin,
+		signOut: () => out(),
+		/** Ask again who one is, as one's own rights may have changed. */
+		refresh: () => begin(key),
+		putOff: () => setState((old) => ({ ...old, endedSeen: old.ended })),
+		tell,
+		askControl,
+		giveControlToken,
+	};
 }

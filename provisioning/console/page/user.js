@@ -2,7 +2,7 @@
 import { ask, askAll, path } from "./api.js";
 import { AuditTable } from "./audit.js";
 import { apiKeys, isOver, privileges as privilegesKind, users } from "./kinds.js";
-import { address, Chip, Empty, Trouble, useLoaded, UserLink, Zone } from "./pieces.js";
+import { address, Card, Chip, Empty, Trouble, useLoaded, UserLink, Zone } from "./pieces.js";
 import { ROLES } from "./privileges.js";
 import { Members } from "./records.js";
 import { useCurrent } from "./session.js";
@@ -16,104 +16,89 @@ const KEYS = apiKeys.columns({});
 const NOT_IN_PROFILE = ["tenantUserPrivileges", "activeApiKeys", "username", "home", "id"];
 
 export function UserPage({ username }) {
-  const session = useCurrent();
-  const [dialog, setDialog] = useState(null);
-  const load = async () => {
-    const [{ data: user }, { data: keys }] = await Promise.all([
-      ask(path`users/${username}`),
-      askAll(path`users/${username}/api-keys`, {}, 300),
-    ]);
-    const { data: below } = await ask("privileges", { query: { reportsTo: user.username, active: "true", size: 100 } });
-    return { user, keys, below };
-  };
-  const { data, problem, reload } = useLoaded(load, username);
-  if (!data) {
-    return html`
-      <header class="head"><h1>${username}</h1></header>
-      ${problem && html`<${Trouble} problem=${problem} again=${reload} />`}
-    `;
-  }
+	const session = useCurrent();
+	const [dialog, setDialog] = useState(null);
+	const load = async () => {
+		const [{ data: user }, { data: keys }] = await Promise.all([
+			ask(path`users/${username}`),
+			askAll(path`users/${username}/api-keys`, {}, 300),
+		]);
+		const { data: below } = await ask("privileges", { query: { reportsTo: user.username, active: "true", size: 100 } });
+		return { user, keys, below };
+	};
+	const { data, problem, reload } = useLoaded(load, username);
+	if (!data) {
+		return html`
+			<header class="head"><h1>${username}</h1></header>
+			${problem && html`<${Trouble} problem=${problem} again=${reload} />`}
+		`;
+	}
 
-  const { user, keys, below } = data;
-  const isMe = session.isMe(user.username);
-  const mayProfile = (session.manages || (isMe && session.may("write") && session.who.role !== "INTERNAL_AUDITING")) && user.home !== false;
-  const privileges = user.tenantUserPrivileges.map((privilege) => ({ ...privilege, user }));
-  const open = (kind) => (name, record) => setDialog({ Of: kind.dialogs[name], record });
-  const above = [...new Set(privileges.filter((each) => each.reportsTo && !isOver(each, session)).map((each) => each.reportsTo))];
-  return html`
-    <p class="back"><a href=${address(["users"])}>← All people</a></p>
-    <header class="head">
-      <h1>${nameOf(user)}${isMe && html` <span class="chip mine">you</span>`}</h1>
-      <div class="actions">
-        ${mayProfile && html`<button type="button" onClick=${() => open(users)("change", user)}>Change profile</button>`}
-        ${session.manages &&
-        privileges.some((each) => !isOver(each, session)) &&
-        html`<button type="button" class="danger" onClick=${() => open(users)("revokeAll")}>Revoke all</button>`}
-      </div>
-    </header>
-    <${Trouble} problem=${problem} again=${reload} />
+	const { user, keys, below } = data;
+	const isMe = session.isMe(user.username);
+	const mayProfile = (session.manages || (isMe && session.may("write") && session.who.role !== "INTERNAL_AUDITING")) && user.home !== false;
+	const privileges = user.tenantUserPrivileges.map((privilege) => ({ ...privilege, user }));
+	const open = (kind) => (name, record) => setDialog({ Of: kind.dialogs[name], record });
+	const above = [...new Set(privileges.filter((each) => each.reportsTo && !isOver(each, session)).map((each) => each.reportsTo))];
+	return html`
+		<p class="back"><a href=${address(["users"])}>← All people</a></p>
+		<header class="head">
+			<h1>${nameOf(user)}${isMe && html` <span class="chip mine">you</span>`}</h1>
+			<div class="actions">
+				${mayProfile && html`<button onClick=${() => open(users)("change", user)}>Change profile</button>`}
+				${session.manages &&
+				privileges.some((each) => !isOver(each, session)) &&
+				html`<button class="danger" onClick=${() => open(users)("revokeAll")}>Revoke all</button>`}
+			</div>
+		</header>
+		<${Trouble} problem=${problem} again=${reload} />
 
-    <section class="card">
-      <h2>Profile</h2>
-      ${user.home === false && html`<p class="muted">This account is at home in another tenant: its profile is changed there, and here its private part is not shown.</p>`}
-      <p class="lead">${user.username}</p>
-      <${Members} record=${user} without=${NOT_IN_PROFILE} />
-    </section>
-
-    <section class="card">
-      <header class="head">
-        <h2>Roles over time</h2>
-        ${session.manages && html`<button type="button" class="primary" onClick=${() => open(privilegesKind)("create")}>New privilege</button>`}
-      </header>
-      ${privileges.length
-        ? html`
-            <${Timeline} privileges=${privileges} roles=${ROLES} />
-            <${Table} columns=${HELD} rows=${privileges} actions=${privilegesKind.actions} onDialog=${open(privilegesKind)} />
-          `
-        : html`<${Empty} title="No role in this tenant, and none before."><//>`}
-      <${Zone} />
-    </section>
-
-    <section class="card">
-      <header class="head">
-        <h2>Keys</h2>
-        ${session.may("makeKeys") && html`<button type="button" class="primary" onClick=${() => open(apiKeys)("create")}>New API key</button>`}
-      </header>
-      ${keys.length
-        ? html`<${Table} columns=${KEYS} rows=${keys} actions=${apiKeys.actions} onDialog=${open(apiKeys)} />`
-        : html`<${Empty} title="No keys, as far as you may see."><//>`}
-    </section>
-
-    <section class="card">
-      <h2>Reporting line</h2>
-      <p>${above.length ? html`Reports to ${above.map((each) => html`<${UserLink} profile=${{ username: each }} /> `)}` : "Reports to nobody."}</p>
-      ${below.length > 0 &&
-      html`
-        <p>Report directly:</p>
-        <ul class="tree">${below.map((each) => html`<li class="leaf"><${UserLink} profile=${each.user} /> <${Chip}>${each.role}<//></li>`)}</ul>
-      `}
-    </section>
-
-    ${session.isOverseer &&
-    html`
-      <section class="card">
-        <header class="head"><h2>History</h2><a href=${address(["audit"], { user: user.username })}>All of it</a></header>
-        <${AuditTable} asked=${{ user: user.username, size: 8 }} />
-      </section>
-    `}
-
-    ${dialog &&
-    html`
-      <${dialog.Of}
-        record=${dialog.record}
-        username=${user.username}
-        owner=${user.username}
-        onClose=${() => setDialog(null)}
-        onDone=${() => {
-          setDialog(null);
-          reload();
-        }}
-      />
-    `}
-  `;
+		<${Card} title="Profile">
+			${user.home === false && html`<p class="muted">This account is at home in another tenant: its profile is changed there, and here its private part is not shown.</p>`}
+			<p class="lead">${user.username}</p>
+			<${Members} record=${user} without=${NOT_IN_PROFILE} />
+		<//>
+		<${Card} title="Roles over time" actions=${session.manages && html`<button class="primary" onClick=${() => open(privilegesKind)("create")}>New privilege</button>`}>
+			${privileges.length
+				? html`
+						<${Timeline} privileges=${privileges} roles=${ROLES} />
+						<${Table} columns=${HELD} rows=${privileges} actions=${privilegesKind.actions} onDialog=${open(privilegesKind)} />
+					`
+				: html`<${Empty} title="No role in this tenant, and none before."><//>`}
+			<${Zone} />
+		<//>
+		<${Card} title="Keys" actions=${session.may("makeKeys") && html`<button class="primary" onClick=${() => open(apiKeys)("create")}>New API key</button>`}>
+			${keys.length
+				? html`<${Table} columns=${KEYS} rows=${keys} actions=${apiKeys.actions} onDialog=${open(apiKeys)} />`
+				: html`<${Empty} title="No keys, as far as you may see."><//>`}
+		<//>
+		<${Card} title="Reporting line">
+			<p>${above.length ? html`Reports to ${above.map((each) => html`<${UserLink} name=${each} /> `)}` : "Reports to nobody."}</p>
+			${below.length > 0 &&
+			html`
+				<p>Report directly:</p>
+				<ul class="tree">${below.map((each) => html`<li><${UserLink} name=${each.user.username} /> <${Chip}>${each.role}<//></li>`)}</ul>
+			`}
+		<//>
+		${session.isOverseer &&
+		html`
+			<${Card} title="History" actions=${html`<a href=${address(["audit"], { user: user.username })}>All of it</a>`}>
+				<${AuditTable} asked=${{ user: user.username, size: 8 }} />
+			<//>
+		`}
+		${dialog &&
+		html`
+			<${dialog.Of}
+				record=${dialog.record}
+				username=${user.username}
+				owner=${user.username}
+				onClose=${() => setDialog(null)}
+				onDone=${() => {
+					setDialog(null);
+					reload();
+					session.refresh();
+				}}
+			/>
+		`}
+	`;
 }

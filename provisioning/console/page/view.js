@@ -5,11 +5,11 @@ import { createContext, Fragment, h, render } from "./vendor/preact.js";
 export const html = htm.bind(h);
 export { createContext, Fragment, render };
 export {
-  useContext,
-  useEffect,
-  useId,
-  useLayoutEffect,
-  useMemo,
-  useRef,
-  useState,
+	useContext,
+	useEffect,
+	useId,
+	useLayoutEffect,
+	useMemo,
+	useRef,
+	useState,
 } from "./vendor/hooks.js";
