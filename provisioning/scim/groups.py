@@ -17,6 +17,7 @@ from scim2_models.path import (
     LogicalExpr,
     LogicalOperator,
     Not,
+    Present,
     ValuePath,
 )
 
@@ -51,6 +52,7 @@ from provisioning.web.answers import nothing
 from provisioning.web.context import changing, reading
 
 FIXED = "There is a group for each role. Groups are neither made nor removed; change their members."
+MEMBERS = frozenset({"members", "members.value"})
 OPERATIONS = frozenset({"add", "replace", "remove"})
 
 
@@ -126,7 +128,7 @@ def search_groups() -> Response:
 
 def search(given: Any) -> Response:
     asked = search_request(Group, given)
-    require_sortable(asked, GROUP_FILTERS - {"members", "members.value"})
+    require_sortable(asked, GROUP_FILTERS - MEMBERS)
     filters.require_allowed(asked.filter, GROUP_FILTERS)
     records = reading()
     places = page_of(asked)
@@ -142,10 +144,7 @@ def shown_groups(records: Records, found: list[str], asked: SearchRequest[Any]) 
 def groups_asked(records: Records, asked: SearchRequest[Any]) -> list[str]:
     """The roles whose groups match the filter, in order."""
     named: set[str] = set()
-    if asked.filter is not None and filters.names_in(asked.filter.ast) & {
-        "members",
-        "members.value",
-    }:
+    if asked.filter is not None and filters.names_in(asked.filter.ast) & MEMBERS:
         named = set(values_of(asked.filter.ast))
     groups = [
         Group.model_construct(
@@ -176,13 +175,12 @@ def values_of(node: FilterNode, prefix: str = "") -> Iterator[str]:
         yield from values_of(node.expr, prefix)
     elif isinstance(node, ValuePath):
         yield from values_of(node.val_filter, "members.")
-    elif isinstance(node, Comparison):
-        if (prefix + filters.name_of(node.attr_path)).startswith("members"):
-            if node.op != CompareOperator.eq or not isinstance(node.value, str):
-                raise Refused(400, "invalidFilter", 'Members are filtered by value eq "ID" only.')
-            yield node.value
-    elif (prefix + filters.name_of(node.attr_path)).startswith("members"):  # type: ignore[attr-defined]
-        raise Refused(400, "invalidFilter", 'Members are filtered by value eq "ID" only.')
+    elif isinstance(node, Comparison | Present):
+        name = prefix + filters.name_of(node.attr_path)
+        if name in MEMBERS and isinstance(node, Comparison) and node.op == CompareOperator.eq:
+            yield str(node.value)
+        elif name.startswith("members"):
+            raise Refused(400, "invalidFilter", 'Members are filtered by value eq "ID" only.')
 
 
 @scim.operation("POST", "/Groups", name="scim_create_group", status=403)
