@@ -79,13 +79,13 @@ def open_server(settings: Settings, store: Store | None = None) -> Server:
 def make_routes(settings: Settings) -> Flask:
     """Every route, over no store yet: `serve` gives it one, as often as there are servers."""
     app = Application("provisioning", static_folder=None)
-    app.variables = variables_of(RESOURCES)
+    resources = (*RESOURCES, *(each for whole in WHOLES for each in whole.resources(settings)))
+    app.variables = variables_of(resources)
     problems.init_app(app)
     gate.init_app(app)
     cors.init_app(app, settings)
     health.init_app(app)
     metrics.init_app(app, settings)
-    resources = (*RESOURCES, *(each for whole in WHOLES for each in whole.resources(settings)))
     for resource in resources:
         app.register_blueprint(resource)
     docs.init_app(app, resources, settings)

@@ -40,12 +40,20 @@ class Masking:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
+            secret = _patched_secret(value)
             return {
                 self.text(name): MASK
-                if inner is not None and is_secret_name(name)
+                if inner is not None and (is_secret_name(name) or name == secret)
                 else self.json(inner)
                 for name, inner in value.items()
             }
         if isinstance(value, list):
             return [self.json(inner) for inner in value]
         return value
+
+
+def _patched_secret(value: dict[str, Any]) -> str | None:
+    """The member that holds a secret in an operation of a SCIM PATCH, which names it by `path`."""
+    names = {name.lower(): name for name in value}
+    path = value.get(names.get("path", ""))
+    return names.get("value") if isinstance(path, str) and is_secret_name(path) else None

@@ -40,6 +40,9 @@ ORDERS = {
     "name.familyname": "lastName",
 }
 """What the store can order by: attribute in lower case -> stored member."""
+ALWAYS_THERE = frozenset({"id", "username", "email"})
+"""Of others a descending order begins with those who have none (RFC 7644, 3.4.2.3), and the
+store's ends with them."""
 
 
 @scim.operation("GET", "/Users", name="list_scim_users", answer=RESOURCE, parameters=QUERY)
@@ -85,6 +88,18 @@ def sorted_by(asked: SearchRequest[Any]) -> str | None:
     return None if asked.sort_by is None else str(asked.sort_by).rpartition(":")[2].lower()
 
 
+def store_order(asked: SearchRequest[Any]) -> tuple[Order, ...] | None:
+    """The order that is asked for, as the store has it; None where it has none."""
+    name = sorted_by(asked)
+    if name is None:
+        return ()
+    member = ORDERS.get(name)
+    descends = asked.sort_order == SearchRequest.SortOrder.descending
+    if member is None or (descends and member not in ALWAYS_THERE):
+        return None
+    return (Order(member, descends),)
+
+
 def users_on(
     records: Records, asked: SearchRequest[Any], places: slice
 ) -> tuple[list[Record], int]:
@@ -92,16 +107,14 @@ def users_on(
     narrowed = Narrowed(is_exact=True)
     if asked.filter is not None:
         narrowed = filters.narrow(records, asked.filter.ast)
-    sort = sorted_by(asked)
     if narrowed.is_few:
         return _judged(few(records, narrowed), asked, places, Facts(records))
     related = narrowed.related
-    if not any(each == identities.active_users(records) for each in related):
+    if identities.active_users(records) not in related:
         related = (identities.visible_users(records), *related)
-    descends = asked.sort_order == SearchRequest.SortOrder.descending
     query = Query(related=related, words=narrowed.words)
-    if narrowed.is_exact and (sort is None or sort in ORDERS):
-        order = () if sort is None else (Order(ORDERS[sort], descends),)
+    order = store_order(asked)
+    if narrowed.is_exact and order is not None:
         return _page(records, query, order, places)
     facts = Facts(records, are_many=True)
     return _judged(records.query(USERS, query).records, asked, places, facts)

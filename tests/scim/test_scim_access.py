@@ -236,3 +236,20 @@ def test_scim_is_no_word_for_errors_of_an_unknown_host():
 
     assert response.status_code == 400
     assert response.json["schemas"] == [ERROR]
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "replace", "path": "password", "value": "correct horse"},
+        {"op": "Replace", "PATH": f"{USER}:passWord", "Value": "correct horse"},
+        {"op": "replace", "value": {"password": "correct horse"}},
+    ],
+)
+def test_a_password_is_in_no_log_of_the_emulator(operation):
+    sandbox = Sandbox(scim="on", control="on")
+    provider = IdentityProvider(sandbox.client(sandbox.add_key(None)))
+
+    assert provider.patch("/Users/1", operation).status_code == 200
+
+    assert "correct horse" not in sandbox.client().get("//_control/requests").text
