@@ -1,6 +1,6 @@
 """The composition root: the only module that knows all the others."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, redirect, request
@@ -25,7 +25,7 @@ from provisioning.web import cors, docs, gate, health, hosts, logs, metrics, pro
 from provisioning.web.collection import Collections
 from provisioning.web.context import SERVER, Server
 from provisioning.web.gate import Application
-from provisioning.web.routing import variables_of
+from provisioning.web.routing import Resource, variables_of
 from provisioning.web.targets import Targets
 
 RESOURCES = (
@@ -76,10 +76,10 @@ def open_server(settings: Settings, store: Store | None = None) -> Server:
     return server
 
 
-def make_routes(settings: Settings) -> Flask:
+def make_routes(settings: Settings, of: Sequence[Resource] = RESOURCES) -> Flask:
     """Every route, over no store yet: `serve` gives it one, as often as there are servers."""
     app = Application("provisioning", static_folder=None)
-    resources = (*RESOURCES, *(each for whole in WHOLES for each in whole.resources(settings)))
+    resources = (*of, *(each for whole in WHOLES for each in whole.resources(settings)))
     app.variables = variables_of(resources)
     problems.init_app(app)
     gate.init_app(app)

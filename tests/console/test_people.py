@@ -47,10 +47,17 @@ def filled(server):
     administrator = server.administrator
     administrator.post("/services/enterprise")
     server.add_user("bob@acme.test", roles.TEAM_LEADER, reports_to="alice@acme.test")
-    server.grant("bob@acme.test", "USER", active_from="2015-01-01T00:00:00Z", active_until="2018-01-01T00:00:00Z")
+    server.grant(
+        "bob@acme.test",
+        "USER",
+        active_from="2015-01-01T00:00:00Z",
+        active_until="2018-01-01T00:00:00Z",
+    )
     server.add_key("bob@acme.test", active_until="2099-01-01T00:00:00Z")
     administrator.post("/domain-mapping", json={"domain": "insight.acme.example"})
-    administrator.post("/endpoints", json={"url": "https://mq.acme.example", "endpointType": "MQ_INCOMING"})
+    administrator.post(
+        "/endpoints", json={"url": "https://mq.acme.example", "endpointType": "MQ_INCOMING"}
+    )
     administrator.post(
         "/tenant-dashboards",
         json={
@@ -68,7 +75,9 @@ def filled(server):
 
 def settled(page):
     """What the page has asked for is there."""
-    page.wait_for_load_state("networkidle") if "emulator" not in page.url else page.wait_for_timeout(800)
+    page.wait_for_load_state(
+        "networkidle"
+    ) if "emulator" not in page.url else page.wait_for_timeout(800)
     expect(page.locator("main h1").first).to_be_visible()
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
 
@@ -212,7 +221,13 @@ def hostile(server):
     texts = {"title": HOSTILE, "status": "PRODUCTION", "type": "CUSTOM", "description": HOSTILE}
     administrator.post(
         "/tenant-dashboards",
-        json={**texts, "label": "own", "menuLabel": HOSTILE, "listOrder": -5, "settings": {HOSTILE: HOSTILE}},
+        json={
+            **texts,
+            "label": "own",
+            "menuLabel": HOSTILE,
+            "listOrder": -5,
+            "settings": {HOSTILE: HOSTILE},
+        },
     )
     administrator.post(
         "/tenant-statements", json={**texts, "label": "own", "query": HOSTILE, "listOrder": -5}

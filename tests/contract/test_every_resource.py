@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from provisioning.testing.sandbox import Sandbox
+
 from .asking import (
     BASE,
     EARLIER,
@@ -33,6 +35,7 @@ from .asking import (
     subscribe,
     without_instance,
 )
+from .tenth import SandboxOfTen
 
 TEXT = ("beta", "Alpha", None, "Gamma")
 NO_TEXT: tuple[Any, ...] = (7, True, ["x"], {}, "x" * 251)
@@ -397,6 +400,27 @@ RESOURCES = (
     ),
 )
 
+RESOURCES += (
+    Resource(
+        name="maps",
+        list_path="/maps",
+        key="label",
+        body=lambda n, tenant: {"title": f"Map {n}", "label": f"map-{n}"},
+        required=("title", "label"),
+        wrong={
+            "title": NO_REQUIRED_TEXT,
+            "label": NO_SLUG,
+            "scale": (*NO_INTEGER, 0, 1_000_001),
+            "legend": (7, "x" * 10_001),
+        },
+        optional={"scale": (2, 1, None, 1_000_000), "legend": TEXT},
+        order_by="title label scale legend",
+        search=({"title": "Überblick Café"}, "cafe uberblick"),
+        text="legend",
+    ),
+)
+"""The tenth resource, of tests/contract/maps.py."""
+
 
 class Shelf:
     """One resource of one tenant, with an administrator of it."""
@@ -470,6 +494,13 @@ def those_with(values: Callable[[Resource], list[tuple[Any, ...]]], names: str):
 
 every = those(lambda resource: True)
 windowed = those(lambda resource: resource.window)
+
+
+@pytest.fixture
+def sandbox(request):
+    """The tenth resource has a server of its own."""
+    resource = request.node.callspec.params.get("resource")
+    return SandboxOfTen() if resource is not None and resource.name == "maps" else Sandbox()
 
 
 @pytest.fixture
@@ -635,7 +666,7 @@ def test_text_of_all_other_characters_is_kept(shelf):
     assert shelf.client.get(path).json[shelf.resource.text] == text
 
 
-LINES = {"hint", "description", "query"}
+LINES = {"hint", "description", "query", "legend"}
 """Members that may hold tabs and line ends (section 4)."""
 
 

@@ -1,0 +1,30 @@
+"""A server with a tenth resource, over which the shared rules run like over the nine."""
+
+import functools
+
+from provisioning.factory import COLLECTIONS, RESOURCES, make_routes, serve
+from provisioning.settings import Settings
+from provisioning.store import MemoryStorage, Store
+from provisioning.testing.sandbox import Sandbox
+from provisioning.web.collection import Collections
+
+from .maps import maps
+
+TEN = (*RESOURCES, maps)
+COLLECTIONS_OF_TEN = Collections([*COLLECTIONS.values(), *maps.collections])
+
+
+@functools.cache
+def routes_of_ten():
+    return make_routes(Settings(), TEN)
+
+
+class SandboxOfTen(Sandbox):
+    """A sandbox whose factory lists one resource more."""
+
+    def __init__(self):
+        tables, check = COLLECTIONS_OF_TEN.tables, COLLECTIONS_OF_TEN.check
+        super().__init__(store=Store(MemoryStorage(), tables, check))
+        self.parts.collections = COLLECTIONS_OF_TEN
+        self.app = serve(routes_of_ten(), self.parts)
+        self.administrator = self.client(self.administrator.token)
