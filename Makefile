@@ -4,7 +4,7 @@ PORT ?= 8000
 ARGS ?=
 BIN = .venv/bin
 
-.PHONY: run test test-slow test-all coverage lint lint-openapi openapi-tools format bench screenshots vendor clean
+.PHONY: reference run test test-slow test-all coverage lint lint-openapi openapi-tools format bench screenshots vendor clean
 
 run: .venv/installed
 	$(BIN)/provisioning serve --demo --port $(PORT) $(ARGS)
@@ -49,6 +49,10 @@ format: .venv/installed-dev
 
 bench: .venv/installed-bench
 	$(BIN)/python -m bench $(ARGS)
+
+# The tables of settings, commands, routes and metrics, which a test compares with the code.
+reference: .venv/installed-dev
+	$(BIN)/provisioning reference > docs/reference.md
 
 # Pictures of every page of the console, in screenshots/; three of them are kept in docs/img/.
 screenshots: .venv/installed-dev

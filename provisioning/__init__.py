@@ -6,7 +6,8 @@
     domain/       what provisioning means: windows, roles, tenants, rules between records
     store/        the file: views, transactions, durability
     settings.py   every setting
-    seed.py       demo data, seeds and the catalogue; stored.py checks what people edit
+    seed.py       demo data, seeds and the catalogue; transfer.py and people_csv.py: in and out
+    accounts.py   accounts moved, renamed and erased, by whoever runs the server
     control/      the control API: state, time, requests and faults of a mock
     testing/      a server in a thread, the pytest plugin
     cli/          the command line, `provisioning serve` with it; onboarding.py makes first
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from provisioning.factory import create_app
     from provisioning.settings import Settings
 
-__all__ = ["Settings", "create_app"]
+__all__ = ["Settings", "__version__", "create_app"]
+
+__version__ = "0.2.0"
+"""Of this server; what the base path tells is the version of the API."""
 
 
 def __getattr__(name: str) -> Any:

@@ -7,8 +7,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from provisioning import __version__
+from provisioning.cli import main
 
 CHECKOUT = Path(__file__).parents[1]
 LOOK = """
@@ -107,3 +111,10 @@ def test_an_installed_package_carries_all_modules_and_the_shipped_data_but_no_ot
 
 def modules(root: Path) -> set[Path]:
     return {module.relative_to(root) for module in (root / "provisioning").rglob("*.py")}
+
+
+def test_the_version_is_one(sandbox):
+    told = CliRunner().invoke(main, ["--version"]).stdout
+    document = sandbox.client(None).get("//openapi.json").json
+    assert __version__ in told
+    assert document["info"]["version"] == __version__

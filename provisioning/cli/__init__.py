@@ -4,6 +4,7 @@
     users.py    people's accounts, over all tenants
     transfer.py  in and out: seeds, and people from CSV
     data.py     a look at the data, and copies of it
+    reference.py  the tables of docs/reference.md
     serve.py    `provisioning serve`
     opening.py  the server that a command works on, and the one that gunicorn runs
     group.py    what all commands have in common
@@ -18,7 +19,8 @@ import textwrap
 import click
 from flask import Flask
 
-from provisioning.cli import data, opening, tenants, transfer, users
+from provisioning import __version__
+from provisioning.cli import data, opening, reference, tenants, transfer, users
 from provisioning.cli.group import Command, Commands
 from provisioning.cli.opening import CANNOT_START
 from provisioning.cli.serve import serve
@@ -38,7 +40,7 @@ def _settings_shown() -> str:
 
 
 @click.group(cls=Commands, epilog=_settings_shown())
-@click.version_option(package_name="provisioning-api")
+@click.version_option(__version__)
 def main() -> None:
     """A server of the Provisioning API, and what its operator needs beside it."""
 
@@ -59,6 +61,7 @@ for command in (
     transfer.export,
     transfer.import_data,
     show_settings,
+    reference.reference,
     serve,
 ):
     main.add_command(command)

@@ -6,7 +6,6 @@ have ended, too.
 """
 
 import hmac
-import importlib.metadata
 import os
 import threading
 import time
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response
 
+from provisioning import __version__
 from provisioning.domain.errors import Forbidden, Unauthorized
 from provisioning.domain.tables import AUDIT
 from provisioning.settings import Settings
@@ -30,6 +30,37 @@ SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 COUNTED = 60.0
 """Seconds for which the numbers of records are remembered."""
 
+Family = tuple[str, str, list[str]]
+"""Name (of counters without `_total`), meaning, labels."""
+REQUESTS: Family = (
+    "provisioning_http_requests",
+    "Requests that were answered.",
+    ["method", "route", "status"],
+)
+SECONDS: Family = (
+    "provisioning_http_request_duration_seconds",
+    "Seconds from a request's arrival until its answer was ready.",
+    ["method", "route"],
+)
+COMMITS: Family = (
+    "provisioning_store_commit_duration_seconds",
+    "Seconds that it took to make a change durable.",
+    [],
+)
+UNAUTHORIZED: Family = (
+    "provisioning_unauthorized",
+    "Requests that were answered with 401.",
+    [],
+)
+UP: Family = ("provisioning_store_up", "1, or 0 while the store can't be read or written.", [])
+RECORDS: Family = (
+    "provisioning_records",
+    "Records in the store, those that have ended, too.",
+    ["table"],
+)
+BUILD: Family = ("provisioning_build_info", "Which version of the server answers.", ["version"])
+COUNTERS, HISTOGRAMS, GAUGES = (REQUESTS, UNAUTHORIZED), (SECONDS, COMMITS), (UP, RECORDS, BUILD)
+
 
 class Metrics:
     """The counts of one server, in this process and, where they share a folder, in the others."""
@@ -40,26 +71,10 @@ class Metrics:
 
         self._prometheus = prometheus
         self._own = own = prometheus.CollectorRegistry()
-        self._requests = prometheus.Counter(
-            "provisioning_http_requests",
-            "Requests that were answered.",
-            ["method", "route", "status"],
-            registry=own,
-        )
-        self._seconds = prometheus.Histogram(
-            "provisioning_http_request_duration_seconds",
-            "Seconds from a request's arrival until its answer was ready.",
-            ["method", "route"],
-            registry=own,
-        )
-        self._commits = prometheus.Histogram(
-            "provisioning_store_commit_duration_seconds",
-            "Seconds that it took to make a change durable.",
-            registry=own,
-        )
-        self._unauthorized = prometheus.Counter(
-            "provisioning_unauthorized", "Requests that were answered with 401.", registry=own
-        )
+        self._requests = prometheus.Counter(*REQUESTS, registry=own)
+        self._seconds = prometheus.Histogram(*SECONDS, registry=own)
+        self._commits = prometheus.Histogram(*COMMITS, registry=own)
+        self._unauthorized = prometheus.Counter(*UNAUTHORIZED, registry=own)
         self._counting = threading.Lock()
         self._counted_at: float | None = None
         self._records: dict[str, int] = {}
@@ -108,35 +123,18 @@ class _Seen:
     def collect(self) -> Iterator[Any]:
         from prometheus_client.metrics_core import GaugeMetricFamily  # noqa: PLC0415
 
-        build = GaugeMetricFamily(
-            "provisioning_build_info", "Which version of the server answers.", labels=["version"]
-        )
-        build.add_metric([_version()], 1)
+        build = GaugeMetricFamily(*BUILD[:2], labels=BUILD[2])
+        build.add_metric([__version__], 1)
         yield build
         problem = self._server.readiness.problem(self._server.store)
-        yield GaugeMetricFamily(
-            "provisioning_store_up",
-            "1, or 0 while the store can't be read or written.",
-            value=0 if problem else 1,
-        )
-        records = GaugeMetricFamily(
-            "provisioning_records",
-            "Records in the store, those that have ended, too.",
-            labels=["table"],
-        )
+        yield GaugeMetricFamily(*UP[:2], value=0 if problem else 1)
+        records = GaugeMetricFamily(*RECORDS[:2], labels=RECORDS[2])
         try:
             for table, number in self._metrics.records(self._server).items():
                 records.add_metric([table], number)
         except StoreUnavailable:
             return
         yield records
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("provisioning-api")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def require_scraper(request: "Request") -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from apispec import APISpec
 from flask import request
 
+from provisioning import __version__
 from provisioning.domain import roles
 from provisioning.settings import Settings
 from provisioning.web.answers import JSON
@@ -38,8 +39,6 @@ from provisioning.web.routing import (
     variables_of,
 )
 
-API_VERSION = "1"
-"""The version in the base path: the API's, not this server's."""
 DESCRIPTION = """
 Who may do what in a tenant: users, privileges, services and API keys.
 
@@ -86,7 +85,7 @@ class _Builder:
         needed: list[Document] = [{name: []} for name in about.schemes]
         self.spec = APISpec(
             about.title,
-            API_VERSION,
+            __version__,
             "3.1.0",
             plugins=[plugin],
             info={
