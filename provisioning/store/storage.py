@@ -127,7 +127,7 @@ class DurableStorage(tinydb.storages.Storage):
 
     def write(self, data: Tables) -> None:
         """Replace the file whatever is in it: what TinyDB itself calls."""
-        self._replace(encode(data), self.signature())
+        self._replace([encode(data)], self.signature())
 
     def signature(self) -> Signature | None:
         """What tells this state of the file from every other; None where there is no file."""
@@ -155,7 +155,7 @@ class DurableStorage(tinydb.storages.Storage):
             layout = known.changed(tables, touched)
         return self._replace(layout.data(meta), expected), layout
 
-    def _replace(self, data: bytes, expected: Signature | None) -> Signature:
+    def _replace(self, data: Iterable[bytes], expected: Signature | None) -> Signature:
         with _explained("The change could not be saved, nothing was changed"):
             try:
                 signature = self._write_new(data)
@@ -236,7 +236,7 @@ class DurableStorage(tinydb.storages.Storage):
         self._require_replaceable()
         with _explained("The store can't be written"):
             try:
-                self._write_new(_PROBE)
+                self._write_new([_PROBE])
             finally:
                 with suppress(OSError):
                     self._disk.unlink(self._new)
@@ -252,19 +252,20 @@ class DurableStorage(tinydb.storages.Storage):
     def keep_copy(self, label: str) -> None:
         """Keep the file as it is under a name of its own, beside it."""
         with _explained("The data file can't be copied"):
-            self._write_new(self._disk.read(self._path))
+            self._write_new([self._disk.read(self._path)])
             self._disk.replace(self._new, self._path.with_name(f"{self._path.name}.{label}"))
             self._sync_folder(self._folder)
 
-    def _write_new(self, data: bytes) -> Signature:
-        """Write the temporary file through to the disk."""
+    def _write_new(self, data: Iterable[bytes]) -> Signature:
+        """Write the temporary file, of these parts, through to the disk."""
         with suppress(FileNotFoundError):
             self._disk.unlink(self._new)
         descriptor = self._disk.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[self._disk.write(descriptor, rest) :]
+            for part in data:
+                rest = memoryview(part)
+                while rest:
+                    rest = rest[self._disk.write(descriptor, rest) :]
             try:
                 old = self._disk.stat(self._path).st_mtime_ns
             except FileNotFoundError:
