@@ -15,7 +15,7 @@ from pathlib import Path
 import tinydb.storages
 from filelock import FileLock, Timeout
 
-from provisioning.store.errors import StoreUnavailable
+from provisioning.store.errors import Collision, StoreUnavailable, UnknownFate
 from provisioning.store.layout import (
     META,
     Content,
@@ -161,7 +161,7 @@ class DurableStorage(tinydb.storages.Storage):
                 signature = self._write_new(data)
                 # Other servers wait for the lock; an editor doesn't.
                 if self.signature() != expected:
-                    raise StoreUnavailable(
+                    raise Collision(
                         "The data file was edited during this change, which was dropped. Try again."
                     )
                 self.unsettled = True
@@ -170,7 +170,7 @@ class DurableStorage(tinydb.storages.Storage):
                 with suppress(OSError):
                     self._disk.unlink(self._new)
                 raise
-        with _explained("The change may or may not have been kept", unknown_fate=True):
+        with _explained("The change may or may not have been kept", UnknownFate):
             self._sync_folder(self._folder)
         self.unsettled = False
         return signature
@@ -336,7 +336,7 @@ class MemoryStorage(tinydb.storages.MemoryStorage):
 
     def _replace(self, tables: Tables, expected: Signature | None) -> Signature:
         if self.signature() != expected:
-            raise StoreUnavailable("The data was changed during this change. Try again.")
+            raise Collision("The data was changed during this change. Try again.")
         self.memory = tables
         self._version += 1
         return self._version
@@ -367,12 +367,10 @@ def _signature(stat: os.stat_result) -> Signature:
 
 
 @contextmanager
-def _explained(what: str, *, unknown_fate: bool = False) -> Iterator[None]:
+def _explained(what: str, kind: type[StoreUnavailable] = StoreUnavailable) -> Iterator[None]:
     """Turn an error of the operating system into one that can be shown."""
     try:
         yield
     except OSError as error:
         text = f"{what}: {error.strerror or 'unknown error'}."
-        unavailable = StoreUnavailable(_MOUNTED if error.errno == errno.EBUSY else text)
-        unavailable.unknown_fate = unknown_fate
-        raise unavailable from error
+        raise kind(_MOUNTED if error.errno == errno.EBUSY else text) from error

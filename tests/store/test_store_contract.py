@@ -327,8 +327,8 @@ def test_transactions_do_not_nest(store: Store) -> None:
         with pytest.raises(RuntimeError), store.transaction():
             pass
         with pytest.raises(RuntimeError):
-            store.probe(max_age=0)
-    store.probe(max_age=0)
+            store.probe()
+    store.probe()
 
 
 def test_an_ended_transaction_refuses_changes(store: Store) -> None:
@@ -423,7 +423,7 @@ def test_threads_exclude_each_other(open_store: Opener) -> None:
 def test_a_store_that_can_be_used_passes_its_probe_and_is_not_changed(store: Store) -> None:
     fill(store, {"name": "ann"})
     before = store._storage.signature()
-    store.probe(max_age=0)
+    store.probe()
     assert store._storage.signature() == before
 
 

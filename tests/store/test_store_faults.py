@@ -238,7 +238,7 @@ def test_reads_go_on_when_the_file_can_not_be_read(
     with pytest.raises(StoreUnavailable):
         put(store, 2)
     with pytest.raises(StoreUnavailable):
-        store.probe(max_age=0)
+        store.probe()
     assert number(store) == 0
     disk.failing = {}
     assert number(store) == 1
@@ -275,9 +275,9 @@ def test_the_probe_notices_what_would_stop_a_write(
 ) -> None:
     disk.failing = {call: errno.EROFS}
     with pytest.raises(StoreUnavailable):
-        store.probe(max_age=0)
+        store.probe()
     disk.failing = {}
-    store.probe(max_age=0)
+    store.probe()
     assert sorted(each.name for each in path.parent.iterdir()) == ["db.json", "db.json.lock"]
 
 
@@ -288,7 +288,7 @@ def test_a_file_that_is_gone_is_not_taken_for_an_empty_store(store: Store, path:
         with pytest.raises(StoreUnavailable, match="gone"):
             put(store, 1)
         with pytest.raises(StoreUnavailable, match="gone"):
-            store.probe(max_age=0)
+            store.probe()
     assert not path.exists()
     kept.rename(path)
     put(store, 1)
@@ -303,7 +303,7 @@ def test_a_folder_that_is_gone_is_not_made_again_by_a_running_store(
     with pytest.raises(StoreUnavailable):
         put(store, 1)
     with pytest.raises(StoreUnavailable):
-        store.probe(max_age=0)
+        store.probe()
     assert not path.parent.exists()
     away.rename(path.parent)
     put(store, 1)
@@ -392,9 +392,9 @@ def test_a_full_disk_stops_writes_until_there_is_room_again(small_disk: Path) ->
     with pytest.raises(StoreUnavailable, match="No space left"):
         put(store, 2)
     with pytest.raises(StoreUnavailable, match="No space left"):
-        store.probe(max_age=0)
+        store.probe()
     assert number(store) == reopened(path) == 1
     filler.unlink()
-    store.probe(max_age=0)
+    store.probe()
     put(store, 2)
     assert number(store) == reopened(path) == 2

@@ -182,7 +182,7 @@ def test_a_broken_edit_stops_writes_and_says_where_reads_go_on_and_mending_it_is
         assert error.value.place.items() >= place.items()
         assert all(f"{name} {value}" in str(error.value) for name, value in place.items())
     with pytest.raises(StoreDamaged):
-        store.probe(max_age=0)
+        store.probe()
     with pytest.raises(StoreDamaged):
         Store(DurableStorage(path), TABLES)
     assert path.read_text() == broken
