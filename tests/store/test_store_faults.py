@@ -121,6 +121,7 @@ def test_a_failure_before_the_file_is_in_place_leaves_the_old_state(
         with pytest.raises(StoreUnavailable, match="nothing was changed") as error:
             put(store, 1)
         assert os.strerror(cause) in str(error.value)
+        assert not error.value.unknown_fate
         assert "secret" not in str(error.value)
         assert number(store) == reopened(path) == 0
         assert not path.with_name("db.json.tmp").exists()
@@ -145,8 +146,9 @@ def test_a_failed_fsync_of_the_folder_leaves_it_open_which_state_stays(
 ) -> None:
     disk.failing = {"fsync folder": errno.EIO}
     disk.calls.clear()
-    with pytest.raises(StoreUnavailable, match="may or may not have been kept"):
+    with pytest.raises(StoreUnavailable, match="may or may not have been kept") as error:
         put(store, 1)
+    assert error.value.unknown_fate
     assert disk.calls.count("fsync folder") == 1
     assert number(store) == reopened(path)
     disk.failing = {}
@@ -368,6 +370,54 @@ def test_a_file_size_limit_stops_only_what_does_not_fit(path: Path) -> None:
     assert result["kept"] == ["a", "c", "d"]
     with Store(DurableStorage(path), [TABLES[0]]).read() as view:
         assert list(view.tables()["teams"]) == ["a", "c", "d"]
+
+
+@pytest.mark.parametrize("name", ["db.json", "d b\\\t.json"])
+def test_a_file_that_is_mounted_by_itself_is_found_out_at_the_start_and_by_the_probe(
+    tmp_path: Path, name: str
+) -> None:
+    class MountingDisk(Disk):
+        mounted = ""
+
+        def mounts(self) -> str:
+            return f"36 35 98:0 /other/db.json {self.mounted} rw - ext4 /dev/vda rw\n"
+
+    path, disk = tmp_path / name, MountingDisk()
+    store = Store(DurableStorage(path, disk=disk), TABLES)
+    store.probe()
+    disk.mounted = str(path).replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011")
+    with pytest.raises(StoreUnavailable, match="Mount its folder"):
+        store.probe()
+    with pytest.raises(StoreUnavailable, match="Mount its folder"):
+        Store(DurableStorage(path, disk=disk), TABLES)
+
+
+def test_a_change_of_a_file_that_can_not_be_replaced_says_what_to_mount(
+    store: Store, disk: FailingDisk
+) -> None:
+    disk.failing = {"replace": errno.EBUSY}
+    with pytest.raises(StoreUnavailable, match="Mount its folder"):
+        put(store, 1)
+    assert number(store) == 0
+
+
+def test_a_file_that_is_really_mounted_by_itself_is_found_out(tmp_path: Path) -> None:
+    path = tmp_path / "db.json"
+    store = Store(DurableStorage(path), TABLES)
+    mount = ["/bin/mount", "--bind", str(path), str(path)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a file needs root")
+    try:
+        with pytest.raises(StoreUnavailable, match="Mount its folder"):
+            put(store, 1)
+        with pytest.raises(StoreUnavailable, match="Mount its folder"):
+            store.probe()
+        with pytest.raises(StoreUnavailable, match="Mount its folder"):
+            Store(DurableStorage(path), TABLES)
+    finally:
+        subprocess.run(["/bin/umount", str(path)], check=True)
+    put(store, 1)
+    assert number(store) == reopened(path) == 1
 
 
 @pytest.fixture
