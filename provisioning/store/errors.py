@@ -4,8 +4,7 @@
 class StoreUnavailable(Exception):
     """The store can't be read or written at the moment; answered as 503.
 
-    Nothing was changed, and trying again later is safe, unless the fate of a change is unknown:
-    then it may have been kept or not.
+    Unless the text says otherwise nothing was changed, and trying again later is safe.
     """
 
     is_retryable = False
@@ -15,12 +14,20 @@ class StoreUnavailable(Exception):
 
     @property
     def public(self) -> str:
-        """What anybody may read: it names no table and no record."""
+        """The text for those who may know nothing of the records."""
         return str(self)
 
-    def again(self) -> "StoreUnavailable":
-        """An equal error: one exception object must not be raised by several threads."""
-        return StoreUnavailable(str(self))
+
+class Collision(StoreUnavailable):
+    """Another change came between: nothing was changed, and the same again may well succeed."""
+
+    is_retryable = True
+
+
+class UnknownFate(StoreUnavailable):
+    """The change may have been made or not: whoever made it has to look."""
+
+    unknown_fate = True
 
 
 class StoreDamaged(StoreUnavailable):
@@ -43,4 +50,5 @@ class StoreDamaged(StoreUnavailable):
         )
 
     def again(self) -> "StoreDamaged":
+        """An equal error: one exception object must not be raised by several threads."""
         return StoreDamaged(self.problem, **self.place)

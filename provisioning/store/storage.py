@@ -15,7 +15,7 @@ from pathlib import Path
 import tinydb.storages
 from filelock import FileLock, Timeout
 
-from provisioning.store.errors import StoreUnavailable
+from provisioning.store.errors import Collision, StoreUnavailable, UnknownFate
 from provisioning.store.layout import (
     META,
     Content,
@@ -127,7 +127,7 @@ class DurableStorage(tinydb.storages.Storage):
 
     def write(self, data: Tables) -> None:
         """Replace the file whatever is in it: what TinyDB itself calls."""
-        self._replace(encode(data), self.signature())
+        self._replace([encode(data)], self.signature())
 
     def signature(self) -> Signature | None:
         """What tells this state of the file from every other; None where there is no file."""
@@ -155,13 +155,13 @@ class DurableStorage(tinydb.storages.Storage):
             layout = known.changed(tables, touched)
         return self._replace(layout.data(meta), expected), layout
 
-    def _replace(self, data: bytes, expected: Signature | None) -> Signature:
+    def _replace(self, data: Iterable[bytes], expected: Signature | None) -> Signature:
         with _explained("The change could not be saved, nothing was changed"):
             try:
                 signature = self._write_new(data)
                 # Other servers wait for the lock; an editor doesn't.
                 if self.signature() != expected:
-                    raise StoreUnavailable(
+                    raise Collision(
                         "The data file was edited during this change, which was dropped. Try again."
                     )
                 self.unsettled = True
@@ -170,7 +170,7 @@ class DurableStorage(tinydb.storages.Storage):
                 with suppress(OSError):
                     self._disk.unlink(self._new)
                 raise
-        with _explained("The change may or may not have been kept", unknown_fate=True):
+        with _explained("The change may or may not have been kept", UnknownFate):
             self._sync_folder(self._folder)
         self.unsettled = False
         return signature
@@ -236,7 +236,7 @@ class DurableStorage(tinydb.storages.Storage):
         self._require_replaceable()
         with _explained("The store can't be written"):
             try:
-                self._write_new(_PROBE)
+                self._write_new([_PROBE])
             finally:
                 with suppress(OSError):
                     self._disk.unlink(self._new)
@@ -252,19 +252,20 @@ class DurableStorage(tinydb.storages.Storage):
     def keep_copy(self, label: str) -> None:
         """Keep the file as it is under a name of its own, beside it."""
         with _explained("The data file can't be copied"):
-            self._write_new(self._disk.read(self._path))
+            self._write_new([self._disk.read(self._path)])
             self._disk.replace(self._new, self._path.with_name(f"{self._path.name}.{label}"))
             self._sync_folder(self._folder)
 
-    def _write_new(self, data: bytes) -> Signature:
-        """Write the temporary file through to the disk."""
+    def _write_new(self, data: Iterable[bytes]) -> Signature:
+        """Write the temporary file, of these parts, through to the disk."""
         with suppress(FileNotFoundError):
             self._disk.unlink(self._new)
         descriptor = self._disk.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[self._disk.write(descriptor, rest) :]
+            for part in data:
+                rest = memoryview(part)
+                while rest:
+                    rest = rest[self._disk.write(descriptor, rest) :]
             try:
                 old = self._disk.stat(self._path).st_mtime_ns
             except FileNotFoundError:
@@ -335,7 +336,7 @@ class MemoryStorage(tinydb.storages.MemoryStorage):
 
     def _replace(self, tables: Tables, expected: Signature | None) -> Signature:
         if self.signature() != expected:
-            raise StoreUnavailable("The data was changed during this change. Try again.")
+            raise Collision("The data was changed during this change. Try again.")
         self.memory = tables
         self._version += 1
         return self._version
@@ -366,12 +367,10 @@ def _signature(stat: os.stat_result) -> Signature:
 
 
 @contextmanager
-def _explained(what: str, *, unknown_fate: bool = False) -> Iterator[None]:
+def _explained(what: str, kind: type[StoreUnavailable] = StoreUnavailable) -> Iterator[None]:
     """Turn an error of the operating system into one that can be shown."""
     try:
         yield
     except OSError as error:
         text = f"{what}: {error.strerror or 'unknown error'}."
-        unavailable = StoreUnavailable(_MOUNTED if error.errno == errno.EBUSY else text)
-        unavailable.unknown_fate = unknown_fate
-        raise unavailable from error
+        raise kind(_MOUNTED if error.errno == errno.EBUSY else text) from error

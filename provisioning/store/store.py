@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -69,9 +68,6 @@ class Store:
         self._migrations = migrations
         self._schema = len(migrations) + 1
         self._catching_up = threading.Lock()
-        self._probing = threading.Lock()
-        self._probed: tuple[float, StoreUnavailable | None] | None = None
-        """When it was last probed, and what was wrong."""
         self._thread = threading.local()
         self._state = State(empty(tables), None, "")
         self._begin()
@@ -112,27 +108,14 @@ class Store:
                 touched = None if transaction.restored else transaction.touched()
                 self._commit(view, base, touched)
 
-    def probe(self, max_age: float = 1.0) -> None:
+    def probe(self) -> None:
         """Prove that the store can be read and written; raises StoreUnavailable if not.
 
-        Proving it takes the lock and writes to the disk. So what was found less than `max_age`
-        seconds ago counts, and who asks while others try waits for what they find.
+        That takes the lock and writes to the disk.
         """
-        if self._inside():
-            raise RuntimeError("a transaction inside a transaction")
-        with self._probing:
-            if self._probed is None or time.monotonic() - self._probed[0] >= max_age:
-                fault = None
-                try:
-                    with self._alone():
-                        self._sound()
-                        self._storage.probe()
-                except StoreUnavailable as error:
-                    fault = error
-                self._probed = time.monotonic(), fault
-            fault = self._probed[1]
-        if fault is not None:
-            raise fault.again()
+        with self._alone():
+            self._sound()
+            self._storage.probe()
 
     def close(self) -> None:
         """Let go of the storage. Every commit is durable already; nothing waits to be written."""
@@ -141,7 +124,6 @@ class Store:
     def renew_locks(self) -> None:
         """In a forked child: forget threads that only the parent has."""
         self._catching_up = threading.Lock()
-        self._probing = threading.Lock()
         self._thread = threading.local()
         self._state.view._answers.renew_lock()
         self._storage.renew_lock()

@@ -279,6 +279,32 @@ def test_ids_stay_above_those_that_came_from_elsewhere(
         assert transaction.next_id("teams") == following
 
 
+LARGEST = 2**53 - 1
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [LARGEST + 1, LARGEST + 2, 2**64 - 1, f"key-{LARGEST + 1}", "key-" + "9" * 5000],
+)
+def test_an_id_that_not_every_reader_can_hold_is_refused(store: Store, identity: Any) -> None:
+    with store.transaction() as transaction:
+        with pytest.raises(ValueError, match="id"):
+            transaction.put("teams", "red", {"id": identity})
+        assert transaction.get("teams", "red") is None
+
+
+@pytest.mark.parametrize("identity", [LARGEST, f"key-{LARGEST}"])
+def test_after_the_largest_id_there_is_none(
+    store: Store, open_store: Opener, identity: Any
+) -> None:
+    with store.transaction() as transaction:
+        transaction.put("teams", "red", {"id": identity})
+    with pytest.raises(StoreUnavailable, match="No id is left"), store.transaction() as transaction:
+        transaction.next_id("teams")
+    with open_store().read() as view:
+        assert view.get("teams", "red") == {"id": identity}
+
+
 def test_an_earlier_state_can_be_restored_with_its_ids(store: Store, open_store: Opener) -> None:
     fill(store, {"name": "ann", "email": "ann@x"})
     with store.transaction() as transaction:
@@ -327,8 +353,8 @@ def test_transactions_do_not_nest(store: Store) -> None:
         with pytest.raises(RuntimeError), store.transaction():
             pass
         with pytest.raises(RuntimeError):
-            store.probe(max_age=0)
-    store.probe(max_age=0)
+            store.probe()
+    store.probe()
 
 
 def test_an_ended_transaction_refuses_changes(store: Store) -> None:
@@ -423,7 +449,7 @@ def test_threads_exclude_each_other(open_store: Opener) -> None:
 def test_a_store_that_can_be_used_passes_its_probe_and_is_not_changed(store: Store) -> None:
     fill(store, {"name": "ann"})
     before = store._storage.signature()
-    store.probe(max_age=0)
+    store.probe()
     assert store._storage.signature() == before
 
 

@@ -121,6 +121,7 @@ def test_a_failure_before_the_file_is_in_place_leaves_the_old_state(
         with pytest.raises(StoreUnavailable, match="nothing was changed") as error:
             put(store, 1)
         assert os.strerror(cause) in str(error.value)
+        assert not error.value.unknown_fate
         assert "secret" not in str(error.value)
         assert number(store) == reopened(path) == 0
         assert not path.with_name("db.json.tmp").exists()
@@ -145,8 +146,9 @@ def test_a_failed_fsync_of_the_folder_leaves_it_open_which_state_stays(
 ) -> None:
     disk.failing = {"fsync folder": errno.EIO}
     disk.calls.clear()
-    with pytest.raises(StoreUnavailable, match="may or may not have been kept"):
+    with pytest.raises(StoreUnavailable, match="may or may not have been kept") as error:
         put(store, 1)
+    assert error.value.unknown_fate
     assert disk.calls.count("fsync folder") == 1
     assert number(store) == reopened(path)
     disk.failing = {}
@@ -238,7 +240,7 @@ def test_reads_go_on_when_the_file_can_not_be_read(
     with pytest.raises(StoreUnavailable):
         put(store, 2)
     with pytest.raises(StoreUnavailable):
-        store.probe(max_age=0)
+        store.probe()
     assert number(store) == 0
     disk.failing = {}
     assert number(store) == 1
@@ -275,9 +277,9 @@ def test_the_probe_notices_what_would_stop_a_write(
 ) -> None:
     disk.failing = {call: errno.EROFS}
     with pytest.raises(StoreUnavailable):
-        store.probe(max_age=0)
+        store.probe()
     disk.failing = {}
-    store.probe(max_age=0)
+    store.probe()
     assert sorted(each.name for each in path.parent.iterdir()) == ["db.json", "db.json.lock"]
 
 
@@ -288,7 +290,7 @@ def test_a_file_that_is_gone_is_not_taken_for_an_empty_store(store: Store, path:
         with pytest.raises(StoreUnavailable, match="gone"):
             put(store, 1)
         with pytest.raises(StoreUnavailable, match="gone"):
-            store.probe(max_age=0)
+            store.probe()
     assert not path.exists()
     kept.rename(path)
     put(store, 1)
@@ -303,7 +305,7 @@ def test_a_folder_that_is_gone_is_not_made_again_by_a_running_store(
     with pytest.raises(StoreUnavailable):
         put(store, 1)
     with pytest.raises(StoreUnavailable):
-        store.probe(max_age=0)
+        store.probe()
     assert not path.parent.exists()
     away.rename(path.parent)
     put(store, 1)
@@ -370,6 +372,54 @@ def test_a_file_size_limit_stops_only_what_does_not_fit(path: Path) -> None:
         assert list(view.tables()["teams"]) == ["a", "c", "d"]
 
 
+@pytest.mark.parametrize("name", ["db.json", "d b\\\t.json"])
+def test_a_file_that_is_mounted_by_itself_is_found_out_at_the_start_and_by_the_probe(
+    tmp_path: Path, name: str
+) -> None:
+    class MountingDisk(Disk):
+        mounted = ""
+
+        def mounts(self) -> str:
+            return f"36 35 98:0 /other/db.json {self.mounted} rw - ext4 /dev/vda rw\n"
+
+    path, disk = tmp_path / name, MountingDisk()
+    store = Store(DurableStorage(path, disk=disk), TABLES)
+    store.probe()
+    disk.mounted = str(path).replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011")
+    with pytest.raises(StoreUnavailable, match="Mount its folder"):
+        store.probe()
+    with pytest.raises(StoreUnavailable, match="Mount its folder"):
+        Store(DurableStorage(path, disk=disk), TABLES)
+
+
+def test_a_change_of_a_file_that_can_not_be_replaced_says_what_to_mount(
+    store: Store, disk: FailingDisk
+) -> None:
+    disk.failing = {"replace": errno.EBUSY}
+    with pytest.raises(StoreUnavailable, match="Mount its folder"):
+        put(store, 1)
+    assert number(store) == 0
+
+
+def test_a_file_that_is_really_mounted_by_itself_is_found_out(tmp_path: Path) -> None:
+    path = tmp_path / "db.json"
+    store = Store(DurableStorage(path), TABLES)
+    mount = ["/bin/mount", "--bind", str(path), str(path)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a file needs root")
+    try:
+        with pytest.raises(StoreUnavailable, match="Mount its folder"):
+            put(store, 1)
+        with pytest.raises(StoreUnavailable, match="Mount its folder"):
+            store.probe()
+        with pytest.raises(StoreUnavailable, match="Mount its folder"):
+            Store(DurableStorage(path), TABLES)
+    finally:
+        subprocess.run(["/bin/umount", str(path)], check=True)
+    put(store, 1)
+    assert number(store) == reopened(path) == 1
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "small"
@@ -392,9 +442,9 @@ def test_a_full_disk_stops_writes_until_there_is_room_again(small_disk: Path) ->
     with pytest.raises(StoreUnavailable, match="No space left"):
         put(store, 2)
     with pytest.raises(StoreUnavailable, match="No space left"):
-        store.probe(max_age=0)
+        store.probe()
     assert number(store) == reopened(path) == 1
     filler.unlink()
-    store.probe(max_age=0)
+    store.probe()
     put(store, 2)
     assert number(store) == reopened(path) == 2

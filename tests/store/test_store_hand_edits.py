@@ -121,6 +121,34 @@ def test_ids_stay_above_those_that_an_edit_brings(store: Store, path: Path) -> N
         assert transaction.next_id("people") == 71
 
 
+@pytest.mark.parametrize("identity", [2**53, 2**53 + 1, 2**64 - 1])
+def test_an_id_that_an_edit_brings_beyond_the_largest_is_never_counted_on(
+    store: Store, path: Path, identity: int
+) -> None:
+    edit(path, '"name": "ann"', f'"id": {identity}, "name": "ann"')
+    with store.transaction() as transaction:
+        assert transaction.next_id("people") == 1
+    assert ann(Store(DurableStorage(path), TABLES))["id"] == identity
+
+
+def test_a_record_that_has_an_id_beyond_the_largest_can_be_changed(
+    store: Store, path: Path
+) -> None:
+    edit(path, '"name": "ann"', f'"id": {2**53}, "name": "ann"')
+    with store.transaction() as transaction:
+        transaction.put("people", "ann", {**ann(store), "name": "Ann"})
+    assert ann(Store(DurableStorage(path), TABLES))["name"] == "Ann"
+
+
+@pytest.mark.parametrize("last", [2**53 - 1, 2**53])
+def test_no_id_is_given_that_would_not_be_read_again(store: Store, path: Path, last: int) -> None:
+    edit(path, '"ids": {}', f'"ids": {{"people": {last}}}')
+    with pytest.raises(StoreUnavailable, match="No id is left"), store.transaction() as transaction:
+        transaction.next_id("people")
+    change(store)
+    assert ann(Store(DurableStorage(path), TABLES)) is not None
+
+
 def test_ids_that_an_edit_sets_back_stay_above_those_in_use(store: Store, path: Path) -> None:
     with store.transaction() as transaction:
         for _ in range(9):
@@ -182,7 +210,7 @@ def test_a_broken_edit_stops_writes_and_says_where_reads_go_on_and_mending_it_is
         assert error.value.place.items() >= place.items()
         assert all(f"{name} {value}" in str(error.value) for name, value in place.items())
     with pytest.raises(StoreDamaged):
-        store.probe(max_age=0)
+        store.probe()
     with pytest.raises(StoreDamaged):
         Store(DurableStorage(path), TABLES)
     assert path.read_text() == broken
@@ -217,6 +245,21 @@ def test_a_foreign_file_is_refused_and_left_alone(store: Store, path: Path, cont
         change(store)
     assert ann(store) == before
     assert path.read_bytes() == content
+
+
+def test_what_is_told_to_everybody_names_no_record(store: Store, path: Path) -> None:
+    edit(path, '"ann@x"', '"bob@x"')
+    with pytest.raises(StoreDamaged, match=r"'ann'.*") as error:
+        change(store)
+    assert not {"ann", "bob", "people"} & set(error.value.public.replace("'", " ").split())
+    assert "provisioning check" in error.value.public
+
+
+def test_an_empty_file_is_refused_with_the_advice_to_remove_it(path: Path) -> None:
+    path.parent.mkdir()
+    path.touch()
+    with pytest.raises(StoreDamaged, match="Remove it to begin an empty store"):
+        Store(DurableStorage(path), TABLES)
 
 
 def test_a_truncated_file_is_refused_at_every_offset(store: Store, path: Path) -> None:
@@ -381,6 +424,63 @@ def test_the_file_behind_a_symbolic_link_is_replaced_and_not_the_link(
     assert link.is_symlink()
     with store.read() as view:
         assert view.get("teams", "blue") is not None
+
+
+def test_a_link_that_is_turned_to_another_file_is_followed(
+    store: Store, path: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "elsewhere" / "db.json"
+    other.parent.mkdir()
+    other.write_bytes(path.read_bytes())
+    link, turned = tmp_path / "link.json", tmp_path / "turned.json"
+    link.symlink_to(path)
+    early = Store(DurableStorage(link), TABLES)
+    turned.symlink_to(other)
+    turned.replace(link)
+    late = Store(DurableStorage(link), TABLES)
+    for number, (one, another) in enumerate([(early, late), (late, early)]):
+        with one.transaction() as transaction:
+            transaction.put("teams", str(number), {})
+        with another.read() as view:
+            assert view.get("teams", str(number)) == {}
+    with Store(DurableStorage(other), TABLES).read() as view:
+        assert view.tables()["teams"].keys() == {"red", "0", "1"}
+    with store.read() as view:
+        assert view.tables()["teams"].keys() == {"red"}
+
+
+def test_a_link_that_is_turned_during_a_change_drops_the_change(
+    store: Store, path: Path, tmp_path: Path
+) -> None:
+    other, link = path.with_name("other.json"), tmp_path / "link.json"
+    other.write_bytes(path.read_bytes())
+    link.symlink_to(path)
+    linked = Store(DurableStorage(link), TABLES)
+    with pytest.raises(StoreUnavailable), linked.transaction() as transaction:
+        transaction.put("teams", "blue", {})
+        link.unlink()
+        link.symlink_to(other)
+    for each in (store, linked):
+        with each.read() as view:
+            assert view.get("teams", "blue") is None
+
+
+def test_a_link_that_is_turned_while_a_change_waits_is_followed_by_the_change(
+    store: Store, path: Path, tmp_path: Path
+) -> None:
+    other, link = path.with_name("other.json"), tmp_path / "link.json"
+    other.write_bytes(path.read_bytes())
+    link.symlink_to(path)
+    linked = Store(DurableStorage(link), TABLES)
+    with store.transaction():
+        waiting = threading.Thread(target=change, args=[linked])
+        waiting.start()
+        turned = tmp_path / "turned.json"
+        turned.symlink_to(other)
+        turned.replace(link)
+    waiting.join()
+    assert "Blue" in other.read_text()
+    assert "Blue" not in path.read_text()
 
 
 def test_every_file_belongs_to_its_owner_alone(tmp_path: Path) -> None:

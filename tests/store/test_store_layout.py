@@ -46,7 +46,7 @@ def later(chance: Random, before: Tables) -> Tables:
 
 
 def written(contents: Tables, meta: dict[str, Any] = META_DATA) -> bytes:
-    return Layout.of(contents).data(meta)
+    return b"".join(Layout.of(contents).data(meta))
 
 
 @many
@@ -75,7 +75,7 @@ def test_a_layout_after_changes_is_that_of_the_tables_as_they_are_then(seed: int
     touched = {name: {**before[name], **after[name]} for name in NAMES}
     changed = Layout.of(before).changed(after, touched)
     assert changed == Layout.of(after)
-    assert changed.data(META_DATA) == written(after)
+    assert b"".join(changed.data(META_DATA)) == written(after)
 
 
 @many
@@ -126,3 +126,14 @@ def test_there_is_no_difference_to_a_file_that_was_edited_by_one_stroke(
 )
 def test_there_is_no_difference_to_what_is_no_file_of_a_store(data: bytes) -> None:
     assert difference(Layout.of({"teams": {}}), data) is None
+
+
+@pytest.mark.parametrize("records", [255, 256, 257, 511, 512, 513])
+def test_a_file_of_several_parts_is_laid_out_as_one(records: int) -> None:
+    contents = {"people": {str(number): {"n": number} for number in range(records)}}
+    data = written(contents)
+    assert data == encode(orjson.loads(data))
+    found = difference(Layout.of({"people": {}}), data)
+    assert found is not None
+    assert found.layout == Layout.of(contents)
+    assert difference(found.layout, data + b" ") is None
