@@ -5,7 +5,6 @@ its counts into files of its own there, and who is asked adds all of them up, th
 have ended, too.
 """
 
-import hmac
 import importlib.metadata
 import os
 import threading
@@ -19,6 +18,7 @@ from provisioning.domain.errors import Forbidden, Unauthorized
 from provisioning.domain.tables import AUDIT
 from provisioning.settings import Settings
 from provisioning.store import StoreUnavailable
+from provisioning.web.caller import sends_bearer
 from provisioning.web.hosts import is_local_client
 
 if TYPE_CHECKING:
@@ -149,9 +149,7 @@ def require_scraper(request: "Request") -> None:
                 "PROVISIONING_ALLOWED_CLIENTS. PROVISIONING_METRICS_TOKEN opens them to others."
             )
         return
-    scheme, _, given = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    is_given = hmac.compare_digest(given.strip().encode(), token.encode())
-    if scheme.lower() != "bearer" or not is_given:
+    if not sends_bearer(request, token):
         raise Unauthorized(
             "Metrics need PROVISIONING_METRICS_TOKEN as 'Authorization: Bearer TOKEN'."
         )
