@@ -89,12 +89,12 @@ class Metrics:
         """How many records each table has, by its name in the audit; up to a minute old."""
         with self._counting:
             if self._counted_at is None or time.monotonic() - self._counted_at >= COUNTED:
-                names = {each.table: each.audit for each in server.collections.values()}
-                names[AUDIT] = AUDIT
+                tables = {AUDIT: AUDIT}
+                for each in server.collections.values():
+                    if each.audit is not None:  # what is audited beside users is none of them
+                        tables.setdefault(each.audit, each.table)
                 with server.store.read() as view:
-                    self._records = {
-                        name: view.count(table) for table, name in names.items() if name is not None
-                    }
+                    self._records = {name: view.count(table) for name, table in tables.items()}
                 self._counted_at = time.monotonic()
             return self._records
 
