@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from ipaddress import ip_network
 
 import pytest
 
@@ -152,6 +153,16 @@ def test_what_is_wrong_inside_is_one_line_with_its_traceback(own_logging, capsys
     assert sandbox.administrator.token not in message["message"]
 
 
+def test_behind_a_proxy_that_is_believed_the_client_is_whom_it_tells(own_logging, capsys):
+    sandbox = begun(Sandbox(log="json", proxies=(ip_network("127.0.0.1"),)))
+    told = {"X-Forwarded-For": "198.51.100.1, 203.0.113.7"}
+    sandbox.administrator.put("/info", json={"name": "Other"}, headers=told)
+    sandbox.administrator.get("/audit")
+    *_, line, _ = lines(capsys)
+    assert line["client"] == "203.0.113.7"
+    assert sandbox.administrator.get("/audit").json[0]["client"] == "203.0.113.7"
+
+
 def test_lines_are_text_unless_told(own_logging, capsys):
     begun(Sandbox()).administrator.get("/info")
     assert capsys.readouterr().out == ""
@@ -159,6 +170,16 @@ def test_lines_are_text_unless_told(own_logging, capsys):
 
 def everything_is_json(text):
     return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.mark.slow
+def test_the_access_log_names_the_client_that_a_proxy_tells(tmp_path):
+    with served(tmp_path / "db.json", proxies="127.0.0.1/32") as server:
+        server.client().get("/whoami", headers={"X-Forwarded-For": "203.0.113.7"})
+        server.client().get("//health/live", headers={"X-Forwarded-For": "unknown"})
+        time.sleep(0.2)
+    assert re.search(r"^203\.0\.113\.7 - - .*/whoami", server.log, re.MULTILINE)
+    assert re.search(r"^127\.0\.0\.1 - - .*/health/live", server.log, re.MULTILINE)
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """The application that serves the control API: who is answered, and its own document."""
 
-import hmac
 from typing import Any
 
 from flask import Flask, Response, request
@@ -10,6 +9,7 @@ from provisioning.domain.errors import Conflict, Forbidden, Unauthorized
 from provisioning.settings import Settings
 from provisioning.web import cors, problems
 from provisioning.web.answers import plain
+from provisioning.web.caller import sends_bearer
 from provisioning.web.context import current, server
 from provisioning.web.gate import Application, options
 from provisioning.web.hosts import LOCAL_HOSTS, is_local_client, matches
@@ -83,9 +83,7 @@ def require_near_client(settings: Settings) -> None:
 
 
 def require_token(token: str) -> None:
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    is_given = hmac.compare_digest(given.strip().encode(), token.encode())
-    if scheme.lower() != "bearer" or not is_given:
+    if not sends_bearer(current(), token):
         raise Unauthorized(
             "The control API of this server needs PROVISIONING_CONTROL_TOKEN as "
             "'Authorization: Bearer TOKEN'."

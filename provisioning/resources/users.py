@@ -8,7 +8,6 @@ from marshmallow import fields, validate
 from werkzeug.security import generate_password_hash
 
 from provisioning.domain import people, roles
-from provisioning.domain.activity import ActivityWindow
 from provisioning.domain.errors import Conflict, Forbidden, Invalid
 from provisioning.domain.names import username_key
 from provisioning.domain.records import Records
@@ -21,7 +20,7 @@ from provisioning.resources.privileges import (
     PublicProfileSchema,
     revoke_all,
 )
-from provisioning.store import Query, Record, Related
+from provisioning.store import Query, Record, Related, is_active_at
 from provisioning.web.answers import answer, created, require_match
 from provisioning.web.collection import ID, NAME, REFERENCE, Collection
 from provisioning.web.context import changing, reading
@@ -183,7 +182,7 @@ def show_user(records: Records, account: Record) -> Record:
         activeApiKeys=[
             _key_summary(records, key)
             for key in keys_of(records, user)
-            if ActivityWindow.of(key).is_active(records.now)
+            if is_active_at(key, records.now)
         ],
     )
 

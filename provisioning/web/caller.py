@@ -1,5 +1,6 @@
 """Who asks: the key in a request, its caller, and what is refused before a view runs."""
 
+import hmac
 from typing import TYPE_CHECKING
 
 from provisioning.domain import roles
@@ -34,6 +35,13 @@ def admit(request: "Request", view: View, now: Instant) -> Caller:
             allowed = " or ".join(role for role in roles.ROLES if role in operation.allows)
             raise Forbidden(f"This needs the role {allowed}; yours is {caller.role}.")
     return caller
+
+
+def sends_bearer(request: "Request", token: str) -> bool:
+    """Whether a request carries this secret, which is no API key, as `Authorization: Bearer`."""
+    scheme, _, given = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    is_given = hmac.compare_digest(given.strip().encode(), token.encode())
+    return bool(scheme.lower() == "bearer" and is_given)
 
 
 def token_in(request: "Request") -> str:

@@ -56,8 +56,8 @@ def init_app(app: Flask, settings: Settings) -> None:
     # Flask calls what comes first last: this sees what Flask-CORS has put in.
     @app.after_request
     def allow_what_there_is(response: Response) -> Response:
-        if ALLOWED_METHODS in response.headers:
-            response.headers.set(ALLOWED_METHODS, response.headers.get("Allow", "none"))
+        if response.headers.pop(ALLOWED_METHODS, None) and "Allow" in response.headers:
+            response.headers[ALLOWED_METHODS] = response.headers["Allow"]
         return response
 
     CORS(

@@ -5,7 +5,6 @@ its counts into files of its own there, and who is asked adds all of them up, th
 have ended, too.
 """
 
-import hmac
 import os
 import threading
 import time
@@ -19,6 +18,7 @@ from provisioning.domain.errors import Forbidden, Unauthorized
 from provisioning.domain.tables import AUDIT
 from provisioning.settings import Settings
 from provisioning.store import StoreUnavailable
+from provisioning.web.caller import sends_bearer
 from provisioning.web.hosts import is_local_client
 
 if TYPE_CHECKING:
@@ -104,12 +104,12 @@ class Metrics:
         """How many records each table has, by its name in the audit; up to a minute old."""
         with self._counting:
             if self._counted_at is None or time.monotonic() - self._counted_at >= COUNTED:
-                names = {each.table: each.audit for each in server.collections.values()}
-                names[AUDIT] = AUDIT
+                tables = {AUDIT: AUDIT}
+                for each in server.collections.values():
+                    if each.audit is not None:  # what is audited beside users is none of them
+                        tables.setdefault(each.audit, each.table)
                 with server.store.read() as view:
-                    self._records = {
-                        name: view.count(table) for table, name in names.items() if name is not None
-                    }
+                    self._records = {name: view.count(table) for name, table in tables.items()}
                 self._counted_at = time.monotonic()
             return self._records
 
@@ -147,9 +147,7 @@ def require_scraper(request: "Request") -> None:
                 "PROVISIONING_ALLOWED_CLIENTS. PROVISIONING_METRICS_TOKEN opens them to others."
             )
         return
-    scheme, _, given = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    is_given = hmac.compare_digest(given.strip().encode(), token.encode())
-    if scheme.lower() != "bearer" or not is_given:
+    if not sends_bearer(request, token):
         raise Unauthorized(
             "Metrics need PROVISIONING_METRICS_TOKEN as 'Authorization: Bearer TOKEN'."
         )

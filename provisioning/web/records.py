@@ -49,6 +49,7 @@ def holds_secrets(schema: Schema) -> bool:
     return bool(getattr(schema, "secrets", ())) or any(map(holds_secrets, nested))
 
 
+@functools.cache
 def orderable(schema: RecordSchema) -> tuple[str, ...]:
     """The public fields that a list may be ordered by."""
     return schema.orders or tuple(
