@@ -162,7 +162,7 @@ def record(response: Response) -> Response:
         "duration": round((time.perf_counter() - exchange.began) * 1000, 3),
         "method": cut(masking.text(request.method), LONGEST_WORD),
         "path": cut(masking.text(path), LONGEST_TARGET),
-        "query": cut(masking.query(request.environ.get("QUERY_STRING", "")), LONGEST_TARGET),
+        "query": cut(masking.text(request.environ.get("QUERY_STRING", "")), LONGEST_TARGET),
         "status": None if exchange.is_unanswered else response.status_code,
         **_asker([key for token, key in keys.items() if token in sent]),
         "matched": rule and VARIABLE.sub(r"{\1}", rule.rule).removeprefix(BASE_PATH),
