@@ -1,12 +1,14 @@
-"""How long hostile queries and bodies take, beside a plain list and beside parsing as much JSON.
+"""How long hostile queries, bodies and patterns take, beside what is plain of the same size.
 
 python -m bench.hostile
 """
 
+import functools
 import json
 from collections.abc import Callable
 
 from bench.load import median_seconds
+from provisioning.control.paths import matches
 from provisioning.testing.sandbox import Sandbox
 from tests.edge.test_bounds import MANY, QUERIES, path_of
 
@@ -32,6 +34,12 @@ def main() -> None:
     for kind, body in MANY.items():
         taken = median_seconds(post(client, path_of(kind), body), 1)
         print(f"  {taken / harmless:6.1f} times for {kind}")
+    path = "/" + "a" * 8_000
+    literal = median_seconds(lambda: matches(path, path), 5)
+    print(f"a path of 8,000 letters and itself as a pattern: {literal * 1e3:.1f} ms")
+    for pattern in ("/**a**a**a**b", "/" + "**a" * 300 + "b", "/" + "*a" * 400 + "b"):
+        taken = median_seconds(functools.partial(matches, pattern, path), 5)
+        print(f"  {taken / literal:6.1f} times for {pattern[:20]}")
 
 
 def post(client: object, path: str, body: bytes) -> Callable[[], object]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import unquote, unquote_plus
 
 import orjson
@@ -88,23 +88,24 @@ class Controlled:
             begun[:] = told
 
         answer = self._application(environ, begin)
-        if exchange.ending is not None:
-            status, headers, *_ = begun
-            half = _half(status, headers, b"".join(answer))
-            sent = {"close": b"", "garbage": GARBAGE, "truncate": half}
-            _end(environ, sent[exchange.ending])
-        start_response(*begun)
-        return answer
+        if exchange.ending is None:
+            start_response(*begun)
+            return answer
+        status, headers, *_ = begun
+        half = _half(status, headers, b"".join(answer))
+        getattr(answer, "close", lambda: None)()
+        return _end(environ, {"close": b"", "garbage": GARBAGE, "truncate": half}[exchange.ending])
 
 
 def _half(status: str, headers: list[tuple[str, str]], body: bytes) -> bytes:
     """An answer as HTTP/1.1 that promises all of its body and has half of it."""
-    promised = {name.title(): value for name, value in headers} | {"Content-Length": len(body)}
-    head = "".join(f"{name}: {value}\r\n" for name, value in promised.items())
+    if not any(name.lower() == "content-length" for name, _ in headers):
+        headers = [*headers, ("Content-Length", str(len(body)))]
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers)
     return f"HTTP/1.1 {status}\r\n{head}\r\n".encode("latin-1") + body[: len(body) // 2]
 
 
-def _end(environ: Environ, sent: bytes) -> None:
+def _end(environ: Environ, sent: bytes) -> NoReturn:
     """Send these bytes and nothing more: gunicorn and werkzeug both tell the connection's socket,
     and take the error as that of a client that has gone."""
     connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
@@ -161,7 +162,7 @@ def record(response: Response) -> Response:
         "duration": round((time.perf_counter() - exchange.began) * 1000, 3),
         "method": cut(masking.text(request.method), LONGEST_WORD),
         "path": cut(masking.text(path), LONGEST_TARGET),
-        "query": cut(masking.query(request.environ.get("QUERY_STRING", "")), LONGEST_TARGET),
+        "query": cut(masking.text(request.environ.get("QUERY_STRING", "")), LONGEST_TARGET),
         "status": None if exchange.is_unanswered else response.status_code,
         **_asker([key for token, key in keys.items() if token in sent]),
         "matched": rule and VARIABLE.sub(r"{\1}", rule.rule).removeprefix(BASE_PATH),

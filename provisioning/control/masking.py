@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote, unquote_plus
+from urllib.parse import quote
 
 from provisioning.web.redaction import MASK, is_secret_name, redacted_target
 
@@ -24,16 +24,6 @@ class Masking:
             return text
         text = redacted_target(text)
         return text if self._sent is None else self._sent.sub(MASK, text)
-
-    def query(self, query: str) -> str:
-        """A query string, each parameter by its name, too."""
-        pairs = [pair.partition("=") for pair in query.split("&")]
-        return "&".join(
-            f"{name}={MASK}"
-            if is_secret_name(unquote_plus(name)) and value
-            else self.text(f"{name}{equals}{value}")
-            for name, equals, value in pairs
-        )
 
     def json(self, value: Any) -> Any:
         """JSON, each member by its name, too."""
