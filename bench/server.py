@@ -36,8 +36,13 @@ CONNECTIONS = 4
 def fill(path: Path, users: int) -> str:
     """A data file with so many users of one tenant; the key of its administrator."""
     sandbox = Sandbox(store=Store(DurableStorage(path), COLLECTIONS.tables, COLLECTIONS.check))
-    account = sandbox.store
-    with account.transaction() as transaction:
+    add_users(sandbox, users)
+    return str(sandbox.administrator.token)
+
+
+def add_users(sandbox: Sandbox, users: int) -> None:
+    """So many users of acme at once, past the API."""
+    with sandbox.store.transaction() as transaction:
         pattern = transaction.get(USERS, "alice@acme.test") or {}
         privilege = next(iter(transaction.all(PRIVILEGES)))
         for number in range(users):
@@ -48,7 +53,6 @@ def fill(path: Path, users: int) -> str:
             identity = transaction.next_id(PRIVILEGES)
             granted = privilege | {"id": identity, "user": name, "role": "USER"}
             transaction.put(PRIVILEGES, str(identity), granted)
-    return str(sandbox.administrator.token)
 
 
 def write_and_sync(path: Path, content: bytes, times: int) -> float:

@@ -37,6 +37,7 @@ from provisioning.scim.messages import (
     listed,
     location,
     page_of,
+    patch_body,
     read,
     require_version,
     search_request,
@@ -218,8 +219,8 @@ class Wanted:
 @scim.operation("PUT", "/Groups/<role>", name="replace_scim_group", answer=RESOURCE, **CHANGE)
 def replace_group(role: str) -> Response:
     """Replace the members and the external id of a group; members may be left out."""
-    role = find(role)
     given = read(Group, body(), Context.RESOURCE_REPLACEMENT_REQUEST)
+    role = find(role)
     require_same_name(role, given.display_name)
     asked = Wanted(calls=True, external_id=people.checked_external_id(given.external_id))
     if given.members is not None:
@@ -232,9 +233,10 @@ def replace_group(role: str) -> Response:
 @scim.operation("PATCH", "/Groups/<role>", name="patch_scim_group", status=204, **CHANGE)
 def patch_group(role: str) -> Response:
     """Change members or the external id of a group; answered with it if attributes are chosen."""
+    operations = list(operations_in(patch_body()))
     role = find(role)
     asked = Wanted()
-    for operation in operations_in(body()):
+    for operation in operations:
         note(role, asked, operation)
     chosen = selection(Group)
     with changing() as records:
@@ -254,21 +256,16 @@ def replace_members(asked: Wanted, members: list[str | None]) -> None:
     asked.members = {user_id: True for user_id in members if user_id is not None}
 
 
-def operations_in(sent: Record) -> list[Record]:
+def operations_in(sent: Record) -> Iterator[Record]:
     """The operations of a PATCH, each with a known `op` in lower case."""
-    found = next((value for name, value in sent.items() if name.lower() == "operations"), None)
-    if not isinstance(found, list) or not found:
-        raise Refused(400, "invalidSyntax", "Operations: Must be a list of operations.")
-    operations = []
-    for each in found:
-        told = (
-            {name.lower(): value for name, value in each.items()} if isinstance(each, dict) else {}
-        )
+    if not sent["Operations"]:
+        raise invalid_value("Operations: Must have one at least.")
+    for each in sent["Operations"]:
+        told = {n.lower(): value for n, value in each.items()} if isinstance(each, dict) else {}
         operation = str(told.get("op")).lower()
         if operation not in OPERATIONS:
             raise invalid_value("op: Must be add, replace or remove.")
-        operations.append(told | {"op": operation})
-    return operations
+        yield told | {"op": operation}
 
 
 def note(role: str, asked: Wanted, operation: Record) -> None:
@@ -343,7 +340,7 @@ def change(records: Records, role: str, asked: Wanted) -> None:
         require_version(describe(records, role))
     if asked.calls:
         identities.call_group(records, role, asked.external_id)
-    wanted = {user(records, each): is_wanted for each, is_wanted in asked.members.items()}
+    wanted = dict(users_named(records, asked))
     with domain.keeping_administration(records):
         if asked.is_all:
             others = [each for each in holdings(records, role) if not wanted.get(each["user"])]
@@ -356,11 +353,14 @@ def change(records: Records, role: str, asked: Wanted) -> None:
                 domain.close(records, [held])
 
 
-def user(records: Records, user_id: str) -> str:
-    found = people.account_of(records, user_id)
-    if found is None:
-        raise invalid_value(f"members.value: '{user_id[:100]}' is not the id of a user here.")
-    return found[0]
+def users_named(records: Records, asked: Wanted) -> Iterator[tuple[str, bool]]:
+    """Key of each user who is named, and whether they shall be a member."""
+    for user_id, is_wanted in asked.members.items():
+        found = people.account_of(records, user_id)
+        if found is not None:
+            yield found[0], is_wanted
+        elif is_wanted:
+            raise invalid_value(f"members.value: '{user_id[:100]}' is not the id of a user here.")
 
 
 def _hold(records: Records, member: str, role: str, held: Record | None) -> None:

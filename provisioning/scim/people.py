@@ -31,8 +31,6 @@ from provisioning.web.fields import check_email
 from provisioning.web.records import changed, load_changes, load_part
 
 ENTERPRISE = str(EnterpriseUser.__schema__)
-PROFILE = {"firstName", "lastName", "avatar", "timeZone"}
-"""What of a profile is cleared by a PUT that doesn't carry it."""
 
 
 def describe(records: Records, account: Record) -> Record:
@@ -111,7 +109,7 @@ class Wanted:
 
     external_id: str | None
     profile: Record
-    """Members of the API's user: all of PROFILE, and `email` where there is one."""
+    """Members of the API's user; an `email` of None is whatever stands for a removed one."""
     password: str | None
     active: bool | None
     manager: str | None
@@ -126,8 +124,6 @@ def wanted(given: GivenUser, is_whole: bool = False) -> Wanted:
     has_manager = is_whole or (extension is not None and "manager" in extension.model_fields_set)
     manager = extension.manager.value if extension is not None and extension.manager else None
     email = chosen(given.emails, "work")
-    if email is None and is_whole:
-        email = address_of(given.user_name or "")
     profile = {
         "firstName": (name.given_name if name else None) or None,
         "lastName": (name.family_name if name else None) or None,
@@ -136,7 +132,7 @@ def wanted(given: GivenUser, is_whole: bool = False) -> Wanted:
     }
     return Wanted(
         checked_external_id(given.external_id),
-        profile if email is None else profile | {"email": email},
+        profile | {"email": email} if email or is_whole else profile,
         given.password,
         given.active,
         manager or None,
@@ -238,7 +234,10 @@ def change_profile(
     """The account with another profile; through another tenant than its home it stays."""
     if account["home"] != records.label:
         return account
-    differing = {n: value for n, value in asked.profile.items() if value != account[n]}
+    profile = asked.profile
+    if profile.get("email", "") is None:
+        profile = profile | {"email": address_of(account["username"])}
+    differing = {n: value for n, value in profile.items() if value != account[n]}
     changes = load_changes(USER, differing)
     if password_hash is not None:
         changes["passwordHash"] = password_hash

@@ -16,7 +16,9 @@ from provisioning.scim.messages import (
     answer,
     body,
     listed,
+    of,
     page_of,
+    patch_body,
     read,
     require_version,
     search_request,
@@ -251,7 +253,7 @@ def replace_user(user_id: str) -> Response:
 )
 def patch_user(user_id: str) -> Response:
     """Change some of what is known of a user."""
-    patch = read(PatchOp[GivenUser], body(), Context.RESOURCE_PATCH_REQUEST)
+    patch = read(of(PatchOp, GivenUser), patch_body(), Context.RESOURCE_PATCH_REQUEST)
 
     def wanted(account: Record, resource: Record) -> Wanted:
         with POLICY:

@@ -170,6 +170,16 @@ class TestMembersAreRemoved:
 
         assert provider.members("USER") == set()
 
+    def test_who_are_hidden_or_unknown_are_removed_already(self, provider, people):
+        provider.delete(f"/Users/{people['bob']}")
+
+        response = provider.patch(
+            "/Groups/USER",
+            {"op": "remove", "path": "members", "value": [{"value": "2"}, {"value": "99"}]},
+        )
+
+        assert response.status_code == 204
+
     def test_who_hold_the_role_with_an_end_are_none_and_keep_it(self, sandbox, provider):
         sandbox.add_user("bob@acme.test", "MANAGEMENT", active_until=LATER)
 
@@ -299,11 +309,19 @@ class TestGroupsAreFixed:
     def test_a_bad_operation_is_refused(self, provider, operation, scim_type):
         assert kind(provider.patch("/Groups/USER", operation)) == (400, scim_type)
 
-    @pytest.mark.parametrize("body", [{}, {"Operations": []}, {"Operations": "add"}])
-    def test_so_is_a_patch_without_operations(self, provider, body):
-        response = provider.request("PATCH", "/Groups/USER", body)
-
-        assert kind(response) == (400, "invalidSyntax")
+    @pytest.mark.parametrize(
+        ("body", "scim_type"),
+        [
+            ({}, "invalidSyntax"),
+            ({"Operations": "add"}, "invalidSyntax"),
+            ({"Operations": []}, "invalidValue"),
+            ({"Operations": [{"op": "remove", "path": "members"}] * 1_001}, "invalidValue"),
+            ({"Operations": [{"op": "remove", "path": "x" * 10_001}]}, "invalidPath"),
+        ],
+    )
+    @pytest.mark.parametrize("path", ["/Groups/USER", "/Users/1"])
+    def test_so_is_a_patch_with_no_operations_or_too_many(self, provider, path, body, scim_type):
+        assert kind(provider.request("PATCH", path, body)) == (400, scim_type)
 
     def test_attributes_that_are_not_announced_are_ignored(self, provider):
         response = provider.patch(

@@ -737,6 +737,15 @@ class TestAPatch:
 
         assert kind(response) == (400, "invalidValue")
 
+    def test_that_takes_an_address_from_another_home_changes_nothing(self, sandbox, provider):
+        sandbox.add_user("grace", tenant="globex", email="grace@globex.test")
+        sandbox.grant("grace", "USER")
+
+        response = provider.patch("/Users/2", {"op": "remove", "path": "emails"})
+
+        assert response.status_code == 200
+        assert response.json["emails"][0]["value"] == "grace@globex.test"
+
     def test_sets_a_password(self, sandbox, provider):
         provider.patch("/Users/1", {"op": "replace", "path": "password", "value": "new password"})
 
