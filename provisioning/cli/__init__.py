@@ -3,6 +3,7 @@
     tenants.py  tenants and keys
     users.py    people's accounts, over all tenants
     transfer.py  in and out: seeds, and people from CSV
+    copying.py  from one kind of store to another
     data.py     a look at the data, and copies of it
     serve.py    `provisioning serve`
     opening.py  the server that a command works on, and the one that gunicorn runs
@@ -18,7 +19,7 @@ import textwrap
 import click
 from flask import Flask
 
-from provisioning.cli import data, opening, tenants, transfer, users
+from provisioning.cli import copying, data, opening, tenants, transfer, users
 from provisioning.cli.group import Command, Commands
 from provisioning.cli.opening import CANNOT_START
 from provisioning.cli.serve import serve
@@ -56,6 +57,7 @@ for command in (
     users.user,
     data.check,
     data.backup,
+    copying.copy,
     transfer.export,
     transfer.import_data,
     show_settings,
