@@ -20,7 +20,7 @@ from provisioning.resources.statements import statements
 from provisioning.resources.tenant import tenant
 from provisioning.resources.users import users
 from provisioning.settings import Settings
-from provisioning.store import DurableStorage, MemoryStorage, Store
+from provisioning.store import MemoryStorage, Store, opening
 from provisioning.web import cors, docs, gate, health, hosts, logs, metrics, problems
 from provisioning.web.collection import Collections
 from provisioning.web.context import SERVER, Server
@@ -108,7 +108,7 @@ def serve(routes: Flask, server: Server) -> WSGIApplication:
 
 
 def open_store(settings: Settings) -> Store:
-    return Store(DurableStorage(settings.store_path), COLLECTIONS.tables, COLLECTIONS.check)
+    return opening.open_store(settings.place, COLLECTIONS.tables, COLLECTIONS.check)
 
 
 def memory_store() -> Store:

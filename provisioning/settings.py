@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from provisioning.domain.names import ascii_domain
+from provisioning.store.opening import Place, place_of
 
 PREFIX = "PROVISIONING_"
 Network = IPv4Network | IPv6Network
@@ -129,7 +130,12 @@ def setting(default: Any, read: Callable[[str], Any], meaning: str) -> Any:
 class Settings:
     """What a server is told. The variables are the fields' names after PROVISIONING_."""
 
-    data: Path = setting(Path("data/db.json"), _path, "The JSON file that holds all data.")
+    data: Place | Path = setting(
+        Place("file", Path("data/db.json")),
+        place_of,
+        "Where all data is: a JSON file as a path, `sqlite:///FILE`, or "
+        "`postgresql://USER:PASSWORD@HOST/DATABASE`.",
+    )
     auth: str = setting(
         "required",
         _switch("required", "off"),
@@ -261,9 +267,10 @@ class Settings:
             )
 
     @property
-    def store_path(self) -> Path:
+    def place(self) -> Place:
         """Where the data is kept; demo data never mixes with real data."""
-        return self.data.with_suffix(f".demo{self.data.suffix}") if self.is_demo else self.data
+        place = self.data if isinstance(self.data, Place) else Place("file", self.data)
+        return place.of_demo if self.is_demo else place
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> "Settings":
@@ -286,9 +293,16 @@ class Settings:
                     values[each.name] = each.metadata["read"](environment[name])
                 except ValueError as error:
                     faults.append(f"{name}: {error}.")
+        settings = cls(**values)
+        if settings.is_demo and not settings.place.is_file:
+            faults.append(
+                f"{PREFIX}DEMO: the demo data is kept in a file beside the data, which a database "
+                f"has none of. Leave it off, or let {PREFIX}DATA name a file: a path or "
+                "sqlite:///FILE."
+            )
         if faults:
             raise BadSetting("\n".join(faults))
-        return cls(**values)
+        return settings
 
 
 def described() -> list[tuple[str, str, str]]:

@@ -7,6 +7,7 @@ import pytest
 
 from provisioning.factory import create_app, memory_store, open_server
 from provisioning.settings import BadSetting, Settings, described
+from provisioning.store.opening import Place
 
 PROXIES = ("10.0.0.1/32", "fd00::/8")
 
@@ -15,14 +16,15 @@ def test_an_empty_environment_gives_the_defaults_that_are_described():
     settings = Settings.from_env({})
     assert settings == Settings()
     assert (settings.data, settings.auth, settings.demo) == (
-        Path("data/db.json"),
+        Place("file", Path("data/db.json")),
         "required",
         "off",
     )
     assert (
         "PROVISIONING_DATA",
         "data/db.json",
-        "The JSON file that holds all data.",
+        "Where all data is: a JSON file as a path, `sqlite:///FILE`, or "
+        "`postgresql://USER:PASSWORD@HOST/DATABASE`.",
     ) in described()
 
 
@@ -33,7 +35,7 @@ def test_variables_of_other_programs_are_ignored():
 @pytest.mark.parametrize(
     ("variable", "text", "field", "value"),
     [
-        ("DATA", "/srv/db.json", "data", Path("/srv/db.json")),
+        ("DATA", "/srv/db.json", "data", Place("file", Path("/srv/db.json"))),
         ("AUTH", "off", "auth", "off"),
         ("DEMO", "on", "demo", "on"),
         ("TENANT", " acme ", "tenant", "acme"),
@@ -227,7 +229,7 @@ def test_an_unknown_variable_is_answered_with_those_that_there_are():
 )
 def test_demo_data_has_a_file_of_its_own(demo, data, path):
     settings = Settings.from_env({"PROVISIONING_DEMO": demo, "PROVISIONING_DATA": data})
-    assert settings.store_path == Path(path)
+    assert settings.place == Place("file", Path(path))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
     tenants.py  tenants and keys
     users.py    people's accounts, over all tenants
     transfer.py  in and out: seeds, and people from CSV
+    copying.py  from one kind of store to another
     data.py     a look at the data, and copies of it
     reference.py  the tables of docs/reference.md
     serve.py    `provisioning serve`
@@ -20,7 +21,7 @@ import click
 from flask import Flask
 
 from provisioning import __version__
-from provisioning.cli import data, opening, reference, tenants, transfer, users
+from provisioning.cli import copying, data, opening, reference, tenants, transfer, users
 from provisioning.cli.group import Command, Commands
 from provisioning.cli.opening import CANNOT_START
 from provisioning.cli.serve import serve
@@ -58,6 +59,7 @@ for command in (
     users.user,
     data.check,
     data.backup,
+    copying.copy,
     transfer.export,
     transfer.import_data,
     show_settings,

@@ -27,9 +27,9 @@ def check() -> None:
         click.echo(finding)
     if found:
         raise click.ClickException(
-            f"{server.settings.store_path}: {len(found)} findings, {counts}."
+            f"{server.settings.place}: {len(found)} findings, {counts}."
         )
-    click.echo(f"{server.settings.store_path}: sound, {counts}.")
+    click.echo(f"{server.settings.place}: sound, {counts}.")
 
 
 @click.command(cls=Command)
@@ -39,7 +39,10 @@ def backup(file: Path) -> None:
 
     Works while the server runs. To restore, stop the server and put FILE in the data file's place.
     """
-    path = current_server(must_exist=True).settings.store_path
+    place = current_server(must_exist=True).settings.place
+    if place.kind != "file":
+        raise click.ClickException(f"{place}: only a JSON file can be copied so.")
+    path = place.path
     write_new(file, path.read_bytes())
     click.echo(f"{path} is copied to {file}.")
 

@@ -25,17 +25,17 @@ def current_server(must_exist: bool = False) -> Server:
     if has_app_context() and SERVER in current_app.extensions:
         return cast(Server, current_app.extensions[SERVER])
     settings = Settings.from_env(os.environ)
-    if must_exist and not settings.store_path.exists():
-        raise click.ClickException(f"{settings.store_path}: there is no such file.")
+    if must_exist and not settings.place.exists():
+        raise click.ClickException(f"{settings.place}: there is no such file.")
     return open_or_explain(settings)
 
 
 def open_or_explain(settings: Settings, store: Store | None = None) -> Server:
-    """The parts of a server; an error of its store names the file."""
+    """The parts of a server; an error of its store names the place."""
     try:
         return open_server(settings, store)
     except StoreUnavailable as error:
-        raise click.ClickException(f"{settings.store_path}: {error}") from error
+        raise click.ClickException(f"{settings.place}: {error}") from error
 
 
 def application() -> Flask:

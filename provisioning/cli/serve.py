@@ -145,7 +145,7 @@ def _first_key(server: Server) -> Record:
 
 def _greet(server: Server, url: str, found: Record, is_memory: bool) -> None:
     settings = server.settings
-    place = "memory" if is_memory else settings.store_path
+    place = "memory" if is_memory else settings.place
     click.echo(f"The Provisioning API on {url}{BASE_PATH}")
     click.echo(f"  Try it out:  {url}/docs")
     click.echo(f"  Data:        {place}{', demo data at first' if settings.is_demo else ''}")

@@ -143,6 +143,7 @@ COLLECTION = Collection(
     also_audited={"password": "passwordHash"},
     secrets=frozenset({"password"}),
     is_owned=False,
+    orders=("avatar",),  # of /as-users
     numbered="{}",
     unique={"id": lambda record: record["id"]},
     groups={"email": lambda record: username_key(str(record["email"]))},

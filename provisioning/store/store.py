@@ -24,6 +24,9 @@ from provisioning.store.views import (
 
 Check = Callable[[View, str, str], str | None]
 Migration = Callable[[Tables], Tables]
+UNFINISHED: Tables = {META: {"1": {"copying": True}}}
+"""What a file holds while a copy fills it."""
+UNFINISHED_COPY = "A copy to here has not been finished. Begin it again: provisioning copy FROM TO"
 GONE = "The data file is gone. Put it back, or restart to begin an empty store."
 
 
@@ -72,6 +75,11 @@ class Store:
         self._state = State(empty(tables), None, "")
         self._begin()
         _STORES.add(self)
+
+    @property
+    def instance(self) -> str:
+        """What tells this store from every other one, for as long as there is it."""
+        return self._state.instance
 
     @contextmanager
     def read(self) -> Iterator[View]:
@@ -192,14 +200,14 @@ class Store:
         self._state = self._read(signature, content)
 
     def _is_outdated(self, content: Content | None) -> bool:
-        return content is None or _meta(content.tables)["schema"] < self._schema
+        return content is None or meta_of(content.tables)["schema"] < self._schema
 
     def _renew(self, signature: Signature | None, content: Content | None) -> None:
         """Write an empty store, or the migrated one, keeping a copy of what was."""
         meta: Meta = {"instance": str(uuid.uuid4()), "ids": {}}
         tables: Tables = {}
         if content is not None:
-            meta = _meta(content.tables)
+            meta = meta_of(content.tables)
             self._storage.keep_copy(f"v{meta['schema']}")
             tables = {name: table for name, table in content.tables.items() if name != META}
             for migration in self._migrations[meta["schema"] - 1 :]:
@@ -234,7 +242,7 @@ class Store:
 
     def _fitting(self, tables: Tables) -> Meta:
         """What a store of this schema version says of itself."""
-        meta = _meta(tables)
+        meta = meta_of(tables)
         if meta["schema"] != self._schema:
             raise StoreDamaged(
                 f"it has schema version {meta['schema']}, this program reads {self._schema}"
@@ -248,8 +256,10 @@ class Store:
                 raise StoreDamaged("no such table is known", table=name)
 
 
-def _meta(tables: Tables) -> Meta:
+def meta_of(tables: Tables) -> Meta:
     """What a store says of itself; StoreDamaged where the tables aren't those of a store."""
+    if tables == UNFINISHED:
+        raise StoreUnavailable(UNFINISHED_COPY)
     documents = tables.get(META, {})
     meta: Meta = documents.get("1", {})
     members = {"schema", "instance", "ids"}

@@ -68,6 +68,14 @@ class View:
         """Everything, by table and document id."""
         return {name: contents.records for name, contents in self._contents.items()}
 
+    def documents(self, table: str) -> Iterator[tuple[str, Record]]:
+        """All records of a table with their document ids, in table order."""
+        yield from self._contents[table].records.items()
+
+    def ids(self) -> dict[str, int]:
+        """The last number of each counter."""
+        return dict(self._ids)
+
 
 @dataclass(frozen=True)
 class Change:

@@ -88,6 +88,8 @@ class Collection:
     references: Mapping[str, str] = field(default_factory=dict)
     """Beside those to people and to the tenant."""
     asked: tuple[str, ...] = ()
+    orders: tuple[str, ...] = ()
+    """Beside the members that its own lists order by."""
 
     @cached_property
     def members(self) -> Mapping[str, fields.Field[Any]]:
@@ -117,7 +119,7 @@ class Collection:
             text_of=self.text_of,
             references=references | dict(self.references),
             asked=(*dict.fromkeys((*self.asked, *self.people.values(), *self.account_ids)),),
-            orders=tuple(name for name in orderable(self.schema) if name in self.members),
+            orders=(*dict.fromkeys((*orderable(self.schema), *self.orders)),),
         )
 
     def faults(self, key: str, record: Record, is_strict: bool = True) -> dict[str, list[str]]:

@@ -25,6 +25,7 @@ from functools import cache
 import pytest
 
 from provisioning.testing.sandbox import Sandbox
+from tests import stores
 
 from .asking import (
     KEY_TYPES,
@@ -460,7 +461,9 @@ def expected(verb, status, key_type):
 @cache
 def standing_scene(role, key_type):
     """A scene for requests that change nothing."""
-    return Scene(Sandbox(), role, key_type)
+    scene = Scene(Sandbox(), role, key_type)
+    stores.keep(scene.sandbox.store)
+    return scene
 
 
 def scene_for(verb, status, role, key_type):

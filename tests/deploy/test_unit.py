@@ -70,7 +70,7 @@ def test_requests_in_flight_may_end_before_systemd_kills():
 
 def test_settings_of_the_env_file_are_taken():
     settings = Settings.from_env(assignments())
-    assert settings.store_path == Path("/var/lib/provisioning/db.json")
+    assert settings.place.path == Path("/var/lib/provisioning/db.json")
     assert settings.proxies
 
 

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from provisioning.store import DurableStorage, MemoryStorage, Store, Table
+from provisioning.store.sql import SqlStore
+from provisioning.store.sql.postgresql import PostgreSQL
+from provisioning.store.sql.sqlite import SQLite
 
 TEAMS = Table("teams", text=("name",))
 PEOPLE = Table(
@@ -18,6 +21,8 @@ PEOPLE = Table(
     text=("name", "nickname"),
     references={"team": "teams"},
     text_of=("team",),
+    asked=("team",),
+    orders=("name", "team"),
 )
 TABLES = (TEAMS, PEOPLE)
 
@@ -29,16 +34,30 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "data" / "db.json"
 
 
-@pytest.fixture(params=["memory", "file"])
+@pytest.fixture(params=["memory", "file", "sqlite", "postgresql"])
 def open_store(request: pytest.FixtureRequest, path: Path) -> Iterator[Opener]:
     """Opens stores that share their contents, as several processes or restarts would."""
     memory = MemoryStorage(patience=0.1)
+    url = request.getfixturevalue("schema_url") if request.param == "postgresql" else ""
+    opened: list[Store] = []
 
-    def opener(**options: object) -> Store:
-        storage = memory if request.param == "memory" else DurableStorage(path, patience=0.1)
-        return Store(storage, TABLES, **options)  # type: ignore[arg-type]
+    def opener(patience: float = 0.1, **options: object) -> Store:
+        if request.param == "postgresql":
+            store: Store = SqlStore(PostgreSQL(url, TABLES, patience), **options)  # type: ignore[arg-type]
+        elif request.param == "sqlite":
+            store = SqlStore(SQLite(path, TABLES, patience), **options)  # type: ignore[arg-type]
+        else:
+            storage = memory
+            if request.param == "file":
+                storage = DurableStorage(path, patience=patience)  # type: ignore[assignment]
+            store = Store(storage, TABLES, **options)  # type: ignore[arg-type]
+        opened.append(store)
+        return store
 
     yield opener
+    for store in opened:
+        if isinstance(store, SqlStore):
+            store.close()
 
 
 @pytest.fixture

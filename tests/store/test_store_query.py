@@ -1,6 +1,6 @@
 """What a query finds, in which order, and how words and windows are compared."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioning.store import (
-    MemoryStorage,
     Order,
     Query,
     Record,
@@ -18,8 +17,6 @@ from provisioning.store import (
     is_active_at,
     select,
 )
-
-from .conftest import TABLES
 
 NOON = "2026-01-15T12:00:00Z"
 BEFORE, AFTER = "2026-01-15T11:59:59Z", "2026-01-15T12:00:01Z"
@@ -33,8 +30,7 @@ def found(records: Sequence[Record], **query: Any) -> list[Any]:
 
 
 @pytest.fixture
-def view() -> View:
-    store = Store(MemoryStorage(), TABLES)
+def view(store: Store) -> Iterator[View]:
     with store.transaction() as transaction:
         transaction.put("teams", "red", {"name": "Rouge"})
         transaction.put("teams", "blue", {"name": "Bleu"})
@@ -46,7 +42,7 @@ def view() -> View:
         ):
             transaction.put("people", key, {"key": key, "name": name, "team": team})
     with store.read() as view:
-        return view
+        yield view
 
 
 def keys(view: View, **query: Any) -> list[str]:
@@ -228,8 +224,7 @@ def test_words_are_sought_in_own_text_and_in_that_of_references(
     assert keys(view, words=(word,)) == list(expected)
 
 
-def test_a_search_follows_changes_of_the_record_and_of_what_it_refers_to() -> None:
-    store = Store(MemoryStorage(), TABLES)
+def test_a_search_follows_changes_of_the_record_and_of_what_it_refers_to(store: Store) -> None:
     for name, team in (("Ann", "Rouge"), ("Eve", "Rouge"), ("Eve", "Rosso")):
         with store.transaction() as transaction:
             transaction.put("teams", "red", {"name": team})
@@ -240,8 +235,7 @@ def test_a_search_follows_changes_of_the_record_and_of_what_it_refers_to() -> No
         assert keys(view, words=("ann",)) == keys(view, words=("rouge",)) == []
 
 
-def test_a_word_is_not_found_across_two_members() -> None:
-    store = Store(MemoryStorage(), TABLES)
+def test_a_word_is_not_found_across_two_members(store: Store) -> None:
     with store.transaction() as transaction:
         transaction.put("teams", "red", {"name": "red"})
         transaction.put("people", "a", {"name": "Ann", "nickname": "Banana", "team": "red"})

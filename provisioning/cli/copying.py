@@ -1,0 +1,52 @@
+"""`provisioning copy`: moving to another kind of store, or to another machine."""
+
+import os
+import sys
+from collections.abc import Callable
+
+import click
+
+from provisioning.cli.group import Command
+from provisioning.factory import COLLECTIONS
+from provisioning.store import copying
+from provisioning.store.opening import Place, place_of
+
+IN_ENVIRONMENT = "env:"
+
+
+@click.command(cls=Command)
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+def copy(source: str, target: str) -> None:
+    """Carry a whole store FROM one place TO another, which must be empty.
+
+    Both are what PROVISIONING_DATA may be, or env:NAME for what the variable NAME holds, so that
+    no password stands in a list of processes. Stop the servers first to move: what is written
+    meanwhile is not carried. A copy that was interrupted may be begun again.
+    """
+    places = _place(source, "FROM"), _place(target, "TO")
+    total = copying.copy(*places, COLLECTIONS.tables, _progress)
+    click.echo(f"{total} records are copied from {places[0]} to {places[1]}.")
+
+
+def _place(text: str, name: str) -> Place:
+    if text.startswith(IN_ENVIRONMENT):
+        variable = text.removeprefix(IN_ENVIRONMENT)
+        if not os.environ.get(variable):
+            raise click.UsageError(f"{name}: the variable {variable} is not set.")
+        text = os.environ[variable]
+    try:
+        return place_of(text)
+    except ValueError as error:
+        raise click.UsageError(f"{name}: {error}.") from error
+
+
+def _progress(total: int) -> Callable[[int], object]:
+    """What shows how many of the records are done, on a terminal alone."""
+    if not sys.stderr.isatty():
+        return lambda done: None
+    bar = click.progressbar(
+        length=max(1, total), label="Copying", file=sys.stderr, update_min_steps=500
+    )
+    bar.render_progress()
+    return bar.update

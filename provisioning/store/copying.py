@@ -1,0 +1,83 @@
+"""Carrying a whole store from one place to another, of whatever kind."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from provisioning.store.errors import StoreUnavailable
+from provisioning.store.opening import Place, open_store
+from provisioning.store.query import Record
+from provisioning.store.storage import DurableStorage
+from provisioning.store.store import META, UNFINISHED, meta_of
+from provisioning.store.tables import Table
+
+NOT_EMPTY = "There are records in it already. Nothing was changed."
+Documents = Iterable[tuple[str, Record]]
+Progress = Callable[[int], object]
+
+
+def copy(
+    source: Place,
+    target: Place,
+    tables: Sequence[Table],
+    begin: Callable[[int], Progress] = lambda total: lambda done: None,
+) -> int:
+    """Carry all records, counters and the instance to an empty place; their number.
+
+    It is of one moment, whoever writes meanwhile. `begin` is told how many records there are, and
+    gives what is told as they are carried. Raises StoreUnavailable; then nothing was carried.
+    """
+    if not source.exists():
+        raise StoreUnavailable(f"{source}: there is no such file.")
+    origin = _named(source, lambda: open_store(source, tables, begins=False))
+    try:
+        with origin.read() as view:
+            total: int = sum(view.count(fact.name) for fact in tables)
+            progress = begin(total)
+            contents = (
+                (fact.name, _counted(view.documents(fact.name), progress)) for fact in tables
+            )
+            _named(target, lambda: _fill(target, tables, contents, view.ids(), origin.instance))
+    finally:
+        origin.close()
+    return total
+
+
+def _fill(
+    target: Place,
+    tables: Sequence[Table],
+    contents: Iterator[tuple[str, Documents]],
+    ids: Mapping[str, int],
+    instance: str,
+) -> None:
+    if target.kind != "file":
+        store: Any = open_store(target, tables, fills=True)
+        try:
+            store.fill(contents, ids, instance)
+        finally:
+            store.close()
+        return
+    storage = DurableStorage(target.path)
+    with storage.lock():
+        signature, found = storage.signature(), storage.read()
+        if found is not None and found != UNFINISHED:
+            meta_of(found)  # an error where it is no store
+            if any(records for name, records in found.items() if name != META):
+                raise StoreUnavailable(NOT_EMPTY)
+        signature = storage.replace(UNFINISHED, signature)
+        kept = {name: dict(documents) for name, documents in contents}
+        meta = {"schema": 1, "instance": instance, "ids": dict(ids)}
+        storage.replace({META: {"1": meta}, **kept}, signature)
+
+
+def _counted(documents: Documents, progress: Progress) -> Documents:
+    for document in documents:
+        yield document
+        progress(1)
+
+
+def _named(place: Place, do: Callable[[], Any]) -> Any:
+    """What is done in a place; an error names it."""
+    try:
+        return do()
+    except StoreUnavailable as error:
+        raise StoreUnavailable(f"{place}: {error}") from error

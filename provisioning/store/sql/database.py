@@ -1,0 +1,352 @@
+"""What SQLite and PostgreSQL have in common: pools of connections, statements, and errors.
+
+A connection that reads sees one moment, a connection that writes waits for its turn. Each is
+ended by COMMIT or ROLLBACK before it goes back to its pool.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    ClauseElement,
+    ColumnElement,
+    Dialect,
+    FromClause,
+    MetaData,
+    bindparam,
+    insert,
+    text,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
+from sqlalchemy.schema import CreateTable
+
+from provisioning.store.errors import StoreUnavailable, UnknownFate
+from provisioning.store.sql.layout import COUNTERS, META, Layout, layouts, own_tables
+from provisioning.store.sql.questions import Word
+from provisioning.store.tables import Table
+
+BUSY = "The store is busy with other changes. Try again."
+FATE_UNKNOWN = "The change may or may not have been kept: look before you repeat it."
+NOTHING_CHANGED = "The change could not be saved, nothing was changed"
+
+Connection = PoolProxiedConnection
+Parameters = Mapping[str, Any]
+Rows = list[tuple[Any, ...]]
+
+PROBE = (
+    f"INSERT INTO {META} (name, value) VALUES ('probe', '0') "
+    "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+COUNT = (
+    f"INSERT INTO {COUNTERS} (name, last) VALUES (:name, 1) "
+    f"ON CONFLICT (name) DO UPDATE SET last = {COUNTERS}.last + 1 RETURNING last"
+)
+COUNT_FROM = (
+    f"INSERT INTO {COUNTERS} (name, last) VALUES (:name, :number) ON CONFLICT (name) "
+    f"DO UPDATE SET last = excluded.last WHERE {COUNTERS}.last < excluded.last"
+)
+_ABANDONED: list[QueuePool] = []
+"""Pools of a parent process: what a child closes would be closed for the parent, too."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What an error of a driver means."""
+
+    error: StoreUnavailable
+    is_lost: bool = False
+    """The connection is of no use any more, nor are those that are as old. If a COMMIT has met
+    it, nobody knows whether that was done."""
+    is_stale: bool = False
+    """The connections work, but lead to where no changes can be made any more."""
+
+
+class Database(ABC):
+    """One database, as the store needs it."""
+
+    errors: type[Exception]
+    """What the driver raises."""
+    readers: int = 8
+    """Connections that read at the same time; more readers wait."""
+    writers: int
+
+    def __init__(self, facts: Sequence[Table], dialect: Dialect, patience: float) -> None:
+        self.dialect = dialect
+        self.metadata = MetaData()
+        self.layouts: dict[str, Layout] = layouts(facts, self.metadata, dialect)
+        self.own = own_tables(self.metadata)
+        self.patience = patience
+        self._count = self.compiled(text(COUNT))
+        self._count_from = self.compiled(text(COUNT_FROM))
+        self._pools = 0
+        self._fill_pools()
+
+    # Connections
+
+    @abstractmethod
+    def open_reader(self) -> Any:
+        """A new connection whose transactions see one moment."""
+
+    @abstractmethod
+    def open_writer(self) -> Any:
+        """A new connection that changes something."""
+
+    def begin_reading(self, statement: str, parameters: Parameters) -> tuple[Connection, Rows]:
+        """A connection, and what its first statement answers: the moment that it sees."""
+        return self._begin(lambda: self._reading, statement, parameters)
+
+    def begin_writing(self, statement: str, parameters: Parameters) -> Connection:
+        """A connection that has the turn, which its first statement waits for."""
+        return self._begin(lambda: self._writing, statement, parameters)[0]
+
+    def _begin(
+        self, pool: Callable[[], QueuePool], statement: str, parameters: Parameters
+    ) -> tuple[Connection, Rows]:
+        # What lay in the pool may be long dead: then all of it is, and a new one is tried once.
+        for is_last in (False, True):
+            connection = self._connect(pool())
+            try:
+                return connection, self.rows(connection, statement, parameters)
+            except StoreUnavailable:
+                is_alive = connection.is_valid
+                self.give_up(connection)
+                if is_alive or is_last:
+                    raise
+        raise AssertionError
+
+    def _connect(self, pool: QueuePool) -> Connection:
+        try:
+            connection = pool.connect()
+        except PoolTimeout:
+            raise StoreUnavailable(BUSY) from None
+        except self.errors as error:
+            raise self.fault(error).error from error
+        connection.info.setdefault("pools", self._pools)
+        return connection
+
+    def end_reading(self, connection: Connection) -> None:
+        """Give a connection back that has only read. By COMMIT, after which the connection still
+        knows its statements; an error is none any more, since the answers are there."""
+        self._give_back(connection, "commit")
+
+    def give_up(self, connection: Connection) -> None:
+        """Give a connection back and undo what it has changed; one that went back stays there."""
+        self._give_back(connection, "rollback")
+
+    def _give_back(self, connection: Connection, end: str) -> None:
+        try:
+            if connection.is_valid:
+                getattr(connection, end)()
+                if connection.info["pools"] != self._pools:
+                    connection.invalidate()
+        except self.errors:
+            connection.invalidate()
+        finally:
+            connection.close()
+
+    def commit(
+        self, connection: Connection, statements: Sequence[tuple[str, Parameters]] = ()
+    ) -> None:
+        """Run the last statements of a transaction and commit it; then give the connection back."""
+        try:
+            with self.together(connection):
+                self._execute(connection, statements)
+                connection.commit()
+        except self.errors as error:
+            fault = self._noted(connection, error)
+            raise UnknownFate(FATE_UNKNOWN) if fault.is_lost else fault.error from error
+        finally:
+            self.give_up(connection)
+
+    def rows(self, connection: Connection, statement: str, parameters: Parameters) -> Rows:
+        """What a statement answers."""
+        with self.explained(connection):
+            cursor = connection.cursor()
+            try:
+                cursor.execute(statement, parameters)
+                return cursor.fetchall() if cursor.description else []  # type: ignore[return-value]
+            finally:
+                cursor.close()
+
+    def run(self, connection: Connection, statements: Sequence[tuple[str, Parameters]]) -> None:
+        """Run statements that answer nothing, in as few round trips as can be."""
+        with self.explained(connection), self.together(connection):
+            self._execute(connection, statements)
+
+    def _execute(
+        self, connection: Connection, statements: Sequence[tuple[str, Parameters]]
+    ) -> None:
+        cursor = connection.cursor()
+        for statement, parameters in statements:
+            cursor.execute(statement, parameters)
+        cursor.close()
+
+    def insert(self, connection: Connection, layout: Layout, rows: Sequence[Parameters]) -> None:
+        """Write many rows of records that aren't there yet."""
+        values: dict[str, Any] = {name: bindparam(name) for name in layout.names}
+        statement = self.compiled(insert(layout.table).values(values).inline())
+        with self.explained(connection):
+            connection.cursor().executemany(statement, rows)
+
+    def together(self, _connection: Connection) -> AbstractContextManager[Any]:
+        """Statements within need not wait for each other's answers."""
+        return nullcontext()
+
+    @contextmanager
+    def explained(self, connection: Connection) -> Iterator[None]:
+        """Turn the driver's errors into those of the store, which can be shown."""
+        try:
+            yield
+        except self.errors as error:
+            raise self._noted(connection, error).error from error
+
+    @abstractmethod
+    def fault(self, error: Exception) -> Fault:
+        """What an error of the driver means."""
+
+    def _noted(self, connection: Connection, error: Exception) -> Fault:
+        """What an error means; the connections that it makes useless are dropped."""
+        fault = self.fault(error)
+        if fault.is_lost or fault.is_stale:
+            connection.invalidate()
+            # What waits in the pools is no better.
+            self._reading.dispose()
+            self._writing.dispose()
+            self._fill_pools()
+        return fault
+
+    def renew(self) -> None:
+        """In a forked child: leave the parent's connections alone."""
+        _ABANDONED.extend((self._reading, self._writing))
+        self._fill_pools()
+
+    def close(self) -> None:
+        self._reading.dispose()
+        self._writing.dispose()
+
+    def _fill_pools(self) -> None:
+        self._pools += 1
+        self._reading = self._pool(self.open_reader, self.readers)
+        self._writing = self._pool(self.open_writer, self.writers)
+
+    def _pool(self, creator: Any, size: int) -> QueuePool:
+        return QueuePool(
+            creator, pool_size=size, max_overflow=0, timeout=self.patience, reset_on_return=None
+        )
+
+    # Turns
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Wait for the turn of this process, where the database itself has none."""
+        return nullcontext()
+
+    @abstractmethod
+    def taking_turn(self, tenant: str | None) -> tuple[str, Parameters]:
+        """What takes the turn of a tenant's changes, or of all."""
+
+    def probing(self) -> tuple[str, Parameters]:
+        """What shows that changes can be made, and changes nothing that counts."""
+        return PROBE, {}
+
+    # Statements
+
+    def compiled(self, statement: ClauseElement) -> str:
+        """A statement as text, whose parameters all have names that we gave."""
+        compiled = statement.compile(dialect=self.dialect)
+        constants = {name: value for name, value in compiled.params.items() if value is not None}
+        if constants:
+            raise ValueError(f"constants must be literal: {constants}")
+        return str(compiled)
+
+    def parameters(self, values: Sequence[Any]) -> dict[str, Any]:
+        """The values of a question, by the names that its statement has for them."""
+        return {f"v{number}": self._parameter(value) for number, value in enumerate(values)}
+
+    def _parameter(self, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return self.listed(value)
+        return self.pattern(value) if isinstance(value, Word) else str(value)
+
+    @abstractmethod
+    def one_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        """Whether a column has one of the values of a list, which is one parameter."""
+
+    @abstractmethod
+    def listed(self, values: tuple[str, ...]) -> Any:
+        """A list as the value of one parameter."""
+
+    @abstractmethod
+    def mentions(
+        self, layout: Layout, table: FromClause, name: str, indexed: bool
+    ) -> ColumnElement[bool]:
+        """Whether a word stands in the text of a record."""
+
+    @abstractmethod
+    def pattern(self, word: str) -> str:
+        """A word as the value of the parameter of `mentions`."""
+
+    def index_texts(self, connection: Connection) -> None:  # noqa: B027 - SQLite makes it at once
+        """Let words be found quickly, where that depends on more than the tables."""
+
+    plans_by_totals = False
+    """Whether it has to be told how to find a page of records that others refer to."""
+
+    def prefers_walk(self, _total: int, _everything: int, _last: int) -> bool:
+        """Whether to look at records in their order, until the last on the page has been found:
+        `total` out of `everything` belong to the list."""
+        return True
+
+    # Tables
+
+    @abstractmethod
+    def taking_over(self) -> tuple[str, Parameters]:
+        """What lets nobody else begin or migrate the tables until the transaction ends."""
+
+    def settle(self) -> None:  # noqa: B027 - PostgreSQL has nothing to do
+        """Called once the tables are there."""
+
+    @abstractmethod
+    def tables(self, connection: Connection) -> set[str]:
+        """The names of the tables that there are."""
+
+    def make_own(self, connection: Connection) -> None:
+        """Make what the store keeps beside the records."""
+        statements = [str(CreateTable(each).compile(dialect=self.dialect)) for each in self.own]
+        self.run(connection, [(statement, {}) for statement in statements])
+
+    def make(self, connection: Connection, layout: Layout) -> None:
+        """Make a table of records with all that belongs to it."""
+        self.run(connection, [(statement, {}) for statement in layout.statements()])
+
+    @abstractmethod
+    def drop(self, connection: Connection, table: str) -> None:
+        """Remove a table of records with all that belongs to it, but not the last id."""
+
+    # Counters: of ids, by table, and whatever else is counted
+
+    def next_id(self, connection: Connection, name: str) -> int:
+        """An integer that is greater than every one before."""
+        return int(self.rows(connection, self._count, {"name": name})[0][0])
+
+    def raise_id(self, connection: Connection, name: str, number: int) -> None:
+        """Give nothing from now on that isn't greater than this number."""
+        self.run(connection, [(self._count_from, {"name": name, "number": number})])
+
+    def ids(self, connection: Connection) -> dict[str, int]:
+        """The last number of each counter that has given one."""
+        return dict(self.rows(connection, f"SELECT name, last FROM {COUNTERS}", {}))
+
+    def set_ids(self, connection: Connection, ids: Mapping[str, int]) -> None:
+        """Count on from these numbers, be they lower; from 0 what is missing."""
+        self.run(connection, [(f"DELETE FROM {COUNTERS}", {})])
+        for name, number in ids.items():
+            self.raise_id(connection, name, number)
+
+    def time(self, _connection: Connection) -> datetime:
+        """The clock that all servers of this database share."""
+        return datetime.now(UTC)

@@ -1,0 +1,191 @@
+"""The tables that are made of the facts: the record as JSON, and beside it what is asked for.
+
+number                     counts creations; table order
+key                        the document id
+record                     JSON as text: exact, and readable by whoever looks
+active_from, active_until  the activity window
+u_NAME, g_NAME             the values of unique indexes and groups
+r_MEMBER                   the document id that a reference holds
+a_MEMBER                   the value of a member that may be asked for
+o_MEMBER                   the key by which a member is ordered
+text                       what words are sought in, folded
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    Text,
+    func,
+    literal_column,
+)
+from sqlalchemy import Table as SqlTable
+from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
+
+from provisioning.store.query import Record, fold
+from provisioning.store.sql.columns import (
+    LONGEST_INDEXED,
+    group_key,
+    order_key,
+    plain,
+    value_key,
+)
+from provisioning.store.tables import Table
+
+META = "_meta"
+COUNTERS = "_counters"
+REVISIONS = "_revisions"
+TENANT = "tenant"
+"""The group whose values say to which tenant the records of a table belong."""
+BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
+ONE: ColumnElement[int] = literal_column("1")
+ZERO: ColumnElement[int] = literal_column("0")
+NUMBER = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Layout:
+    """One table of records in the database."""
+
+    def __init__(self, fact: Table, metadata: MetaData, dialect: Dialect) -> None:
+        self.fact = fact
+        self._dialect = dialect
+        self.asked = tuple(member for member in fact.asked if member not in fact.references)
+        self.has_text = bool(fact.text)
+        names = [f"u_{name}" for name in fact.unique]
+        names += [f"g_{name}" for name in fact.groups]
+        names += [f"r_{member}" for member in fact.references]
+        names += ["active_from", "active_until"]
+        names += [f"o_{member}" for member in fact.orders]
+        required = [f"a_{member}" for member in self.asked]
+        required += ["text"] if self.has_text else []
+        self.table = SqlTable(
+            fact.name,
+            metadata,
+            Column("number", NUMBER, primary_key=True, autoincrement=True),
+            Column("key", BYTEWISE, nullable=False),
+            Column("record", Text, nullable=False),
+            *(Column(name, BYTEWISE) for name in names),
+            *(Column(name, BYTEWISE, nullable=False) for name in required),
+            sqlite_autoincrement=True,
+        )
+        self.names = ("key", "record", *names, *required)
+        self.indexes = self._indexes()
+
+    def _indexes(self) -> list[Index]:
+        name, column, fact = self.fact.name, self.table.c, self.fact
+        indexes = [Index(f"{name}__key", column.key, unique=True)]
+        indexes += [
+            Index(f"{name}__{each}", column[f"u_{each}"], unique=True) for each in fact.unique
+        ]
+        indexes += [
+            Index(f"{name}__g_{each}", column[f"g_{each}"], column.number) for each in fact.groups
+        ]
+        indexes += [
+            Index(f"{name}__r_{member}", column[f"r_{member}"])
+            for member in fact.references
+            if member not in fact.groups
+        ]
+        # Lists are read within the first group, or of the whole table where there is none.
+        within = [column[f"g_{each}"] for each in list(fact.groups)[:1]]
+        indexes += [
+            Index(f"{name}__a_{member}", *within, column[f"a_{member}"], column.number)
+            for member in self.asked
+        ]
+        for each in ("active_from", "active_until"):
+            exists = column[each].is_not(None)
+            indexes.append(
+                Index(
+                    f"{name}__{each}",
+                    *within,
+                    column[each],
+                    sqlite_where=exists,
+                    postgresql_where=exists,
+                )
+            )
+        # A group is sorted when it is asked for, but for the ids: by these grows what has no end.
+        for member in fact.orders if not within else set(fact.orders) & {"id"}:
+            key = self.order(member)
+            indexes.append(Index(f"{name}__o_{member}", *within, key))
+            if self._dialect.name == "postgresql":
+                # Nulls come last both ways, and it can't read one index so; SQLite can.
+                descending = key.desc().nulls_last()
+                indexes.append(Index(f"{name}__d_{member}", *within, descending))
+        return indexes
+
+    def order(self, member: str) -> Any:
+        """The part of an order's key that is indexed."""
+        return func.substr(self.table.c[f"o_{member}"], ONE, literal_column(str(LONGEST_INDEXED)))
+
+    def row(self, key: str, record: Record) -> dict[str, Any]:
+        """All columns but the number. Raises what the facts' functions raise."""
+        fact = self.fact
+        row: dict[str, Any] = {"key": plain(key), "record": orjson.dumps(record).decode()}
+        for kind, functions in (("u", fact.unique), ("g", fact.groups)):
+            for name, function in functions.items():
+                value = function(record)
+                row[f"{kind}_{name}"] = None if value is None else group_key(value)
+        for member in fact.references:
+            value = record.get(member)
+            row[f"r_{member}"] = plain(value) if isinstance(value, str) else None
+        row["active_from"] = _instant(record.get("activeFrom"))
+        row["active_until"] = _instant(record.get("activeUntil"))
+        for member in self.asked:
+            row[f"a_{member}"] = value_key(record.get(member))
+        for member in fact.orders:
+            row[f"o_{member}"] = order_key(record.get(member))
+        if self.has_text:
+            values = (record.get(member) for member in fact.text)
+            text = "\n".join(fold(value) for value in values if isinstance(value, str))
+            row["text"] = plain(text)
+        return row
+
+    def statements(self) -> list[str]:
+        """What makes the table and its indexes."""
+        elements: list[ExecutableDDLElement] = [
+            CreateTable(self.table),
+            *map(CreateIndex, self.indexes),
+        ]
+        return [str(each.compile(dialect=self._dialect)) for each in elements]
+
+    def digest(self) -> str:
+        """What tells this layout from every other one."""
+        text = "\n".join(self.statements()) + repr(self.fact.text)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _instant(value: Any) -> str | None:
+    return plain(value) if isinstance(value, str) else None
+
+
+def layouts(facts: Sequence[Table], metadata: MetaData, dialect: Dialect) -> dict[str, Layout]:
+    """The tables of records by name."""
+    return {fact.name: Layout(fact, metadata, dialect) for fact in facts}
+
+
+def own_tables(metadata: MetaData) -> list[SqlTable]:
+    """What the store keeps beside the records: what it says of itself, and revisions."""
+    return [
+        SqlTable(META, metadata, Column("name", BYTEWISE, primary_key=True), Column("value", Text)),
+        SqlTable(
+            COUNTERS,
+            metadata,
+            Column("name", BYTEWISE, primary_key=True),
+            Column("last", BigInteger, nullable=False),
+        ),
+        SqlTable(
+            REVISIONS,
+            metadata,
+            Column("tenant", BYTEWISE, primary_key=True),
+            Column("name", BYTEWISE, primary_key=True),
+            Column("revision", BigInteger, nullable=False),
+        ),
+    ]

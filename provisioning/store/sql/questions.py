@@ -1,0 +1,396 @@
+"""A question as one statement.
+
+A query is taken apart into what shapes the statement and the values that go into it. Statements
+are made once for each shape, since making one costs more than most answers.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    false,
+    func,
+    insert,
+    literal_column,
+    not_,
+    or_,
+    select,
+    text,
+    union_all,
+    update,
+)
+
+from provisioning.store.query import Query, fold
+from provisioning.store.sql.columns import TEXT, group_key, plain, value_key
+from provisioning.store.sql.layout import META, ONE, REVISIONS, TENANT, ZERO, Layout
+
+if TYPE_CHECKING:
+    from provisioning.store.sql.database import Database
+
+Shape = tuple[Any, ...]
+Condition = ColumnElement[bool]
+SHORTEST_INDEXED = 3
+"""Characters; shorter words have no trigram."""
+LARGEST_CACHE = 1_000
+FIRST_TEXT: ColumnElement[str] = literal_column(f"'{TEXT}'")
+AFTER_TEXTS: ColumnElement[str] = literal_column(f"'{chr(ord(TEXT) + 1)}'")
+
+
+class At(str):
+    """A value that activity windows are compared with."""
+
+    __slots__ = ()
+
+
+class Word(str):
+    """A value that is sought in texts, folded."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query's conditions: their shape, and the values in the order in which it names them."""
+
+    conditions: Shape
+    values: tuple[Any, ...]
+    tenants: tuple[tuple[str, str], ...] | None
+    """Table and tenant of all records that decide how many are found; None where others do, too."""
+    at: str | None
+    """The instant by which activity windows decide; None where none do."""
+
+    @property
+    def key(self) -> Shape:
+        """What two questions have in common that differ in nothing but the instant."""
+        values = tuple(At() if isinstance(value, At) else value for value in self.values)
+        return self.conditions, values
+
+
+def asked(layouts: Mapping[str, Layout], table: str, query: Query) -> Asked:
+    """Take the conditions of a query apart; order and page are no part of them."""
+    values: list[Any] = []
+    tenants: list[tuple[str, str] | None] = []
+    conditions = tuple(_conditions(layouts, table, query, values, tenants, top=True))
+    instants = {value for value in values if isinstance(value, At)}
+    known = tuple(each for each in tenants if each is not None)
+    is_bound = len(known) == len(tenants) and len(instants) <= 1
+    return Asked(
+        conditions, tuple(values), known if is_bound else None, min(instants, default=None)
+    )
+
+
+def _conditions(
+    layouts: Mapping[str, Layout],
+    table: str,
+    query: Query,
+    values: list[Any],
+    tenants: list[tuple[str, str] | None],
+    top: bool,
+) -> Iterator[Shape]:
+    fact = layouts[table].fact
+    first = len(values)
+    if query.within is not None:
+        name, value = query.within
+        yield "within", name
+        values.append(group_key(value))
+    if top and query.keys is not None:
+        yield ("keys",)
+        values.append(tuple(map(plain, query.keys)))
+    one_of = {member: (value,) for member, value in query.equal.items()}
+    for member, wanted in itertools.chain(one_of.items(), query.any_of.items()):
+        _require_declared(fact.asked, member, table)
+        if member in fact.references:
+            yield "names", member, None in wanted
+            values.append(tuple(plain(each) for each in wanted if isinstance(each, str)))
+        else:
+            yield "any_of", member
+            values.append(tuple(map(value_key, wanted)))
+    for member, ends in query.between.items():
+        _require_declared(fact.asked, member, table)
+        key = plain if member in fact.references else value_key
+        yield "between", member, *(end is not None for end in ends)
+        values.extend(key(end) for end in ends if end is not None)
+    for kind, wish in (("active", query.active), ("ended", query.ended)):
+        if wish is not None:
+            yield kind, wish
+            values.append(At(query.at))
+    for word in map(Word, filter(None, (plain(fold(word)) for word in query.words if top))):
+        yield "word", len(word) >= SHORTEST_INDEXED
+        values.append(word)
+    # A table without a condition of its own is only what the related records name.
+    if len(values) > first or not (top and query.related):
+        bound = query.within is not None and query.within[0] == TENANT
+        open_to_others = query.words or query.keys is not None
+        tenants.append((table, values[first]) if bound and not open_to_others else None)
+    for related in query.related:
+        inner = tuple(
+            _conditions(layouts, related.table, related.condition, values, tenants, top=False)
+        )
+        yield "related", related.table, related.member, related.negated, inner
+
+
+def _require_declared(members: tuple[str, ...], member: str, table: str) -> None:
+    if member not in members:
+        raise ValueError(f"{table}: {member} is not declared as a member that is asked for")
+
+
+class Questions:
+    """The statements for the questions to one database, made when they are first asked."""
+
+    def __init__(self, layouts: Mapping[str, Layout], database: "Database") -> None:
+        self._layouts = layouts
+        self._database = database
+        # Kept by the object, not by the class: with it they go.
+        cached = lru_cache(LARGEST_CACHE)
+        self.get, self.find = cached(self._get), cached(self._find)
+        self.page, self.count = cached(self._page), cached(self._count)
+        self.tenant, self.last = cached(self._tenant), cached(self._last)
+        self.documents, self.holder = cached(self._documents), cached(self._holder)
+        self.referring = cached(self._referring)
+        self.put, self.remove, self.clear = (
+            cached(self._put),
+            cached(self._remove),
+            cached(self._clear),
+        )
+        compiled, revisions = database.compiled, database.metadata.tables[REVISIONS]
+        self.nothing = compiled(select(ONE))
+        self.revise_all = compiled(update(revisions).values(revision=bindparam("revision")))
+        self.moving = compiled(
+            text(
+                "SELECT number, key, record FROM moving WHERE number > :last "
+                "ORDER BY number LIMIT :size"
+            )
+        )
+        self.tell = compiled(
+            text(
+                f"INSERT INTO {META} (name, value) VALUES (:name, :value) "
+                "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+            )
+        )
+        self.revise = compiled(
+            text(
+                f"INSERT INTO {REVISIONS} (tenant, name, revision) "
+                "VALUES (:tenant, :name, :revision) "
+                "ON CONFLICT (tenant, name) DO UPDATE SET revision = excluded.revision"
+            )
+        )
+
+    def _get(self, table: str) -> str:
+        return self._find(table, "key")
+
+    def _find(self, table: str, column: str) -> str:
+        """The records that have a `value` in a column, in table order."""
+        columns = self._layouts[table].table.c
+        statement = select(columns.record).where(columns[column] == bindparam("value"))
+        return self._database.compiled(statement.order_by(columns.number))
+
+    def _holder(self, table: str, column: str) -> str:
+        """The document id of the record that has a `value` in a column of unique ones."""
+        columns = self._layouts[table].table.c
+        statement = select(columns.key).where(columns[column] == bindparam("value"))
+        return self._database.compiled(statement)
+
+    def _referring(self, table: str, member: str) -> str:
+        """A record that refers to one of the document ids in the list `value`."""
+        columns = self._layouts[table].table.c
+        named = self._database.one_of(columns[f"r_{member}"], "value")
+        return self._database.compiled(select(columns.number).where(named).limit(ONE).offset(ZERO))
+
+    def _documents(self, table: str) -> str:
+        """So many as `size` of the records after the number `last`: number, document id, record."""
+        columns = self._layouts[table].table.c
+        statement = select(columns.number, columns.key, columns.record)
+        statement = statement.where(columns.number > bindparam("last")).order_by(columns.number)
+        return self._database.compiled(statement.limit(bindparam("size")).offset(ZERO))
+
+    def _last(self, table: str) -> str:
+        """The number of the last record."""
+        number = self._layouts[table].table.c.number
+        return self._database.compiled(
+            select(number).order_by(number.desc()).limit(ONE).offset(ZERO)
+        )
+
+    def _put(self, table: str, is_new: bool) -> str:
+        """Write a row, whose columns are the values."""
+        layout = self._layouts[table]
+        values: dict[str, Any] = {name: bindparam(name) for name in layout.names}
+        if is_new:
+            return self._database.compiled(insert(layout.table).values(values).inline())
+        key = values.pop("key")
+        return self._database.compiled(
+            update(layout.table).where(layout.table.c.key == key).values(values)
+        )
+
+    def _remove(self, table: str) -> str:
+        columns = self._layouts[table].table.c
+        statement = delete(self._layouts[table].table).where(columns.key == bindparam("value"))
+        return self._database.compiled(statement)
+
+    def _clear(self, table: str) -> str:
+        return self._database.compiled(delete(self._layouts[table].table))
+
+    def _page(
+        self, table: str, conditions: Shape, order: Shape, by_key: bool, sized: bool, walk: bool
+    ) -> str:
+        """The records of a page: the values are `v0`, `v1` ..., then `size` and `offset`.
+
+        `walk`: records are looked at in their order until the page is full, which is quick where
+        most of the table belongs on it. Otherwise those that belong are found first, then sorted.
+        """
+        layout = self._layouts[table]
+        columns = layout.table.c
+        statement = select(columns.record).where(*self._where(layout, conditions, walk))
+        for member, descending in order:
+            _require_declared(layout.fact.orders, member, table)
+            for key in (layout.order(member), columns[f"o_{member}"]):
+                ordered = key.desc() if descending else key
+                statement = statement.order_by(ordered.nulls_last())
+        statement = statement.order_by(columns.key if by_key else columns.number)
+        if sized:
+            statement = statement.limit(bindparam("size")).offset(bindparam("offset"))
+        return self._database.compiled(statement)
+
+    def _count(self, table: str, conditions: Shape, walk: bool) -> str:
+        layout = self._layouts[table]
+        where = self._where(layout, conditions, walk)
+        return self._database.compiled(select(func.count()).select_from(layout.table).where(*where))
+
+    def _tenant(self, table: str) -> str:
+        """The revision of a table's records of one `tenant`, and the next instants after `at` at
+        which a window of theirs begins or ends."""
+        columns = self._layouts[table].table.c
+        revisions = self._database.metadata.tables[REVISIONS].c
+        tenant: Any = bindparam("tenant")
+        at: Any = bindparam("at")
+        revision = (
+            select(revisions.revision)
+            .where(revisions.tenant == tenant, revisions.name == bindparam("name"))
+            .scalar_subquery()
+        )
+        boundaries = [
+            select(func.min(column))
+            .where(columns[f"g_{TENANT}"] == tenant, column > at)
+            .scalar_subquery()
+            for column in (columns.active_from, columns.active_until)
+        ]
+        return self._database.compiled(select(revision, *boundaries))
+
+    def _where(self, layout: Layout, conditions: Shape, walk: bool) -> Iterator[Condition]:
+        names = (f"v{number}" for number in itertools.count())
+        yield from self._all(layout, layout.table, conditions, names, walk)
+
+    def _all(
+        self,
+        layout: Layout,
+        table: FromClause,
+        conditions: Shape,
+        names: Iterator[str],
+        walk: bool,
+    ) -> Iterator[Condition]:
+        columns = table.c
+        for kind, *told in conditions:
+            if kind == "within":
+                yield columns[f"g_{told[0]}"] == bindparam(next(names))
+            elif kind == "keys":
+                yield self._database.one_of(columns.key, next(names))
+            elif kind == "names":
+                named = self._database.one_of(columns[f"r_{told[0]}"], next(names))
+                yield or_(named, columns[f"r_{told[0]}"].is_(None)) if told[1] else named
+            elif kind == "any_of":
+                yield self._database.one_of(columns[f"a_{told[0]}"], next(names))
+            elif kind == "between":
+                yield _between(layout, columns, told, names)
+            elif kind in ("active", "ended"):
+                holds = _is_active if kind == "active" else _has_ended
+                condition = holds(columns, next(names))
+                yield condition if told[0] else not_(condition)
+            elif kind == "word":
+                yield self._mentions(layout, table, next(names), told[0])
+            else:
+                yield self._related(table, told, names, walk)
+
+    def _related(
+        self, table: FromClause, told: list[Any], names: Iterator[str], walk: bool
+    ) -> Condition:
+        name, member, negated, conditions = told
+        layout = self._layouts[name]
+        other = layout.table.alias()
+        reference = other.c[f"r_{member}"]
+        where = list(self._all(layout, other, conditions, names, walk))
+        if negated:
+            return not_(exists().where(reference == table.c.key, *where))
+        if walk:
+            return exists().where(reference == table.c.key, *where)
+        return table.c.key.in_(select(reference).where(*where))
+
+    def _mentions(self, layout: Layout, table: FromClause, name: str, indexed: bool) -> Condition:
+        """Whether a word stands in a record's own text, or in that of what it refers to."""
+        database = self._database
+        referred = [
+            (member, self._layouts[layout.fact.references[member]])
+            for member in layout.fact.text_of
+        ]
+        referred = [(member, other) for member, other in referred if other.has_text]
+        own = database.mentions(layout, table, name, indexed) if layout.has_text else false()
+        if not referred:
+            return own
+        if not indexed:
+            return or_(
+                own,
+                *(
+                    exists().where(
+                        other.table.c.key == table.c[f"r_{member}"],
+                        database.mentions(other, other.table, name, indexed),
+                    )
+                    for member, other in referred
+                ),
+            )
+        # Each part can be answered from an index of its own.
+        found = []
+        if layout.has_text:
+            alias = layout.table.alias()
+            mentions = database.mentions(layout, alias, name, indexed)
+            found.append(select(alias.c.number).where(mentions))
+        for member, other in referred:
+            alias = layout.table.alias()
+            joined = alias.join(other.table, other.table.c.key == alias.c[f"r_{member}"])
+            mentions = database.mentions(other, other.table, name, indexed)
+            found.append(select(alias.c.number).select_from(joined).where(mentions))
+        return table.c.number.in_(union_all(*found))
+
+
+def _is_active(columns: Any, name: str) -> Condition:
+    at: Any = bindparam(name)
+    return and_(
+        or_(columns.active_from.is_(None), columns.active_from <= at),
+        or_(columns.active_until.is_(None), columns.active_until > at),
+    )
+
+
+def _has_ended(columns: Any, name: str) -> Condition:
+    at: Any = bindparam(name)
+    begins, ends = columns.active_from, columns.active_until
+    return and_(ends.is_not(None), or_(ends <= at, and_(begins.is_not(None), ends <= begins)))
+
+
+def _between(layout: Layout, columns: Any, told: list[Any], names: Iterator[str]) -> Condition:
+    member, has_first, has_end = told
+    if member in layout.fact.references:
+        column = columns[f"r_{member}"]
+        lowest, highest = column.is_not(None), column.is_not(None)
+    else:
+        column = columns[f"a_{member}"]
+        lowest, highest = column >= FIRST_TEXT, column < AFTER_TEXTS
+    return and_(
+        column >= bindparam(next(names)) if has_first else lowest,
+        column < bindparam(next(names)) if has_end else highest,
+    )

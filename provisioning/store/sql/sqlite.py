@@ -1,0 +1,314 @@
+"""SQLite: one file, for the servers of one machine.
+
+Its own waiting for the turn is unfair: under load one writer waits for thousands of others. So
+writers queue up before it, as threads at a lock and as processes at a file that is locked.
+"""
+
+import fcntl
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    column,
+    func,
+    literal_column,
+    select,
+)
+from sqlalchemy import table as table_called
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+
+from provisioning.store.errors import StoreUnavailable
+from provisioning.store.sql.database import (
+    BUSY,
+    NOTHING_CHANGED,
+    Connection,
+    Database,
+    Fault,
+    Parameters,
+    Rows,
+)
+from provisioning.store.sql.layout import ONE, Layout
+from provisioning.store.tables import Table
+
+HEADER = b"SQLite format 3\0"
+GONE = "The data file is gone. Put it back, or restart to begin an empty store."
+REPLACED = "The data file was replaced while it was open. Restart the server to use the new one."
+CACHE_KIB = 16_384
+SEARCHES = "__text"
+"""What the table that finds words of three characters and more is called after its table."""
+
+
+class SQLite(Database):
+    """A database in one file, which is made if need be, for its owner alone."""
+
+    errors = sqlite3.Error
+    writers = 1
+
+    def __init__(self, path: Path, facts: Sequence[Table], patience: float) -> None:
+        self.path = Path(os.path.realpath(path))
+        self._queue = Queue(self.path.with_name(self.path.name + ".lock"), patience)
+        self._file: tuple[int, int] | None = None
+        super().__init__(facts, SQLiteDialect_pysqlite(paramstyle="named"), patience)
+        try:
+            self._make_file()
+        except OSError as error:
+            raise _unusable(error) from error
+        self._file = self._found()
+
+    def _make_file(self) -> None:
+        """The file and its folder, with rights for the owner alone, which its journal then has."""
+        missing = [each for each in self.path.parents if not each.exists()]
+        for folder in reversed(missing):
+            with suppress(FileExistsError):
+                folder.mkdir(0o700)
+        try:
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        except FileExistsError:
+            with self.path.open("rb") as file:
+                begins = file.read(len(HEADER))
+            if begins not in (b"", HEADER):
+                raise StoreUnavailable("The file is no SQLite database.") from None
+
+    def _found(self) -> tuple[int, int]:
+        try:
+            stat = self.path.stat()
+        except FileNotFoundError:
+            raise StoreUnavailable(GONE) from None
+        except OSError as error:
+            raise _unusable(error) from error
+        return stat.st_dev, stat.st_ino
+
+    # Connections
+
+    def open_reader(self) -> sqlite3.Connection:
+        connection = self._open()
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def open_writer(self) -> sqlite3.Connection:
+        connection = self._open()
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    def _open(self) -> sqlite3.Connection:
+        # Transactions begin and end where this module says so. SQLite would make a missing file.
+        connection = sqlite3.connect(
+            f"{self.path.as_uri()}?mode=rw",
+            uri=True,
+            timeout=self.patience,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=1_000,
+        )
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        return connection
+
+    def begin_reading(self, statement: str, parameters: Parameters) -> tuple[Connection, Rows]:
+        self._require_same_file()
+        connection, _ = super().begin_reading("BEGIN", {})
+        try:
+            return connection, self.rows(connection, statement, parameters)
+        except BaseException:
+            self.give_up(connection)
+            raise
+
+    def begin_writing(self, statement: str, parameters: Parameters) -> Connection:
+        self._require_same_file()
+        return super().begin_writing(statement, parameters)
+
+    def _require_same_file(self) -> None:
+        if self._found() != self._file:
+            raise StoreUnavailable(REPLACED)
+
+    def fault(self, error: Exception) -> Fault:
+        if not isinstance(error, sqlite3.Error):
+            raise error
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return Fault(StoreUnavailable(BUSY))
+        if code == sqlite3.SQLITE_FULL:
+            return Fault(StoreUnavailable(f"{NOTHING_CHANGED}: No space left on device."))
+        if code == sqlite3.SQLITE_READONLY:
+            return Fault(StoreUnavailable(f"{NOTHING_CHANGED}: the data file is read-only."))
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return Fault(StoreUnavailable("The data file is damaged. Restore a backup."), True)
+        return Fault(StoreUnavailable(f"The data file can't be used ({error})."), True)
+
+    def renew(self) -> None:
+        super().renew()
+        self._queue.renew()
+
+    # Turns
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        with self._queue.turn():
+            yield
+
+    def taking_turn(self, tenant: str | None) -> tuple[str, Parameters]:
+        # One that becomes a writer later fails at once where another was faster.
+        return "BEGIN IMMEDIATE", {}
+
+    # Statements
+
+    def one_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        values = func.json_each(bindparam(name)).table_valued("value")
+        return column.in_(select(values.c.value))
+
+    def listed(self, values: tuple[str, ...]) -> str:
+        return orjson.dumps(values).decode()
+
+    def mentions(
+        self, layout: Layout, records: FromClause, name: str, indexed: bool
+    ) -> ColumnElement[bool]:
+        found = func.instr(records.c.text, bindparam(name)) >= ONE
+        if not indexed:
+            return found
+        # FTS5 folds once more, in a way of its own: what it finds is looked at.
+        search = layout.fact.name + SEARCHES
+        quote: ColumnElement[str] = literal_column("'\"'")
+        quotes: ColumnElement[str] = literal_column("'\"\"'")
+        quoted = func.replace(bindparam(name, type_=Text), quote, quotes)
+        matches = column(search).match(quote.concat(quoted).concat(quote))
+        rows: Select[Any] = select(column("rowid")).select_from(table_called(search)).where(matches)
+        return and_(records.c.number.in_(rows), found)
+
+    def pattern(self, word: str) -> str:
+        return str(word)
+
+    plans_by_totals = True
+
+    def prefers_walk(self, total: int, everything: int, last: int) -> bool:
+        # It keeps no statistics by itself, so they are reckoned with here: records looked at.
+        return last * everything < total * total
+
+    # Tables
+
+    def taking_over(self) -> tuple[str, Parameters]:
+        return self.taking_turn(None)
+
+    def settle(self) -> None:
+        # Readers then don't wait for writers. The file remembers it.
+        connection = self.open_writer()
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.close()
+
+    def tables(self, connection: Connection) -> set[str]:
+        statement = "SELECT name FROM sqlite_master WHERE type = 'table'"
+        names = {str(name) for (name,) in self.rows(connection, statement, {})}
+        searches = tuple(f"{name}{SEARCHES}" for name in self.layouts)
+        return {name for name in names if not name.startswith(("sqlite_", *searches))}
+
+    def make(self, connection: Connection, layout: Layout) -> None:
+        super().make(connection, layout)
+        if layout.has_text:
+            name, search = layout.fact.name, layout.fact.name + SEARCHES
+            add = f"INSERT INTO {search}(rowid, text) VALUES (new.number, new.text);"
+            drop = (
+                f"INSERT INTO {search}({search}, rowid, text) "
+                "VALUES ('delete', old.number, old.text);"
+            )
+            statements = [
+                f"CREATE VIRTUAL TABLE {search} USING fts5("
+                f"text, content={name}, content_rowid=number, columnsize=0, tokenize=trigram)",
+                f"CREATE TRIGGER {search}_new AFTER INSERT ON {name} BEGIN {add} END",
+                f"CREATE TRIGGER {search}_old AFTER DELETE ON {name} BEGIN {drop} END",
+                f"CREATE TRIGGER {search}_both AFTER UPDATE OF text ON {name} "
+                f"WHEN old.text IS NOT new.text BEGIN {drop} {add} END",
+            ]
+            self.run(connection, [(statement, {}) for statement in statements])
+
+    def drop(self, connection: Connection, name: str) -> None:
+        for table in (name + SEARCHES, name):
+            self.run(connection, [(f"DROP TABLE IF EXISTS {table}", {})])
+
+
+def _unusable(error: OSError) -> StoreUnavailable:
+    return StoreUnavailable(f"The data file can't be used: {error.strerror or 'unknown error'}.")
+
+
+class Queue:
+    """Whose turn it is to write, among the threads of this process and other processes.
+
+    A process waits in the system's own queue for the file, which is served in order.
+    """
+
+    def __init__(self, path: Path, patience: float) -> None:
+        self._path = path
+        self._patience = patience
+        self.renew()
+
+    def renew(self) -> None:
+        """In a forked child: forget threads that only the parent has."""
+        self._threads = threading.Lock()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Have the turn within; StoreUnavailable when it takes too long to come."""
+        deadline = time.monotonic() + self._patience
+        threads = self._threads
+        if not threads.acquire(timeout=self._patience):
+            raise StoreUnavailable(BUSY)
+        try:
+            descriptor = self._locked(deadline)
+            try:
+                yield
+            finally:
+                # Closing is not enough: a child that was forked meanwhile has it open, too.
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+                os.close(descriptor)
+        finally:
+            threads.release()
+
+    def _locked(self, deadline: float) -> int:
+        try:
+            descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError as error:
+            raise _unusable(error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _Waiting(descriptor).until(deadline)
+        return descriptor
+
+
+class _Waiting(threading.Thread):
+    """Waits for a locked file, which can't be given up; whoever asked can, after a while."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(daemon=True)
+        self._descriptor = descriptor
+        self._deciding = threading.Lock()
+        self._is_locked = threading.Event()
+        self._is_given_up = False
+
+    def until(self, deadline: float) -> int:
+        self.start()
+        self._is_locked.wait(max(0.0, deadline - time.monotonic()))
+        with self._deciding:
+            if self._is_locked.is_set():
+                return self._descriptor
+            self._is_given_up = True
+        raise StoreUnavailable(BUSY)
+
+    def run(self) -> None:
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        with self._deciding:
+            if self._is_given_up:
+                os.close(self._descriptor)
+            else:
+                self._is_locked.set()

@@ -1,0 +1,404 @@
+"""What readers see of the tables in a database, and what a change sees of them."""
+
+import json
+import secrets
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, cast
+
+import orjson
+
+from provisioning.store.query import Page, Query, Record
+from provisioning.store.sql.columns import group_key, original, plain
+from provisioning.store.sql.database import Connection, Database, Parameters, Rows
+from provisioning.store.sql.layout import TENANT
+from provisioning.store.sql.questions import Asked, Questions, asked
+from provisioning.store.sql.totals import Total, Totals
+from provisioning.store.views import Change, Transaction, View, _count, empty, load
+
+LARGEST_OFFSET = 2**62
+BATCH = 1_000
+"""Records that are read or written at once where all of a table are."""
+REVISION_BITS = 62
+
+
+class SqlView(View):
+    """All tables at one moment: that of the first question. It can be asked until it is closed."""
+
+    def __init__(
+        self, database: Database, questions: Questions, totals: Totals | None = None
+    ) -> None:
+        self._database = database
+        self._questions = questions
+        self._totals = totals
+        self._layouts = database.layouts
+        self._connection: Connection | None = None
+        self._is_open = True
+        self._known: dict[tuple[str, str], Record | None] = {}
+
+    # Questions
+
+    def get(self, table: str, key: str) -> Record | None:
+        """The record with this document id."""
+        if (table, key) not in self._known:
+            found = self._records(self._questions.get(table), {"value": plain(key)})
+            self._known[table, key] = found[0] if found else None
+        return self._known[table, key]
+
+    def find(self, table: str, index: str, value: Hashable) -> Record | None:
+        """The record that has this value in a unique index."""
+        statement = self._questions.find(table, f"u_{index}")
+        found = self._records(statement, {"value": group_key(value)})
+        return found[0] if found and value is not None else None
+
+    def group(self, table: str, group: str, value: Hashable) -> Collection[Record]:
+        """The records that have this value in a group, in table order."""
+        statement = self._questions.find(table, f"g_{group}")
+        return self._records(statement, {"value": group_key(value)})
+
+    def all(self, table: str) -> Collection[Record]:
+        """All records of a table, in table order (= creation)."""
+        return self._records(self._questions.page(table, (), (), False, False, True), {})
+
+    def query(self, table: str, query: Query) -> Page:
+        """The records that the query asks for, and their number."""
+        question = asked(self._layouts, table, query)
+        order = tuple((each.member, each.descending) for each in query.order)
+        parameters = self._database.parameters(question.values)
+        total: int | None = None
+        walk = True
+        # Where words or keys narrow it, there is little to look at anyhow.
+        is_wide = not query.words and query.keys is None
+        named = is_wide and any(not each.negated for each in query.related)
+        if named and self._database.plans_by_totals:
+            total = self._total(table, question, walk=False)
+            last = total if query.size is None else (query.page + 1) * query.size
+            walk = self._database.prefers_walk(total, self._size(table), min(last, total))
+        is_sized = query.size is not None
+        statement = self._questions.page(
+            table, question.conditions, order, query.by_key, is_sized, walk
+        )
+        if query.size is None:
+            records = self._records(statement, parameters)
+            return Page(records, len(records))
+        offset = query.page * query.size
+        records = []
+        if offset < LARGEST_OFFSET and (total is None or offset < total):
+            # One more than wanted tells whether there is anything left to count.
+            page = {"size": query.size + 1, "offset": offset}
+            records = self._records(statement, {**parameters, **page})
+        if len(records) <= query.size and (records or not offset):
+            return Page(records, offset + len(records))
+        if total is None:
+            total = self._total(table, question, walk=not named)
+        return Page(records[: query.size], total)
+
+    def count(self, table: str) -> int:
+        """How many records a table has."""
+        return int(self._rows(self._questions.count(table, (), True), {})[0][0])
+
+    def time(self) -> datetime:
+        """The moment by the clock that all servers of this store share."""
+        return self._database.time(self._own())
+
+    # Everything
+
+    def freeze(self) -> View:
+        """All records as they are now, in memory: for snapshots."""
+        facts = [layout.fact for layout in self._layouts.values()]
+        return load(self.tables(), self.ids(), empty(facts), check=None)
+
+    def tables(self) -> dict[str, dict[str, Record]]:
+        """Everything, by table and document id."""
+        return {name: dict(self.documents(name)) for name in self._layouts}
+
+    def documents(self, table: str) -> Iterator[tuple[str, Record]]:
+        """All records of a table with their document ids, in table order, some at a time."""
+        return self._walk(self._questions.documents(table))
+
+    def _walk(self, statement: str) -> Iterator[tuple[str, Record]]:
+        last = 0
+        while rows := self._rows(statement, {"last": last, "size": BATCH}):
+            for last, key, record in rows:  # noqa: B007 - where the next ones begin
+                yield original(key), orjson.loads(record)
+
+    def ids(self) -> dict[str, int]:
+        """The last id that each table has given."""
+        return self._database.ids(self._own())
+
+    # Inside
+
+    def end(self) -> None:
+        """End the view; it can't be asked any more."""
+        self._is_open = False
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._database.end_reading(connection)
+
+    def _records(self, statement: str, parameters: Parameters) -> list[Record]:
+        return [orjson.loads(record) for (record,) in self._rows(statement, parameters)]
+
+    def _rows(self, statement: str, parameters: Parameters) -> Rows:
+        if self._connection is None:
+            if not self._is_open:
+                raise RuntimeError("the view has ended")
+            self._connection, rows = self._database.begin_reading(statement, parameters)
+            return rows
+        return self._database.rows(self._connection, statement, parameters)
+
+    def _own(self) -> Connection:
+        """The connection, which has begun to see its moment."""
+        if self._connection is None:
+            self._rows(self._questions.nothing, {})
+        return cast(Connection, self._connection)
+
+    def _size(self, table: str) -> int:
+        """About how many records a table has."""
+        rows = self._rows(self._questions.last(table), {})
+        return int(rows[0][0]) if rows else 0
+
+    def _total(self, table: str, question: Asked, walk: bool) -> int:
+        parameters = self._database.parameters(question.values)
+        statement = self._questions.count(table, question.conditions, walk)
+        if self._totals is None or not question.tenants:
+            return int(self._rows(statement, parameters)[0][0])
+        at = question.at or ""
+        states = [
+            self._rows(self._questions.tenant(name), {"tenant": tenant, "name": name, "at": at})[0]
+            for name, tenant in question.tenants
+        ]
+        revisions = tuple(int(revision or 0) for revision, *_ in states)
+        key = (table, question.key)
+        known = self._totals.get(key)
+        if known is not None and known.holds(revisions, at):
+            return known.total
+        total = int(self._rows(statement, parameters)[0][0])
+        boundaries = [instant for _, *instants in states for instant in instants if instant]
+        until = min(boundaries, default=None) if question.at is not None else None
+        self._totals.put(key, Total(total, revisions, at, until))
+        return total
+
+
+class SqlTransaction(SqlView, Transaction):
+    """A view that can be changed, and sees its changes.
+
+    What it writes waits until a question needs it or it commits, and then takes one round trip.
+    """
+
+    def __init__(self, database: Database, questions: Questions, connection: Connection) -> None:
+        # No totals: what it counts is true for nobody else before it commits.
+        SqlView.__init__(self, database, questions)
+        self._connection = connection
+        self._open = True
+        self.changed = False
+        self._waiting: list[tuple[str, Parameters]] = []
+        self._found: dict[tuple[str, str], Record | None] = {}
+        self._after: dict[tuple[str, str], Record | None] = {}
+        self._tenants: set[tuple[str, str]] = set()
+        self._given: dict[str, int] = {}
+        self._all_is_new = False
+
+    def put(self, table: str, key: str, record: Record) -> None:
+        """Create or replace a record whole. The store keeps a copy.
+
+        Raises TypeError for what isn't plain JSON, ValueError where a unique index has the value.
+        """
+        encoded = orjson.dumps({table: {key: record}})
+        kept: Record = orjson.loads(encoded)[table][key]
+        if kept != record:
+            raise TypeError(f"{table}: a record must be plain JSON")
+        before = self.get(table, key)
+        if before is not None and orjson.dumps({table: {key: before}}) == encoded:
+            return
+        self._change()
+        layout = self._layouts[table]
+        row = layout.row(key, kept)
+        for name, function in layout.fact.unique.items():
+            is_new = before is None or function(before) != function(kept)
+            if is_new and self._is_taken(table, f"u_{name}", row[f"u_{name}"], row["key"]):
+                raise ValueError(f"{table}: {name} is not unique")
+        self._note(table, key, before, kept)
+        self._waiting.append((self._questions.put(table, is_new=before is None), row))
+        self._raise_id(table, key, before, kept)
+
+    def _is_taken(self, table: str, column: str, value: str | None, key: str) -> bool:
+        if value is None:
+            return False
+        rows = self._rows(self._questions.holder(table, column), {"value": value})
+        return bool(rows) and rows[0][0] != key
+
+    def remove(self, table: str, key: str) -> None:
+        """Remove a record. Raises KeyError when there is none."""
+        before = self.get(table, key)
+        if before is None:
+            raise KeyError(key)
+        self._change()
+        self._note(table, key, before, None)
+        self._waiting.append((self._questions.remove(table), {"value": plain(key)}))
+
+    def changes(self) -> list[Change]:
+        """What has become of each record that was put or removed, in the order of first touch."""
+        return [
+            Change(table, key, before, self._after[table, key])
+            for (table, key), before in self._found.items()
+            if self._after[table, key] is not before
+        ]
+
+    def group(self, table: str, group: str, value: Hashable) -> Collection[Record]:
+        """The records of a group as they are now: changes don't disturb a walk through them."""
+        return SqlView.group(self, table, group, value)
+
+    def all(self, table: str) -> Collection[Record]:
+        """All records of a table as they are now: changes don't disturb a walk through them."""
+        return SqlView.all(self, table)
+
+    def next_id(self, table: str) -> int:
+        """An integer greater than every id that the table ever had. Where the transaction comes
+        to nothing it may be left out."""
+        self._change()
+        number = self._database.next_id(self._asked(), table)
+        self._given[table] = number
+        return number
+
+    def restore(self, view: View) -> None:
+        """Adopt an earlier state whole, the counting of ids too. The view must be a frozen one."""
+        if not self._open:
+            raise RuntimeError("the transaction has ended")
+        tables, ids = view.tables(), dict(view._ids)
+        self._change()
+        self.clear()
+        for table, records in tables.items():
+            self.load(table, records.items())
+        self.set_ids(ids)
+
+    def set_ids(self, ids: Mapping[str, int]) -> None:
+        """Count ids on from these."""
+        self._change()
+        self._database.set_ids(self._asked(), ids)
+        self._given.clear()
+
+    def clear(self) -> None:
+        """Remove every record."""
+        self._change()
+        self._waiting.clear()
+        self._found.clear()
+        self._after.clear()
+        self._tenants.clear()
+        self._known.clear()
+        self._all_is_new = True
+        statements: list[tuple[str, Parameters]] = [
+            (self._questions.clear(table), {}) for table in self._layouts
+        ]
+        self._database.run(self._asked(), statements)
+
+    def load(self, table: str, documents: Iterable[tuple[str, Record]]) -> None:
+        """Put many records that aren't there yet, in their order, without a look at the rules."""
+        layout = self._layouts[table]
+        self._change()
+        rows = []
+        for key, record in documents:
+            row = layout.row(key, record)
+            rows.append(row)
+            if (tenant := row.get(f"g_{TENANT}")) is not None:
+                self._tenants.add((table, tenant))
+            if len(rows) == BATCH:
+                self._database.insert(self._asked(), layout, rows)
+                rows.clear()
+        self._database.insert(self._asked(), layout, rows)
+        self._known.clear()
+
+    def tell(self, values: Mapping[str, Any]) -> None:
+        """Let the store say this of itself."""
+        self._change()
+        statements = [
+            (self._questions.tell, {"name": name, "value": json.dumps(value)})
+            for name, value in values.items()
+        ]
+        self._database.run(self._asked(), statements)
+
+    def moving(self) -> Iterator[tuple[str, Record]]:
+        """The records of a table that is made anew."""
+        return self._walk(self._questions.moving)
+
+    def check_references(self) -> None:
+        """Raise ValueError where a change leaves a reference to nothing."""
+        for (table, _), record in self._after.items():
+            for member, target in self._layouts[table].fact.references.items():
+                value = record.get(member) if record is not None else None
+                known = isinstance(value, str) and self.get(target, value) is not None
+                if value is not None and not known:
+                    raise ValueError(f"{table}: {member} refers to nothing")
+        lost: dict[str, list[str]] = {}
+        for (table, key), record in self._after.items():
+            if record is None and self._found[table, key] is not None:
+                lost.setdefault(table, []).append(plain(key))
+        for table, layout in self._layouts.items():
+            for member, target in layout.fact.references.items():
+                if target in lost:
+                    statement = self._questions.referring(table, member)
+                    parameters = {"value": self._database.listed(tuple(lost[target]))}
+                    if self._rows(statement, parameters):
+                        raise ValueError(f"{table}: {member} refers to nothing")
+
+    def commit(self) -> None:
+        """Make the changes durable."""
+        self._open = False
+        revised = list(self._waiting)
+        for table, tenant in sorted(self._tenants):
+            revised.append((self._questions.revise, self._revision(tenant, table)))
+        if self._all_is_new:
+            number = secrets.randbits(REVISION_BITS)
+            revised.insert(len(self._waiting), (self._questions.revise_all, {"revision": number}))
+        self._is_open = False
+        connection, self._connection = cast(Connection, self._connection), None
+        self._database.commit(connection, revised)
+
+    def give_up(self) -> None:
+        """End the transaction without a trace."""
+        self._open = self._is_open = False
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._database.give_up(connection)
+
+    def _revision(self, tenant: str, table: str) -> Parameters:
+        number = secrets.randbits(REVISION_BITS)
+        return {"tenant": tenant, "name": table, "revision": number}
+
+    def _note(self, table: str, key: str, before: Record | None, after: Record | None) -> None:
+        self._found.setdefault((table, key), before)
+        self._after[table, key] = self._known[table, key] = after
+        function = self._layouts[table].fact.groups.get(TENANT)
+        for record in (before, after) if function is not None else ():
+            value = function(record) if record is not None and function is not None else None
+            if value is not None:
+                self._tenants.add((table, group_key(value)))
+
+    def _raise_id(self, table: str, key: str, before: Record | None, record: Record) -> None:
+        found: dict[str, int] = {}
+        _count(found, table, key, record)
+        number = found.get(table, 0)
+        if number > self._given.get(table, 0) and (
+            before is None or before.get("id") != record.get("id")
+        ):
+            self._given[table] = number
+            self._database.raise_id(self._asked(), table, number)
+
+    def _change(self) -> None:
+        if not self._open:
+            raise RuntimeError("the transaction has ended")
+        self.changed = True
+
+    def _asked(self) -> Connection:
+        """The connection, on which all that was waiting has been written."""
+        if self._connection is None:
+            raise RuntimeError("the transaction has ended")
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self._database.run(self._connection, waiting)
+        return self._connection
+
+    def _rows(self, statement: str, parameters: Parameters) -> Rows:
+        return self._database.rows(self._asked(), statement, parameters)
+
+    def _own(self) -> Connection:
+        return self._asked()

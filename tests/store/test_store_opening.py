@@ -1,0 +1,276 @@
+"""Where a store is, as people write it, and what happens when it is opened."""
+
+import logging
+import sqlite3
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from provisioning.store import Store, StoreUnavailable, Table
+from provisioning.store.opening import Place, open_store, place_of
+from provisioning.store.sql import SqlStore
+from tests.postgresql import PASSWORD, Cluster, free_port
+
+from .conftest import PEOPLE, TABLES, TEAMS
+
+Tables = dict[str, dict[str, dict]]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """An empty place in a database."""
+    if request.param == "sqlite":
+        return place_of(f"sqlite:///{tmp_path}/folder/p.db")
+    return place_of(request.getfixturevalue("schema_url"))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "path"),
+    [
+        ("data/db.json", "file", "data/db.json"),
+        ("/srv/db.json", "file", "/srv/db.json"),
+        ("sqlite:///data/p.db", "sqlite", "data/p.db"),
+        ("sqlite:////srv/p.db", "sqlite", "/srv/p.db"),
+    ],
+)
+def test_a_file_is_a_path_or_a_url_with_three_slashes(text: str, kind: str, path: str) -> None:
+    place = place_of(text)
+    assert (place.kind, place.path, str(place)) == (kind, Path(path), text)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://ann:s3cret@db.test/all", "postgresql://db.test/all"),
+        ("postgresql://ann:s3cret@one:5432,two:5433/all", "postgresql://one:5432,two:5433/all"),
+        ("postgresql://db.test/all?password=s3cret&user=ann", "postgresql://db.test/all"),
+        ("postgresql:///all", "postgresql:///all"),
+        ("postgresql://ann:s3@cret@db.test/all", "postgresql://db.test/all"),
+        ("postgresql://[::1]:5432/all", "postgresql://[::1]:5432/all"),
+    ],
+)
+def test_what_is_shown_of_a_database_is_hosts_and_name_alone(url: str, shown: str) -> None:
+    place = place_of(url)
+    assert str(place) == shown
+    assert repr(place) == f"Place({shown!r})"
+    assert f"{place}" == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "must be a path"),
+        ("sqlite://", "names no file"),
+        ("sqlite:///", "names no file"),
+        ("sqlite://data/p.db", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+        ("mysql://ann:s3cret@db.test/all", "'mysql://' is no kind of store"),
+        ("postgres://ann:s3cret@db.test/all", "'postgres://' is no kind of store"),
+    ],
+)
+def test_anything_else_is_an_error_that_repeats_no_secret(text: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says) as raised:
+        place_of(text)
+    assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["sqlite:///p.db", "postgresql://db.test/all"])
+@pytest.mark.slow
+def test_without_the_extra_the_start_says_what_to_install(url: str) -> None:
+    program = (
+        "import importlib.util as u; find = u.find_spec\n"
+        "u.find_spec = lambda name, *rest: None if name in ('sqlalchemy', 'psycopg') "
+        "else find(name, *rest)\n"
+        "from provisioning.cli import main; main(['tenant', 'list'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PROVISIONING_DATA": url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "PROVISIONING_DATA: needs sqlalchemy" in done.stderr
+    assert "pip install '.[sql]'" in done.stderr
+
+
+def test_the_core_imports_no_database() -> None:
+    program = (
+        "import sys, provisioning.cli\n"
+        "print([name for name in sys.modules if name.startswith(('sqlalchemy', 'psycopg'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout == b"[]\n"
+
+
+def test_an_sqlite_file_and_what_lies_beside_it_is_its_owners_alone(tmp_path: Path) -> None:
+    store = open_store(place_of(f"sqlite:///{tmp_path}/new/p.db"), TABLES)
+    with store.transaction() as transaction:
+        transaction.put("teams", "red", {})
+        found = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("new/*")}
+    store.close()
+    assert found == dict.fromkeys(["p.db", "p.db-shm", "p.db-wal", "p.db.lock"], 0o600)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+
+
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "p.db"
+    file.write_text('{"users": {}}')
+    with pytest.raises(StoreUnavailable, match="no SQLite database"):
+        open_store(place_of(f"sqlite:///{file}"), TABLES)
+    assert file.read_text() == '{"users": {}}'
+
+
+def test_a_database_of_something_else_is_left_alone(tmp_path: Path, postgresql: Cluster) -> None:
+    file = tmp_path / "p.db"
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE planets (name TEXT)")
+    connection.close()
+    before = file.read_bytes()
+    with pytest.raises(StoreUnavailable, match="table planets"):
+        open_store(place_of(f"sqlite:///{file}"), TABLES)
+    assert file.read_bytes() == before
+
+    postgresql.execute("CREATE SCHEMA space; CREATE TABLE space.planets (name TEXT)")
+    with pytest.raises(StoreUnavailable, match="table planets"):
+        open_store(place_of(postgresql.url(options="-csearch_path=space,public")), TABLES)
+    tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'space'"
+    assert postgresql.execute(tables) == [(1,)]
+
+
+@pytest.mark.slow
+def test_stores_that_begin_at_once_begin_one_store(place: Place) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        stores = list(pool.map(lambda _: open_store(place, TABLES), range(6)))
+    assert len({store.instance for store in stores}) == 1
+    for number, store in enumerate(stores):
+        with store.transaction() as transaction:
+            transaction.put("teams", str(number), {})
+    with stores[0].read() as view:
+        assert view.count("teams") == 6
+    for store in stores:
+        store.close()
+
+
+# Versions
+
+
+def older(place: Place) -> None:
+    store = open_store(place, TABLES)
+    with store.transaction() as transaction:
+        for name in ("zoe", "ann"):
+            transaction.put("teams", name, {"title": name})
+    store.close()
+
+
+def rename(tables: Tables) -> Tables:
+    """A step: what was the title is the name."""
+    teams = {key: {"name": record["title"]} for key, record in tables["teams"].items()}
+    return {**tables, "teams": teams}
+
+
+def test_an_older_store_is_brought_up_to_date_once_in_its_order(place: Place) -> None:
+    older(place)
+    for _ in range(2):
+        store = open_store(place, TABLES, migrations=[rename])
+        with store.read() as view:
+            assert list(view.documents("teams")) == [
+                ("zoe", {"name": "zoe"}),
+                ("ann", {"name": "ann"}),
+            ]
+        store.close()
+
+
+@pytest.mark.slow
+def test_servers_that_start_at_once_on_an_older_store_migrate_it_once(place: Place) -> None:
+    older(place)
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(lambda _: open_store(place, TABLES, migrations=[rename]), range(4)))
+    with stores[3].read() as view:
+        assert view.get("teams", "ann") == {"name": "ann"}
+    for store in stores:
+        store.close()
+
+
+def test_a_step_that_fails_leaves_the_older_store_as_it_was(place: Place) -> None:
+    older(place)
+
+    def fail(tables: Tables) -> Tables:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        open_store(place, TABLES, migrations=[fail])
+    store = open_store(place, TABLES)
+    with store.read() as view:
+        assert view.get("teams", "ann") == {"title": "ann"}
+    store.close()
+
+
+def test_a_newer_store_is_refused_by_its_version(place: Place) -> None:
+    older(place)
+    open_store(place, TABLES, migrations=[rename]).close()
+    with pytest.raises(StoreUnavailable, match="schema version 2, this program reads 1"):
+        open_store(place, TABLES)
+
+
+def test_a_table_that_is_declared_otherwise_is_made_anew_with_its_records(place: Place) -> None:
+    store = open_store(place, (TEAMS, Table("people", references={"team": "teams"})))
+    with store.transaction() as transaction:
+        transaction.put("teams", "red", {"name": "Rouge"})
+        for name in ("zoe", "ann"):
+            record = {"name": name, "team": "red", "email": f"{name}@x"}
+            transaction.put("people", name, record)
+        assert transaction.next_id("people") == 1
+    store.close()
+    store = open_store(place, (TEAMS, PEOPLE, Table("planets")))
+    with store.transaction() as transaction:
+        assert [each["name"] for each in transaction.group("people", "team", "red")] == [
+            "zoe",
+            "ann",
+        ]
+        found = transaction.find("people", "email", "ann@x")
+        assert found is not None and found["name"] == "ann"
+        assert transaction.next_id("people") == 2
+        assert transaction.count("planets") == 0
+    store.close()
+    # A part of the server that is gone again has left its table, which is empty.
+    open_store(place, TABLES).close()
+
+
+# What can't be reached
+
+
+def test_a_database_that_can_not_be_reached_is_an_error_without_its_password() -> None:
+    url = f"postgresql://ann:s3cret@127.0.0.1:{free_port()}/all"
+    with pytest.raises(StoreUnavailable, match="can't be reached") as raised:
+        open_store(place_of(url), TABLES)
+    assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.slow
+def test_a_wrong_password_is_told_and_not_shown(
+    postgresql: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    url = postgresql.url().replace("not%20to", "wr0ng")
+    with pytest.raises(StoreUnavailable, match="refuses the user, the password") as raised:
+        open_store(place_of(url), TABLES)
+    told = str(raised.value) + caplog.text
+    assert "wr0ng" not in told and PASSWORD not in told
+
+
+def test_a_url_that_libpq_does_not_read_is_told_without_repeating_it() -> None:
+    with pytest.raises(StoreUnavailable, match="no URL that PostgreSQL's clients read") as raised:
+        open_store(place_of("postgresql://ann:s3cret%zz@127.0.0.1/all"), TABLES)
+    assert "s3cret" not in str(raised.value)
+
+
+def test_a_store_is_one_whatever_it_is_kept_in(place: Place) -> None:
+    store = open_store(place, TABLES)
+    assert isinstance(store, Store) and isinstance(store, SqlStore)
+    store.close()
