@@ -25,8 +25,8 @@ from provisioning.store.views import (
 
 Check = Callable[[View, str, str], str | None]
 Migration = Callable[[Tables], Tables]
-UNFINISHED: Tables = {META: {"1": {"copying": True}}}
-"""What a file holds while a copy fills it."""
+COPYING = {"copying": True}
+"""What a file says of itself while a copy fills it."""
 UNFINISHED_COPY = "A copy to here has not been finished. Begin it again: provisioning copy FROM TO"
 GONE = "The data file is gone. Put it back, or restart to begin an empty store."
 
@@ -59,6 +59,9 @@ class Store:
     audit_keep = 1_000
     """Records of the audit that are kept for each tenant, unless the settings tell."""
 
+    _probed: tuple[float, StoreUnavailable | None] | None
+    """When it was last found out whether the store can be used, and why not."""
+
     def __init__(
         self,
         storage: DurableStorage | MemoryStorage,
@@ -72,8 +75,7 @@ class Store:
         self._migrations = migrations
         self._schema = len(migrations) + 1
         self._catching_up = threading.Lock()
-        self._probing = threading.Lock()
-        self._probed: tuple[float, StoreUnavailable | None] | None = None
+        self._begin_probing()
         """When it was last probed, and what was wrong."""
         self._thread = threading.local()
         self._state = State(empty(tables), None, "")
@@ -132,15 +134,22 @@ class Store:
             if self._probed is None or time.monotonic() - self._probed[0] >= max_age:
                 fault = None
                 try:
-                    with self._alone():
-                        self._sound()
-                        self._storage.probe()
+                    self._prove()
                 except StoreUnavailable as error:
                     fault = error
                 self._probed = time.monotonic(), fault
             fault = self._probed[1]
         if fault is not None:
             raise fault.again()
+
+    def _begin_probing(self) -> None:
+        self._probing = threading.Lock()
+        self._probed = None
+
+    def _prove(self) -> None:
+        with self._alone():
+            self._sound()
+            self._storage.probe()
 
     def close(self) -> None:
         """Let go of the storage. Every commit is durable already; nothing waits to be written."""
@@ -274,9 +283,14 @@ class Store:
                 raise StoreDamaged("no such table is known", table=name)
 
 
+def is_unfinished(tables: Tables) -> bool:
+    """Whether a copy to here was begun and not finished."""
+    return bool(tables.get(META, {}).get("1", {}).keys() == COPYING.keys())
+
+
 def meta_of(tables: Tables) -> Meta:
     """What a store says of itself; StoreDamaged where the tables aren't those of a store."""
-    if tables == UNFINISHED:
+    if is_unfinished(tables):
         raise StoreUnavailable(UNFINISHED_COPY)
     documents = tables.get(META, {})
     meta: Meta = documents.get("1", {})

@@ -45,6 +45,7 @@ class SqlStore(Store):
         self._questions = Questions(database.layouts, database)
         self._totals = Totals()
         self._thread = threading.local()
+        self._begin_probing()
         self._forks = 0
         self._fills = fills
         self._instance = ""
@@ -89,8 +90,7 @@ class SqlStore(Store):
                 if forks == self._forks:
                     transaction.give_up()
 
-    def probe(self) -> None:
-        """Prove that the store can be read and written; raises StoreUnavailable if not."""
+    def _prove(self) -> None:
         with self._alone():
             connection = self._database.begin_writing(*self._database.probing())
             self._database.commit(connection)
@@ -102,6 +102,7 @@ class SqlStore(Store):
     def renew_locks(self) -> None:
         """In a forked child: leave connections and threads to the parent, which has them."""
         self._forks += 1
+        self._probing = threading.Lock()
         self._thread = threading.local()
         self._database.renew()
 
