@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from provisioning.store.errors import StoreUnavailable
+from provisioning.store.layout import META
 from provisioning.store.opening import Place, open_store
 from provisioning.store.query import Record
 from provisioning.store.storage import DurableStorage
-from provisioning.store.store import META, UNFINISHED, meta_of
+from provisioning.store.store import COPYING, is_unfinished, meta_of
 from provisioning.store.tables import Table
 
 NOT_EMPTY = "There are records in it already. Nothing was changed."
@@ -58,15 +59,14 @@ def _fill(
         return
     storage = DurableStorage(target.path)
     with storage.lock():
-        signature, found = storage.signature(), storage.read()
-        if found is not None and found != UNFINISHED:
-            meta_of(found)  # an error where it is no store
-            if any(records for name, records in found.items() if name != META):
+        signature, found = storage.signature(), storage.load()
+        if found is not None and not is_unfinished(found.tables):
+            meta_of(found.tables)  # an error where it is no store
+            if any(records for name, records in found.tables.items() if name != META):
                 raise StoreUnavailable(NOT_EMPTY)
-        signature = storage.replace(UNFINISHED, signature)
+        signature, _ = storage.replace(COPYING, {}, signature)
         kept = {name: dict(documents) for name, documents in contents}
-        meta = {"schema": 1, "instance": instance, "ids": dict(ids)}
-        storage.replace({META: {"1": meta}, **kept}, signature)
+        storage.replace({"schema": 1, "instance": instance, "ids": dict(ids)}, kept, signature)
 
 
 def _counted(documents: Documents, progress: Progress) -> Documents:

@@ -30,18 +30,6 @@ class UnknownFate(StoreUnavailable):
     unknown_fate = True
 
 
-class Collision(StoreUnavailable):
-    """Another change came between: nothing was changed, and the same again may well succeed."""
-
-    is_retryable = True
-
-
-class UnknownFate(StoreUnavailable):
-    """The change may have been made or not: whoever made it has to look."""
-
-    unknown_fate = True
-
-
 class StoreDamaged(StoreUnavailable):
     """The data can't be understood, and is left as it is for a person to mend.
 

@@ -24,8 +24,8 @@ from provisioning.store.views import (
 
 Check = Callable[[View, str, str], str | None]
 Migration = Callable[[Tables], Tables]
-UNFINISHED: Tables = {META: {"1": {"copying": True}}}
-"""What a file holds while a copy fills it."""
+COPYING = {"copying": True}
+"""What a file says of itself while a copy fills it."""
 UNFINISHED_COPY = "A copy to here has not been finished. Begin it again: provisioning copy FROM TO"
 GONE = "The data file is gone. Put it back, or restart to begin an empty store."
 
@@ -57,6 +57,8 @@ class Store:
 
     audit_keep = 1_000
     """Records of the audit that are kept for each tenant, unless the settings tell."""
+
+    """When it was last found out whether the store can be used, and why not."""
 
     def __init__(
         self,
@@ -256,9 +258,14 @@ class Store:
                 raise StoreDamaged("no such table is known", table=name)
 
 
+def is_unfinished(tables: Tables) -> bool:
+    """Whether a copy to here was begun and not finished."""
+    return bool(tables.get(META, {}).get("1", {}).keys() == COPYING.keys())
+
+
 def meta_of(tables: Tables) -> Meta:
     """What a store says of itself; StoreDamaged where the tables aren't those of a store."""
-    if tables == UNFINISHED:
+    if is_unfinished(tables):
         raise StoreUnavailable(UNFINISHED_COPY)
     documents = tables.get(META, {})
     meta: Meta = documents.get("1", {})

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from provisioning.store import Query, Record, Store, StoreUnavailable, View
+from provisioning.store import Query, Record, Store, StoreUnavailable
 
 from .conftest import Opener
 

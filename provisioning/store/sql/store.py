@@ -90,7 +90,6 @@ class SqlStore(Store):
                     transaction.give_up()
 
     def probe(self) -> None:
-        """Prove that the store can be read and written; raises StoreUnavailable if not."""
         with self._alone():
             connection = self._database.begin_writing(*self._database.probing())
             self._database.commit(connection)
@@ -102,6 +101,7 @@ class SqlStore(Store):
     def renew_locks(self) -> None:
         """In a forked child: leave connections and threads to the parent, which has them."""
         self._forks += 1
+        self._probing = threading.Lock()
         self._thread = threading.local()
         self._database.renew()
 

@@ -99,7 +99,7 @@ class SqlView(View):
 
     def time(self) -> datetime:
         """The moment by the clock that all servers of this store share."""
-        return self._database.time(self._own())
+        return self._database.time(self._begun())
 
     # Everything
 
@@ -124,7 +124,7 @@ class SqlView(View):
 
     def ids(self) -> dict[str, int]:
         """The last id that each table has given."""
-        return self._database.ids(self._own())
+        return self._database.ids(self._begun())
 
     # Inside
 
@@ -146,7 +146,7 @@ class SqlView(View):
             return rows
         return self._database.rows(self._connection, statement, parameters)
 
-    def _own(self) -> Connection:
+    def _begun(self) -> Connection:
         """The connection, which has begun to see its moment."""
         if self._connection is None:
             self._rows(self._questions.nothing, {})
@@ -400,5 +400,5 @@ class SqlTransaction(SqlView, Transaction):
     def _rows(self, statement: str, parameters: Parameters) -> Rows:
         return self._database.rows(self._asked(), statement, parameters)
 
-    def _own(self) -> Connection:
+    def _begun(self) -> Connection:
         return self._asked()
