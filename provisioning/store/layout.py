@@ -16,69 +16,111 @@ from provisioning.store.errors import StoreDamaged
 
 Tables = dict[str, dict[str, Any]]
 Meta = dict[str, Any]
+Touched = Mapping[str, Iterable[str] | None]
+"""By table: the document ids of the records that a change put or removed; None: any of them."""
 META = "_meta"
 _INDENTED = orjson.OPT_INDENT_2
+_BETWEEN = b",\n"
 _END = b"\n    }"
 _MODULUS = 2**64
-_PART = 256
-"""Records that are written together."""
+BLOCK = 1_000
+"""How many records are laid out together: a change copies the block of each one that it changes."""
+_LARGE = 65_536
+"""Bytes that are better written alone than copied to be written with others."""
+
+
+@dataclass(frozen=True)
+class TableLayout:
+    """The bytes of a table's records, in blocks."""
+
+    blocks: tuple[bytes, ...]
+    where: dict[str, int]
+    """Document id -> the number of its block."""
+    total: int
+    """The sum of its records' digests, which a change of one record changes quickly."""
+
+    @classmethod
+    def of(cls, table: Mapping[str, Any]) -> "TableLayout":
+        keys = list(table)
+        blocks: list[bytes] = []
+        where: dict[str, int] = {}
+        total = 0
+        for begin in range(0, len(keys), BLOCK):
+            together = keys[begin : begin + BLOCK]
+            pieces = [_laid_out(key, table[key]) for key in together]
+            total += sum(map(_digest, pieces))
+            where |= dict.fromkeys(together, len(blocks))
+            blocks.append(_BETWEEN.join(pieces))
+        return cls(tuple(blocks), where, total)
+
+    def changed(self, pieces: Iterable[tuple[str, bytes]]) -> "TableLayout":
+        """After changes of these records, in this order: new ones come last, b"" removes one."""
+        blocks, where, total = list(self.blocks), self.where, self.total
+        for key, piece in pieces:
+            total += _digest(piece)
+            if key in where:
+                block = blocks[where[key]]
+                begin, end = _place(block, key)
+                total -= _digest(block[begin:end])
+                parts = (block[: max(0, begin - 2)], piece, block[end + 2 :])
+                blocks[where[key]] = _BETWEEN.join(filter(None, parts))
+                if not piece:
+                    where = {other: number for other, number in where.items() if other != key}
+            elif piece:
+                if not blocks or len(blocks[-1]) >= _LARGE:
+                    blocks.append(b"")
+                blocks[-1] = _BETWEEN.join(filter(None, (blocks[-1], piece)))
+                where = where | {key: len(blocks) - 1}
+        return TableLayout(tuple(blocks), where, total)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The bytes of every record, by table and document id."""
+    """The bytes of every record, by table."""
 
-    records: dict[str, dict[str, bytes]]
-    sums: dict[str, int]
-    """By table: the sum of its records' digests, which a change of one record changes quickly."""
+    tables: dict[str, TableLayout]
 
     @classmethod
     def of(cls, tables: Mapping[str, Mapping[str, Any]]) -> "Layout":
         """All records, laid out."""
-        records = {
-            name: {key: _laid_out(key, record) for key, record in table.items()}
-            for name, table in tables.items()
-        }
-        sums = {name: sum(map(_digest, table.values())) for name, table in records.items()}
-        return cls(records, sums)
+        return cls({name: TableLayout.of(table) for name, table in tables.items()})
 
-    def changed(
-        self, tables: Mapping[str, Mapping[str, Any]], touched: Mapping[str, Iterable[str]]
-    ) -> "Layout":
+    def changed(self, tables: Mapping[str, Mapping[str, Any]], touched: Touched) -> "Layout":
         """Of later tables, in which only these records were put or removed."""
-        records, sums = dict(self.records), dict(self.sums)
+        later = dict(self.tables)
         for name, keys in touched.items():
             table = tables[name]
-            found = [
-                (key, table[key], _laid_out(key, table[key])) if key in table else (key, None, b"")
-                for key in keys
-            ]
-            records[name], sums[name] = _with(records.get(name, {}), sums.get(name, 0), found)
-            if list(records[name]) != list(table):
-                records[name] = {key: records[name][key] for key in table}
-        return Layout(records, sums)
+            if keys is None or name not in later:
+                later[name] = TableLayout.of(table)
+            else:
+                pieces = ((k, _laid_out(k, table[k]) if k in table else b"") for k in keys)
+                later[name] = later[name].changed(pieces)
+        return Layout(later)
 
     def data(self, meta: Meta) -> Iterator[bytes]:
         """The whole file, in parts."""
-        pieces: list[bytes] = []
-        signed = {"1": _laid_out("1", meta | {"digest": self.digest(meta)})}
-        for name, table in {META: signed, **self.records}.items():
-            first = len(pieces)
-            pieces += list(table.values()) or [b""]
-            opened, closed = (b"{\n", b"\n  }") if table else (b"{", b"}")
-            pieces[first] = b"  " + orjson.dumps(name) + b": " + opened + pieces[first]
-            pieces[-1] += closed
-        pieces[0] = b"{\n" + pieces[0]
-        pieces[-1] += b"\n}\n"
-        # Parts that fit into the processor's cache are joined and written faster than a whole one.
-        for begin in range(0, len(pieces), _PART):
-            part = b",\n".join(pieces[begin : begin + _PART])
-            yield part if begin + _PART >= len(pieces) else part + b",\n"
+        signed = TableLayout.of({"1": meta | {"digest": self.digest(meta)}})
+        small = [b"{"]
+        for name, table in {META: signed, **self.tables}.items():
+            before = b"" if name == META else b","
+            small.append(before + b"\n  " + orjson.dumps(name) + b": {")
+            gap = b"\n"
+            for block in filter(None, table.blocks):
+                small.append(gap)
+                if len(block) < _LARGE:
+                    small.append(block)
+                else:
+                    yield b"".join(small)
+                    yield block
+                    small.clear()
+                gap = _BETWEEN
+            small.append(b"}" if gap == b"\n" else b"\n  }")
+        yield b"".join([*small, b"\n}\n"])
 
     def digest(self, meta: Meta) -> str:
         """What the file says of the rest of itself."""
         rest = {name: value for name, value in meta.items() if name != "digest"}
-        sums = {name: value % _MODULUS for name, value in self.sums.items()}
+        sums = {name: table.total % _MODULUS for name, table in self.tables.items()}
         return blake2b(orjson.dumps([rest, sums]), digest_size=16).hexdigest()
 
 
@@ -149,54 +191,60 @@ def difference(known: Layout, data: bytes) -> Difference | None:
     """
     begin = b'{\n  "_meta": {\n'
     changes: dict[str, list[tuple[str, Any]]] = {}
-    records, sums = dict(known.records), dict(known.sums)
+    tables = dict(known.tables)
     try:
         _, meta, piece = _record_at(data, len(begin))
         at = len(begin) + len(piece) + len("\n  }")
-        for name in known.records:
+        for name, table in known.tables.items():
             at += len(b",\n  " + orjson.dumps(name) + b": {")
-            found, at = _changed_records(records[name], data, at)
+            found, at = _changed_records(table, data, at)
             if found:
                 changes[name] = [(key, record) for key, record, _ in found]
-                records[name], sums[name] = _with(records[name], sums[name], found)
+                tables[name] = table.changed((key, piece) for key, _, piece in found)
     except ValueError:
         return None
-    layout = Layout(records, sums)
-    if meta.get("digest") != layout.digest(meta):
-        return None
-    # This shows that nothing else stands between the records.
+    layout = Layout(tables)
+    is_own = meta.get("digest") == layout.digest(meta)
+    # Nothing else may stand between the records, whose digests fit.
+    return Difference(meta, changes, layout) if is_own and _is(data, layout.data(meta)) else None
+
+
+def _is(data: bytes, parts: Iterable[bytes]) -> bool:
     at = 0
-    for part in layout.data(meta):
+    for part in parts:
         if not data.startswith(part, at):
-            return None
+            return False
         at += len(part)
-    if at != len(data):
-        return None
-    return Difference(meta, changes, layout)
+    return at == len(data)
 
 
 Found = tuple[str, Any, bytes]
 """A document id, its record and its bytes; None and no bytes where it has been removed."""
 
 
-def _changed_records(known: Mapping[str, bytes], data: bytes, at: int) -> tuple[list[Found], int]:
+def _changed_records(known: TableLayout, data: bytes, at: int) -> tuple[list[Found], int]:
     """How a table that begins behind its brace differs from the known one, and where it ends."""
     found: list[Found] = []
     gap = len("\n")
-    for key, piece in known.items():
-        if data.startswith(piece, at + gap):
-            at, gap = at + gap + len(piece), len(",\n")
+    for block in filter(None, known.blocks):
+        if data.startswith(block, at + gap):
+            at, gap = at + gap + len(block), len(_BETWEEN)
             continue
-        other = None if _ends(data, at) else _record_at(data, at + gap)
-        if other is None or other[0] != key:
-            # Where it only has another place, it is met again below.
-            found.append((key, None, b""))
-        else:
-            found.append(other)
-            at, gap = at + gap + len(other[2]), len(",\n")
+        for piece in _pieces(block):
+            if data.startswith(piece, at + gap):
+                at, gap = at + gap + len(piece), len(_BETWEEN)
+                continue
+            key, _ = _parsed(piece)
+            other = None if _ends(data, at) else _record_at(data, at + gap)
+            if other is None or other[0] != key:
+                # Where it only has another place, it is met again below.
+                found.append((key, None, b""))
+            else:
+                found.append(other)
+                at, gap = at + gap + len(other[2]), len(_BETWEEN)
     while not _ends(data, at):
         found.append(_record_at(data, at + gap))
-        at, gap = at + gap + len(found[-1][2]), len(",\n")
+        at, gap = at + gap + len(found[-1][2]), len(_BETWEEN)
     return found, at + (len("}") if data.startswith(b"}", at) else len("\n  }"))
 
 
@@ -207,22 +255,26 @@ def _ends(data: bytes, at: int) -> bool:
 def _record_at(data: bytes, at: int) -> Found:
     """The record that begins here. Raises ValueError for anything else."""
     piece = data[at : data.index(_END, at) + len(_END)]
+    return *_parsed(piece), piece
+
+
+def _parsed(piece: bytes) -> tuple[str, Any]:
     ((key, record),) = orjson.loads(b"{" + piece + b"}").items()
-    return key, record, piece
+    return key, record
 
 
-def _with(
-    known: Mapping[str, bytes], total: int, found: Iterable[Found]
-) -> tuple[dict[str, bytes], int]:
-    """A table's bytes after changes, and the sum of their digests."""
-    records = dict(known)
-    for key, _, piece in found:
-        total += _digest(piece) - _digest(records.get(key, b""))
-        if piece:
-            records[key] = piece
-        else:
-            records.pop(key, None)
-    return records, total
+def _pieces(block: bytes) -> list[bytes]:
+    """The records of a block: only they begin with a quote behind four blanks."""
+    first, *others = block.split(b',\n    "')
+    return [first, *(b'    "' + other for other in others)]
+
+
+def _place(block: bytes, key: str) -> tuple[int, int]:
+    """Where a record begins and ends in its block."""
+    head = b"    " + orjson.dumps(key) + b": "
+    begin = 0 if block.startswith(head) else block.index(b"\n" + head) + 1
+    end = block.find(b',\n    "', begin)
+    return begin, len(block) if end < 0 else end
 
 
 def _laid_out(key: str, record: Any) -> bytes:

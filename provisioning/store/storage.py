@@ -8,7 +8,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -23,14 +23,13 @@ from provisioning.store.layout import (
     Layout,
     Meta,
     Tables,
+    Touched,
     decode,
     difference,
     encode,
 )
 
 Signature = Hashable
-Touched = Mapping[str, Iterable[str]]
-"""By table: the document ids of the records that a change put or removed."""
 
 LOCK_PATIENCE = 5.0
 """Seconds that a transaction waits for its turn."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from weakref import WeakSet
 
 from provisioning.store.errors import StoreDamaged, StoreUnavailable
-from provisioning.store.layout import META, Content, Difference, Layout, Meta, Tables
-from provisioning.store.storage import DurableStorage, MemoryStorage, Signature, Touched
+from provisioning.store.layout import META, Content, Difference, Layout, Meta, Tables, Touched
+from provisioning.store.storage import DurableStorage, MemoryStorage, Signature
 from provisioning.store.tables import Table
 from provisioning.store.views import (
     LARGEST_ID,
@@ -115,8 +115,7 @@ class Store:
                 if not self._inside():
                     raise RuntimeError("a transaction can't be committed by a forked child")
                 transaction.check_references()
-                touched = None if transaction.restored else transaction.touched()
-                self._commit(view, base, touched)
+                self._commit(view, base, transaction.to_lay_out())
 
     def probe(self) -> None:
         """Prove that the store can be read and written; raises StoreUnavailable if not.

@@ -8,6 +8,7 @@ import orjson
 
 from provisioning.store.answers import Answers
 from provisioning.store.errors import StoreDamaged, StoreUnavailable
+from provisioning.store.layout import Touched
 from provisioning.store.query import Page, Query, Record
 from provisioning.store.tables import Contents, Table
 
@@ -101,8 +102,10 @@ class Transaction(View):
         """The tables that have been copied to be changed."""
         self.changed = False
         """Whether there is anything to commit."""
-        self.restored = False
+        self._restored = False
         """Whether an earlier state has been adopted, so that anything may have changed."""
+        self._moved: set[str] = set()
+        """The tables of which a removed record was put again, which gives it another place."""
 
     def put(self, table: str, key: str, record: Record) -> None:
         """Create or replace a record whole. The store keeps a copy.
@@ -117,6 +120,8 @@ class Transaction(View):
         before = self.get(table, key)
         if (before is None or before.get("id") != kept.get("id")) and _number(kept) > LARGEST_ID:
             raise ValueError(f"{table}: the number of an id must be at most {LARGEST_ID}")
+        if before is None and (table, key) in self._before:
+            self._moved.add(table)
         if before is None or orjson.dumps({table: {key: before}}) != encoded:
             self._writable(table, key).put(key, kept)
             _count(self._ids, table, key, kept)
@@ -165,7 +170,7 @@ class Transaction(View):
         self._ids = dict(view._ids)
         self._own.clear()
         self._before.clear()
-        self.restored = True
+        self._restored = True
 
     def touched(self) -> dict[str, list[str]]:
         """By table: the document ids that were put or removed, in the order of first touch."""
@@ -173,6 +178,14 @@ class Transaction(View):
         for table, key in self._before:
             touched.setdefault(table, []).append(key)
         return touched
+
+    def to_lay_out(self) -> Touched | None:
+        """What has to be laid out anew; None where that is everything."""
+        if self._restored:
+            return None
+        return {
+            name: None if name in self._moved else keys for name, keys in self.touched().items()
+        }
 
     def check_references(self) -> None:
         """Raise ValueError where a change leaves a reference to nothing."""
