@@ -26,9 +26,7 @@ def check() -> None:
     for finding in found:
         click.echo(finding)
     if found:
-        raise click.ClickException(
-            f"{server.settings.place}: {len(found)} findings, {counts}."
-        )
+        raise click.ClickException(f"{server.settings.place}: {len(found)} findings, {counts}.")
     click.echo(f"{server.settings.place}: sound, {counts}.")
 
 

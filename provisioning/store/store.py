@@ -58,8 +58,6 @@ class Store:
     audit_keep = 1_000
     """Records of the audit that are kept for each tenant, unless the settings tell."""
 
-    """When it was last found out whether the store can be used, and why not."""
-
     def __init__(
         self,
         storage: DurableStorage | MemoryStorage,
