@@ -154,6 +154,8 @@ class Import:
     errors: list[str] = field(default_factory=list)
     account_ids: dict[int, int] = field(default_factory=dict)
     """The id that the file gives an account -> the one that it has."""
+    moved: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Table and document id in the file -> the document id that the record has here."""
     seen: set[tuple[str, str]] = field(default_factory=set)
 
     def run(
@@ -215,7 +217,11 @@ class Import:
         for member in collection.account_ids:
             if record.get(member) in self.account_ids:
                 record = record | {member: self.account_ids[record[member]]}
+        for member, target in collection.references.items():
+            if (target, record.get(member)) in self.moved:
+                record = record | {member: self.moved[target, record[member]]}
         key = seed.key_of(collection, record)
+        self.moved[table, seed.key_of(collection, entry.record)] = key
         found = collection.faults(key, record)
         self.errors += [
             f"{entry.place_of(member)}: {message}"

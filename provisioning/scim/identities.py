@@ -39,6 +39,10 @@ def _group_key(record: Record) -> str:
     return f"{record['tenant']}/{record['role']}"
 
 
+def _by_privilege(record: Record) -> str:
+    return str(record["privilege"])
+
+
 COLLECTIONS = (
     Collection(
         USERS_KNOWN,
@@ -48,6 +52,7 @@ COLLECTIONS = (
         schema=EXTERNAL_ID,
         own={"user": NAME},
         key=_user_key,
+        target=lambda record: record["user"],
         people={"username": "user"},
         asked=("user",),
         # RFC 7643, 3.1: the server doesn't see to it that external ids are unique.
@@ -60,6 +65,7 @@ COLLECTIONS = (
         schema=EXTERNAL_ID,
         own={"role": Choice("Role", ROLES, required=True)},
         key=_group_key,
+        target=lambda record: record["role"],
     ),
     Collection(
         FORGOTTEN,
@@ -67,7 +73,8 @@ COLLECTIONS = (
         audit=None,
         schema=ForgottenSchema(),
         own={"user": NAME, "privilege": NAME},
-        key=lambda record: record["privilege"],
+        key=_by_privilege,
+        target=_by_privilege,
         people={"username": "user"},
         asked=("user",),
         references={"privilege": PRIVILEGES},

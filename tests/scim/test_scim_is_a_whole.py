@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from provisioning import accounts
+from provisioning import accounts, transfer
+from provisioning.control.tenants import forget
 from provisioning.factory import open_store
 from provisioning.settings import Settings
 from provisioning.testing.sandbox import Sandbox
@@ -94,6 +95,26 @@ def test_without_its_folder_what_scim_kept_is_not_thrown_away(checkout, tmp_path
     assert told.returncode != 0
     assert "scim_users" in told.stderr
     assert path.read_bytes() == before
+
+
+def test_a_merge_that_gives_privileges_new_ids_keeps_hidden_whoever_was(sandbox, provider):
+    made = provider.create("bob@acme.test", externalId="b-1")
+    provider.delete(f"/Users/{made['id']}")
+    with sandbox.store.read() as view:
+        exported = transfer.export(sandbox.parts, view, "acme")
+    other = Sandbox(scim="on")
+    other.add_user("grace@globex.test", tenant="globex")
+    with other.store.transaction() as transaction:
+        forget(other.parts.collections, transaction, "acme")
+
+    outcome = transfer.load(other.parts, exported)
+
+    assert outcome.created["scimForgotten"] == ["3"]
+    there = IdentityProvider(other.client(provider.client.token))
+    assert {each["userName"] for each in there.get("/Users").json["Resources"]} == {
+        "alice@acme.test"
+    }
+    assert there.create("bob@acme.test")["active"] is True
 
 
 def test_an_erased_account_leaves_nothing_behind(sandbox, provider):
