@@ -148,6 +148,8 @@ def _greet(server: Server, url: str, found: Record, is_memory: bool) -> None:
     place = "memory" if is_memory else settings.place
     click.echo(f"The Provisioning API on {url}{BASE_PATH}")
     click.echo(f"  Try it out:  {url}/docs")
+    if settings.console == "on":
+        click.echo(f"  Console:     {url}/console")
     click.echo(f"  Data:        {place}{', demo data at first' if settings.is_demo else ''}")
     if settings.is_open:
         click.echo(f"  API key:     none is needed\n  First step:  {curl_line(url, None)}")

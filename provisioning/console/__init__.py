@@ -41,10 +41,12 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def show_page() -> Response:
     """The page, which is told what it need not find out by requests that fail."""
+    settings = server().settings
     told = {
         "{here}": "" if raw_path(request.environ).endswith("/") else "console/",
-        "{auth}": server().settings.auth,
-        "{control}": "on" if server().settings.has_control else "off",
+        "{auth}": settings.auth,
+        "{control}": "on" if settings.has_control else "off",
+        "{docs}": settings.docs,
     }
     page = (PAGE / "index.html").read_text("utf-8")
     for name, value in told.items():

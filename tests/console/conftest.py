@@ -44,7 +44,7 @@ def browser():
 
 @pytest.fixture
 def start():
-    """Starts servers with the tenant acme, and alice who administers it; they end after the pages."""
+    """Starts servers with the tenant acme and alice, who administers it; pages end before them."""
     with ExitStack() as running:
         yield lambda **settings: running.enter_context(ProvisioningServer(**settings))
 

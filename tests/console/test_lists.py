@@ -86,16 +86,16 @@ def test_pages_lead_on_and_back_and_end_where_the_list_ends(many, sign_in):
         page.get_by_role("button", name=f"{each} page") for each in ("Next", "Previous")
     )
     status = page.get_by_role("status")
-    expect(status).to_have_text("45 users, 1–20 shown")
+    expect(status).to_have_text("45 users, 1\u201320 shown")
     onwards.click()
-    expect(status).to_have_text("45 users, 21–40 shown")
+    expect(status).to_have_text("45 users, 21\u201340 shown")
     onwards.click()
-    expect(status).to_have_text("45 users, 41–45 shown")
+    expect(status).to_have_text("45 users, 41\u201345 shown")
     expect(onwards).to_be_disabled()
     back.click()
-    expect(status).to_have_text("45 users, 21–40 shown")
+    expect(status).to_have_text("45 users, 21\u201340 shown")
     page.go_back()
-    expect(status).to_have_text("45 users, 41–45 shown")
+    expect(status).to_have_text("45 users, 41\u201345 shown")
 
 
 def test_every_state_of_a_list_has_an_address(many, sign_in):
@@ -270,10 +270,17 @@ def test_the_overview_counts_and_tells_what_ends_soon(server, sign_in):
     )
 
 
+def test_where_there_is_no_documentation_the_overview_leads_to_none(start, open_page):
+    plain = start(auth="off", docs="off")
+    page = open_page(f"{plain.root_url}/console")
+    expect(page.get_by_text("Active users")).to_be_visible()
+    expect(page.get_by_role("link", name="Try the API")).to_have_count(0)
+
+
 def test_the_audit_opens_to_what_has_changed(server, sign_in):
     server.administrator.put("/info", json={"name": "Acme Limited"})
     page = sign_in("audit?resource=tenants&action=change")
-    page.get_by_role("button", name="Show changes").click()
+    page.get_by_role("button", name="Details").click()
     changes = page.get_by_role("dialog")
     expect(changes).to_contain_text("Acme Limited")
     expect(changes.get_by_role("rowheader", name="Name")).to_be_visible()

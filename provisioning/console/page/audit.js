@@ -1,20 +1,12 @@
 // Who has changed what, newest first.
 import { ask } from "./api.js";
-import { Pager, Search } from "./list.js";
-import { address, Chip, Dialog, Empty, Filter, go, Instant, Text, Trouble, useLoaded, UserLink } from "./pieces.js";
+import { Chip, Dialog, Empty, Instant, Trouble, useLoaded, UserLink } from "./pieces.js";
 import { Value } from "./records.js";
 import { Table } from "./table.js";
 import { html, useState } from "./view.js";
-import { fromField, inWords, plural, toField } from "./words.js";
+import { inWords, plural } from "./words.js";
 
 const RESOURCES = ["tenants", "users", "privileges", "domain-mapping", "services", "tenant-dashboards", "tenant-statements", "statements", "endpoints", "api-keys"];
-const FILTERS = [
-	{ name: "resource", label: "On", any: "everything", options: RESOURCES },
-	{ name: "action", label: "What", any: "all actions", options: ["create", "change", "remove"] },
-	{ name: "via", label: "Via", any: "any way", options: ["api", "scim", "cli"] },
-];
-const WORDS = [["by", "By whom"], ["user", "About whom"]];
-const MOMENTS = [["from", "From"], ["until", "Until"]];
 const column = (member, show = (record) => record[member], facts = {}) => ({ member, order: member, show, ...facts });
 const COLUMNS = [
 	column("at", (record) => html`<${Instant} at=${record.at} exact />`, { isName: true }),
@@ -24,48 +16,38 @@ const COLUMNS = [
 	column("target"),
 	column("user", (record) => html`<${UserLink} name=${record.user} />`),
 ];
-const KIND = { name: "audit", one: "record" };
+const ACTIONS = [{ label: "Details", dialog: "details" }];
 
-export function AuditPage({ query }) {
-	const set = (changes, replace = false) => go(address(["audit"], { ...query, page: undefined, ...changes }), replace);
-	const { view: _, ...asked } = query;
-	const [page, setPage] = useState(null);
-	return html`
-		<header class="head"><h1>Audit</h1></header>
-		<div class="tools">
-			<${Search} text=${query.q ?? ""} onText=${(q) => set({ q: q || undefined }, true)} />
-			${FILTERS.map((filter) => html`<${Filter} key=${filter.name} ...${filter} value=${query[filter.name]} onValue=${(value) => set({ [filter.name]: value })} />`)}
-			${WORDS.map(([name, label]) => html`<label class="filter">${label} <${Text} size="14" value=${query[name]} onChange=${(text) => set({ [name]: text.trim() })} /></label>`)}
-			${MOMENTS.map(([name, label]) => html`<label class="filter">${label} <${Text} type="datetime-local" title=${query[name]} value=${toField(query[name])} onChange=${(text) => set({ [name]: fromField(text) })} /></label>`)}
-		</div>
-		<${AuditTable} asked=${asked} order=${query.order ?? ""} onOrder=${(order) => set({ order })} onData=${setPage} />
-		<${Pager} kind=${KIND} data=${page} query=${query} onPage=${(number) => set({ page: number || undefined })} onSize=${(size) => set({ size })} />
-	`;
-}
+export const audit = {
+	name: "audit",
+	title: "Audit",
+	one: "record",
+	views: [{ name: "all", place: "audit" }],
+	filters: [
+		{ name: "resource", label: "On", any: "everything", options: RESOURCES },
+		{ name: "action", label: "What", any: "all actions", options: ["create", "change", "remove"] },
+		{ name: "via", label: "Via", any: "any way", options: ["api", "scim", "cli"] },
+		{ name: "by", label: "By whom" },
+		{ name: "user", label: "About whom" },
+		{ name: "from", label: "From", type: "instant" },
+		{ name: "until", label: "Until", type: "instant" },
+	],
+	columns: () => COLUMNS,
+	actions: ACTIONS,
+	dialogs: { details: Changes },
+	allowed: (session) => session.isOverseer,
+	empty: "Nothing is recorded yet.",
+};
 
-/** Audit records that the filters let through; each opens to what it has changed. */
-export function AuditTable({ asked, order, onOrder, onData }) {
+/** The last records that a query finds. */
+export function LastChanges({ query }) {
 	const [opened, setOpened] = useState(null);
-	const load = async () => {
-		const page = await ask("audit", { query: asked });
-		onData?.(page);
-		return page;
-	};
-	const { data, problem, isLoading, reload } = useLoaded(load, JSON.stringify(asked));
-	if (problem?.status === 404) return html`<${Empty} title="This server keeps no audit."><//>`;
+	const { data, problem, reload } = useLoaded(async () => (await ask("audit", { query })).data, JSON.stringify(query));
 	if (problem) return html`<${Trouble} problem=${problem} again=${reload} />`;
 	if (!data) return null;
-	if (!data.data.length) return html`<${Empty} title="Nothing is recorded here."><p>Every change through the API, SCIM or the command line is.</p><//>`;
+	if (!data.length) return html`<${Empty} title="Nothing is recorded here."><p>Every change through the API, SCIM or the command line is.</p><//>`;
 	return html`
-		<${Table}
-			columns=${COLUMNS}
-			rows=${data.data}
-			actions=${[{ label: "Show changes", dialog: "show" }]}
-			order=${order}
-			onOrder=${onOrder}
-			onDialog=${(_, record) => setOpened(record)}
-			isLoading=${isLoading}
-		/>
+		<${Table} columns=${COLUMNS} rows=${data} actions=${ACTIONS} onDialog=${(_, record) => setOpened(record)} />
 		${opened && html`<${Changes} record=${opened} onClose=${() => setOpened(null)} />`}
 	`;
 }

@@ -1,5 +1,6 @@
 // The lists, each as a declaration: where it comes from, its columns, filters and what can be done.
 import { ask, path } from "./api.js";
+import { audit } from "./audit.js";
 import { WINDOW_FIELDS } from "./form.js";
 import { ChangeKeyDialog, keyTitle, NewKeyDialog, RemoveKeyDialog, RotateKeyDialog } from "./keys.js";
 import { Chip, Instant, State, UserLink } from "./pieces.js";
@@ -168,7 +169,6 @@ const services = {
 			: [
 					{ member: "service", order: "service", isName: true, show: (record) => record.service?.name ?? "—" },
 					{ member: "type", label: "Type", show: (record) => html`<${Chip}>${record.service?.type}<//>` },
-					{ member: "registeredBy", order: "registeredBy", show: (record) => html`<${UserLink} name=${record.registeredBy?.username} />` },
 					...WINDOW,
 				],
 	keyOf: (record) => record.label ?? `${record.service?.label} ${record.registeredDate} ${record.activeFrom}`,
@@ -374,4 +374,4 @@ const statements = entries("statement", STATEMENT_FIELDS, {
 	},
 });
 
-export const KINDS = [users, privileges, apiKeys, services, domainMappings, endpoints, dashboards, statements];
+export const KINDS = [users, privileges, apiKeys, services, domainMappings, endpoints, dashboards, statements, audit];

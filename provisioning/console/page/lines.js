@@ -7,7 +7,7 @@ import { nameOf, number } from "./words.js";
 const fold = (username) => username.normalize("NFKC").toLowerCase();
 
 /** People by username, each with the roles that they hold, and with those who report to them by which roles. */
-export function treeOf(privileges) {
+function treeOf(privileges) {
 	const people = new Map();
 	const person = (profile) => {
 		const key = fold(profile.username);

@@ -5,7 +5,7 @@ import { address, Empty, Filter, go, Switch, Text, Trouble, useLoaded, Zone } fr
 import { useCurrent } from "./session.js";
 import { Table } from "./table.js";
 import { html, useEffect, useRef, useState } from "./view.js";
-import { dateAndTime, number, plural, toField, utc } from "./words.js";
+import { dateAndTime, fromField, number, plural, toField, utc } from "./words.js";
 
 const ACTIVE = [["true", "Active"], ["false", "Not active"], ["all", "All"]];
 const SIZE = 20;
@@ -59,7 +59,7 @@ export function ListPage({ kind, query, children }) {
 			${!view.page &&
 			html`
 				<${Search} text=${query.q ?? ""} onText=${(q) => set({ q: q || undefined }, true)} />
-				${(kind.filters ?? []).map((filter) => html`<${Filter} key=${filter.name} ...${filter} value=${query[filter.name]} onValue=${(value) => set({ [filter.name]: value })} />`)}
+				${(kind.filters ?? []).map((filter) => html`<${Narrow} key=${filter.name} filter=${filter} value=${query[filter.name]} onValue=${(value) => set({ [filter.name]: value })} />`)}
 				${view.hasActive &&
 				html`<${Switch} label="Active now or not" choices=${ACTIVE} chosen=${asked.active} onChoose=${(active) => set({ active })} />`}
 				${view.hasAt && html`<${AsOf} at=${query.at} onAt=${(at) => set({ at })} />`}
@@ -91,7 +91,7 @@ export function ListPage({ kind, query, children }) {
 }
 
 /** A search field that asks when the typing pauses. */
-export function Search({ text, onText }) {
+function Search({ text, onText }) {
 	const [typed, setTyped] = useState(text);
 	const timer = useRef();
 	useEffect(() => setTyped(text), [text]);
@@ -103,6 +103,13 @@ export function Search({ text, onText }) {
 	return html`
 		<div class="search"><${Text} type="search" aria-label="Search" placeholder="Search" value=${typed} onInput=${type} /></div>
 	`;
+}
+
+function Narrow({ filter, value, onValue }) {
+	const { label, options, type } = filter;
+	if (options) return html`<${Filter} ...${filter} value=${value} onValue=${onValue} />`;
+	if (type) return html`<label class="filter">${label} <${Text} type="datetime-local" title=${value} value=${toField(value)} onChange=${(text) => onValue(fromField(text))} /></label>`;
+	return html`<label class="filter">${label} <${Text} size="14" value=${value} onChange=${(text) => onValue(text.trim())} /></label>`;
 }
 
 /** Another moment to look at; noon of a day unless its time is told. */
@@ -129,7 +136,7 @@ function Nothing({ kind, query, isShort, view, mayMake }) {
 	return html`<${Empty} title=${kind.empty}>${mayMake && html`<p>Begin with the button “${kind.make.label}”.</p>`}<//>`;
 }
 
-export function Pager({ kind, data, query, onPage, onSize }) {
+function Pager({ kind, data, query, onPage, onSize }) {
 	const size = Number(query.size) || SIZE;
 	const page = Number(query.page) || 0;
 	const total = data?.total ?? 0;

@@ -1,19 +1,9 @@
-// The console begins here.
-//
-//   api.js       requests, and what goes wrong with them
-//   session.js   who is signed in, and the server's time
-//   address.js   the address after `#`
-//   words.js     members, numbers and instants in words
-//   pieces.js    dialogs, links, instants and other small things
-//   form.js      forms for records, with errors beside fields, and what a 412 leads to
-//   records.js   showing, changing and removing one record
-//   list.js      the page of a list; table.js its table; kinds.js declares the lists
-//   keys.js  privileges.js  user-dialogs.js     dialogs of these kinds
-//   overview.js  user.js  audit.js  emulator.js  requests.js   pages of their own
-//   timeline.js  lines.js                       pictures
-//   view.js      the library, from vendor/
+// The console begins here. What is said and asked: api.js, session.js, address.js, words.js. What
+// pages are made of: pieces.js, form.js, records.js (dialogs over one record), table.js, list.js.
+// The lists are declared in kinds.js and audit.js, with dialogs in keys.js, privileges.js and
+// user-dialogs.js. Other pages: overview.js, user.js (with timeline.js), lines.js, emulator.js and
+// requests.js. The library is view.js.
 import { address, useAddress } from "./address.js";
-import { AuditPage } from "./audit.js";
 import { EmulatorPage, People } from "./emulator.js";
 import { KINDS } from "./kinds.js";
 import { Lines } from "./lines.js";
@@ -114,7 +104,6 @@ function Ended({ session }) {
 
 const PAGES = {
 	overview: { title: "Overview", page: OverviewPage },
-	audit: { title: "Audit", page: AuditPage },
 	emulator: { title: "Emulator", page: EmulatorPage },
 };
 
@@ -126,7 +115,6 @@ function Shell({ place, session }) {
 	const links = [
 		...(session.who ? [["overview", "Overview"]] : []),
 		...kinds.map((each) => [each.name, each.title]),
-		...(session.isOverseer ? [["audit", "Audit"]] : []),
 		...(session.control !== "off" ? [["emulator", "Emulator"]] : []),
 	];
 	const isKnown = links.some(([each]) => each === name);

@@ -1,5 +1,6 @@
 // The tenant at a glance: what it is, how much it holds, and what ends soon.
 import { ask, ROOT } from "./api.js";
+import { LastChanges } from "./audit.js";
 import { address, Ago, Card, Chip, Empty, Instant, Trouble, useLoaded, UserLink } from "./pieces.js";
 import { changing } from "./records.js";
 import { useCurrent } from "./session.js";
@@ -53,7 +54,7 @@ export function OverviewPage() {
 		<header class="head">
 			<h1>Overview</h1>
 			<div class="actions">
-				<a class="button" href=${new URL("docs", ROOT).href}>Try the API</a>
+				${document.documentElement.dataset.docs === "on" && html`<a class="button" href=${new URL("docs", ROOT).href}>Try the API</a>`}
 				${session.manages && html`<button onClick=${() => setChanging(true)}>Change</button>`}
 			</div>
 		</header>
@@ -70,6 +71,7 @@ export function OverviewPage() {
 			<${Trouble} problem=${ending.problem} again=${ending.reload} />
 			${ending.data && (ending.data.length ? html`<${Ending} rows=${ending.data} />` : html`<${Empty} title="Nothing does."><//>`)}
 		<//>
+		${session.isOverseer && html`<${Card} title="Last changes" actions=${html`<a href=${address(["audit"])}>All of them</a>`}><${LastChanges} query=${{ size: 5 }} /><//>`}
 		${isChanging && html`<${ChangeTenant} onDone=${changed} onClose=${() => setChanging(false)} />`}
 	`;
 }

@@ -127,7 +127,7 @@ const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 const REPEATED = /^(accept|content-type|if-match|if-none-match)$/i;
 
 /** The request as a command; its key, which the log doesn't hold, is that of the shell. */
-export function curl(entry) {
+function curl(entry) {
 	const path = entry.path.split("/").map(encodeURIComponent).join("/");
 	const target = `${SERVER}${path}${entry.query && `?${entry.query}`}`;
 	const verb = { GET: [], HEAD: ["--head"] }[entry.method] ?? ["-X", entry.method];

@@ -1,6 +1,6 @@
 // A user's page: the profile, privileges over time, keys, reporting lines and history.
 import { ask, askAll, path } from "./api.js";
-import { AuditTable } from "./audit.js";
+import { LastChanges } from "./audit.js";
 import { apiKeys, isOver, privileges as privilegesKind, users } from "./kinds.js";
 import { address, Card, Chip, Empty, Trouble, useLoaded, UserLink, Zone } from "./pieces.js";
 import { ROLES } from "./privileges.js";
@@ -70,7 +70,7 @@ export function UserPage({ username }) {
 		<${Card} title="Keys" actions=${session.may("makeKeys") && html`<button class="primary" onClick=${() => open(apiKeys)("create")}>New API key</button>`}>
 			${keys.length
 				? html`<${Table} columns=${KEYS} rows=${keys} actions=${apiKeys.actions} onDialog=${open(apiKeys)} />`
-				: html`<${Empty} title="No keys, as far as you may see."><//>`}
+				: html`<${Empty} title=${session.isOverseer || isMe ? "No keys yet." : "Their keys are not yours to see."}><//>`}
 		<//>
 		<${Card} title="Reporting line">
 			<p>${above.length ? html`Reports to ${above.map((each) => html`<${UserLink} name=${each} /> `)}` : "Reports to nobody."}</p>
@@ -83,7 +83,7 @@ export function UserPage({ username }) {
 		${session.isOverseer &&
 		html`
 			<${Card} title="History" actions=${html`<a href=${address(["audit"], { user: user.username })}>All of it</a>`}>
-				<${AuditTable} asked=${{ user: user.username, size: 8 }} />
+				<${LastChanges} query=${{ user: user.username, size: 8 }} />
 			<//>
 		`}
 		${dialog &&
