@@ -59,6 +59,7 @@ for command in (
     users.user,
     data.check,
     data.backup,
+    data.restore,
     copying.copy,
     transfer.export,
     transfer.import_data,

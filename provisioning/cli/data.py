@@ -1,6 +1,8 @@
 """Commands about the data as a whole."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -9,6 +11,10 @@ from provisioning import seed
 from provisioning.cli.group import Command
 from provisioning.cli.opening import current_server
 from provisioning.domain.tables import TENANTS, USERS
+from provisioning.factory import COLLECTIONS
+from provisioning.settings import Settings
+from provisioning.store import backups
+from provisioning.store.opening import Place
 
 
 @click.command(cls=Command)
@@ -30,19 +36,54 @@ def check() -> None:
     click.echo(f"{server.settings.place}: sound, {counts}.")
 
 
+NOT_OURS = (
+    "{place}: PostgreSQL's own tools do this: pg_dump --format=custom --file=FILE DATABASE, and "
+    "pg_restore --clean --dbname=DATABASE FILE."
+)
+
+
 @click.command(cls=Command)
 @click.argument("file", type=click.Path(path_type=Path))
 def backup(file: Path) -> None:
     """Copy the data, checked, to a new FILE that only its owner can read.
 
-    Works while the server runs. To restore, stop the server and put FILE in the data file's place.
+    Works while the server runs, for a JSON file and for SQLite.
     """
-    place = current_server(must_exist=True).settings.place
-    if place.kind != "file":
-        raise click.ClickException(f"{place}: only a JSON file can be copied so.")
-    path = place.path
-    write_new(file, path.read_bytes())
-    click.echo(f"{path} is copied to {file}.")
+    place = _own_place()
+    current_server(must_exist=True)
+    with _explained(file):
+        backups.back_up(place, file)
+    click.echo(f"{place} is copied to {file}.")
+
+
+@click.command(cls=Command)
+@click.argument("file", type=click.Path(path_type=Path))
+def restore(file: Path) -> None:
+    """Put the records of a backup FILE in place of all that is there.
+
+    FILE is checked first, and what was is kept beside the data. Works while the server runs.
+    """
+    place = _own_place()
+    with _explained(file):
+        kept = backups.restore(file, place, COLLECTIONS.tables, COLLECTIONS.check)
+    told = "" if kept is None else f" What was is in {kept}."
+    click.echo(f"{place} holds the records of {file}.{told}")
+
+
+def _own_place() -> Place:
+    """The file that holds the data; an error where it is a database server's."""
+    place = Settings.from_env(os.environ).place
+    if not place.is_file:
+        raise click.ClickException(NOT_OURS.format(place=place))
+    return place
+
+
+@contextmanager
+def _explained(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or file}: {error.strerror}.") from error
 
 
 def write_new(path: Path, content: bytes) -> None:

@@ -1,5 +1,6 @@
 """All tables at one moment, as readers see them (View) and as a change sees them (Transaction)."""
 
+import copy
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -76,6 +77,13 @@ class View:
     def ids(self) -> dict[str, int]:
         """The last number of each counter."""
         return dict(self._ids)
+
+    def counting_from(self, ids: Mapping[str, int]) -> "View":
+        """The same records, and counters that have come at least as far as these."""
+        view = copy.copy(self)
+        names = {**self._ids, **ids}
+        view._ids = {name: max(self._ids.get(name, 0), ids.get(name, 0)) for name in names}
+        return view
 
 
 @dataclass(frozen=True)

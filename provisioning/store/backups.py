@@ -1,0 +1,99 @@
+"""Copies of a store in a file of their own, and the way back from one, also beside a server."""
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from provisioning.store.errors import StoreDamaged, StoreUnavailable
+from provisioning.store.opening import Place, open_store
+from provisioning.store.storage import DurableStorage
+from provisioning.store.store import Check
+from provisioning.store.tables import Table
+from provisioning.store.views import View
+
+SQLITE_HEADER = b"SQLite format 3\0"
+
+
+def back_up(place: Place, target: Path) -> None:
+    """Copy a JSON or SQLite file as it is at one moment to a new file of its owner's alone.
+
+    Raises OSError, FileExistsError among them; then there is no new file.
+    """
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            if place.kind == "file":
+                file.write(place.path.read_bytes())
+            else:
+                _copy_sqlite(place.path, target)
+            file.flush()
+            os.fsync(descriptor)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def _copy_sqlite(source: Path, target: Path) -> None:
+    with (
+        closing(sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True)) as from_,
+        closing(sqlite3.connect(target)) as to,
+    ):
+        from_.backup(to)
+
+
+def restore(backup: Path, place: Place, tables: Sequence[Table], check: Check) -> Path | None:
+    """Put the records of a backup in place of those of a store; where what was is kept.
+
+    The backup is checked first, and may be of the other kind. Counters of ids never go back.
+    Raises StoreUnavailable; then nothing was changed.
+    """
+    with tempfile.TemporaryDirectory(prefix="provisioning-") as folder:
+        # Opening may write beside a file, and the backup stays as it is.
+        copied = Path(folder) / "backup"
+        shutil.copyfile(backup, copied)
+        with copied.open("rb") as file:
+            kind = "sqlite" if file.read(len(SQLITE_HEADER)) == SQLITE_HEADER else "file"
+        origin = open_store(Place(kind, copied), tables, check)
+        try:
+            with origin.read() as view:
+                frozen = view.freeze()
+        finally:
+            origin.close()
+    return _put(frozen, place, tables, check)
+
+
+def _put(frozen: View, place: Place, tables: Sequence[Table], check: Check) -> Path | None:
+    kept = None
+    if place.path.exists():
+        now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+        kept = place.path.with_name(f"{place.path.name}.before-{now}")
+        back_up(place, kept)
+    try:
+        store = open_store(place, tables, check)
+    except StoreDamaged:
+        if place.kind != "file":
+            raise
+        _replace_damaged(place.path)
+        store = open_store(place, tables, check)
+    try:
+        with store.transaction() as transaction:
+            transaction.restore(frozen.counting_from(transaction.ids()))
+    except StoreUnavailable:
+        if kept is not None:
+            kept.unlink(missing_ok=True)
+        raise
+    finally:
+        store.close()
+    return kept
+
+
+def _replace_damaged(path: Path) -> None:
+    """Make room for a store where there is none that could be opened; a copy of it is kept."""
+    with DurableStorage(path).lock():
+        path.unlink()
