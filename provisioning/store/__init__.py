@@ -1,17 +1,23 @@
-"""The file: tables of records, kept durably, changed by transactions, read through views.
+"""Tables of records, kept durably, changed by transactions, read through views.
 
     errors.py   what can go wrong
     query.py    a question as data
+    ids.py      the numbers of ids
     tables.py   one table: its declaration, its records and the indexes over them
     answers.py  what answers questions, and keeps what it has worked out while that is true
     views.py    all tables: View, Transaction, and making a view of what was read
+    layout.py   how tables stand in the file, byte for byte
     storage.py  where tables are kept: DurableStorage (one file) and MemoryStorage
     store.py    Store: opening, catching up with the file, transactions
+    sql/        the same interface over SQLite and PostgreSQL
+    opening.py  the store that a setting names
+    copying.py  carrying a whole store to another place
 
 The store knows no HTTP and no rule of provisioning. What a record means is told to it by `Table`.
 """
 
 from provisioning.store.errors import StoreDamaged, StoreUnavailable
+from provisioning.store.ids import LARGEST_ID, number_of
 from provisioning.store.query import (
     Order,
     Page,
@@ -29,6 +35,7 @@ from provisioning.store.tables import Table
 from provisioning.store.views import Change, Transaction, View
 
 __all__ = [
+    "LARGEST_ID",
     "Change",
     "Disk",
     "DurableStorage",
@@ -47,5 +54,6 @@ __all__ = [
     "fold",
     "has_ended_at",
     "is_active_at",
+    "number_of",
     "select",
 ]

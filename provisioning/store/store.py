@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from weakref import WeakSet
 
 from provisioning.store.errors import StoreDamaged, StoreUnavailable
+from provisioning.store.ids import LARGEST_ID
 from provisioning.store.layout import META, Content, Difference, Layout, Meta, Tables, Touched
 from provisioning.store.storage import DurableStorage, MemoryStorage, Signature
 from provisioning.store.tables import Table
 from provisioning.store.views import (
-    LARGEST_ID,
     Transaction,
     View,
     empty,

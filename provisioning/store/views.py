@@ -8,13 +8,11 @@ from datetime import UTC, datetime
 import orjson
 
 from provisioning.store.answers import Answers
-from provisioning.store.errors import StoreDamaged, StoreUnavailable
+from provisioning.store.errors import StoreDamaged
+from provisioning.store.ids import count_on, next_after, require_readable_id
 from provisioning.store.layout import Touched
 from provisioning.store.query import Page, Query, Record
 from provisioning.store.tables import Contents, Table
-
-LARGEST_ID = 2**53 - 1
-"""The largest integer that every reader of JSON tells from its neighbours."""
 
 
 class View:
@@ -126,13 +124,12 @@ class Transaction(View):
         if kept != record:
             raise TypeError(f"{table}: a record must be plain JSON")
         before = self.get(table, key)
-        if (before is None or before.get("id") != kept.get("id")) and _number(kept) > LARGEST_ID:
-            raise ValueError(f"{table}: the number of an id must be at most {LARGEST_ID}")
+        require_readable_id(table, before, kept)
         if before is None and (table, key) in self._before:
             self._moved.add(table)
         if before is None or orjson.dumps({table: {key: before}}) != encoded:
             self._writable(table, key).put(key, kept)
-            _count(self._ids, table, key, kept)
+            count_on(self._ids, table, key, kept)
 
     def remove(self, table: str, key: str) -> None:
         """Remove a record. Raises KeyError when there is none."""
@@ -160,11 +157,7 @@ class Transaction(View):
     def next_id(self, table: str) -> int:
         """An integer greater than every id that the table ever had, kept with the data."""
         self._change()
-        if self._ids.get(table, 0) >= LARGEST_ID:
-            raise StoreUnavailable(
-                "No id is left, since a record has the largest one. Give that record a smaller id."
-            )
-        self._ids[table] = self._ids.get(table, 0) + 1
+        self._ids[table] = next_after(self._ids.get(table, 0))
         return self._ids[table]
 
     def freeze(self) -> View:
@@ -265,7 +258,7 @@ def load(
         # Where the counting was set back by hand, every record tells how far it had come.
         set_back = ids.get(table, 0) < known._ids.get(table, 0)
         for key in each.records if set_back else touched.get(table, ()):
-            _count(view._ids, table, key, each.records.get(key, {}))
+            count_on(view._ids, table, key, each.records.get(key, {}))
     return view
 
 
@@ -318,17 +311,3 @@ def dangling(
                 known = isinstance(value, str) and value in contents[target].records
                 if value is not None and not known:
                     yield table, key, member
-
-
-def _count(ids: dict[str, int], table: str, key: str, record: Record) -> None:
-    """Keep the last id of a table at or above the number in a record's id, such as key-12."""
-    number = _number({"id": key} | record)
-    if ids.get(table, 0) < number <= LARGEST_ID:
-        ids[table] = number
-
-
-def _number(record: Record) -> int:
-    """The number in a record's id, such as 12 or key-12; 0 where there is none."""
-    text = str(record.get("id")).rpartition("-")[2]
-    # Digits that are far too many would take long to convert.
-    return int(text[:20]) if text.isascii() and text.isdigit() else 0

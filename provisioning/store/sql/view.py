@@ -8,13 +8,14 @@ from typing import Any, cast
 
 import orjson
 
+from provisioning.store.ids import count_on, next_after, require_readable_id
 from provisioning.store.query import Page, Query, Record
 from provisioning.store.sql.columns import group_key, original, plain
 from provisioning.store.sql.database import Connection, Database, Parameters, Rows
 from provisioning.store.sql.layout import TENANT
 from provisioning.store.sql.questions import Asked, Questions, asked
 from provisioning.store.sql.totals import Total, Totals
-from provisioning.store.views import Change, Transaction, View, _count, empty, load
+from provisioning.store.views import Change, Transaction, View, empty, load
 
 LARGEST_OFFSET = 2**62
 BATCH = 1_000
@@ -201,7 +202,8 @@ class SqlTransaction(SqlView, Transaction):
     def put(self, table: str, key: str, record: Record) -> None:
         """Create or replace a record whole. The store keeps a copy.
 
-        Raises TypeError for what isn't plain JSON, ValueError where a unique index has the value.
+        Raises TypeError for what isn't plain JSON, ValueError where a unique index has the value
+        or the id is larger than LARGEST_ID.
         """
         encoded = orjson.dumps({table: {key: record}})
         kept: Record = orjson.loads(encoded)[table][key]
@@ -210,6 +212,7 @@ class SqlTransaction(SqlView, Transaction):
         before = self.get(table, key)
         if before is not None and orjson.dumps({table: {key: before}}) == encoded:
             return
+        require_readable_id(table, before, kept)
         self._change()
         layout = self._layouts[table]
         row = layout.row(key, kept)
@@ -257,6 +260,7 @@ class SqlTransaction(SqlView, Transaction):
         to nothing it may be left out."""
         self._change()
         number = self._database.next_id(self._asked(), table)
+        next_after(number - 1)
         self._given[table] = number
         return number
 
@@ -375,7 +379,7 @@ class SqlTransaction(SqlView, Transaction):
 
     def _raise_id(self, table: str, key: str, before: Record | None, record: Record) -> None:
         found: dict[str, int] = {}
-        _count(found, table, key, record)
+        count_on(found, table, key, record)
         number = found.get(table, 0)
         if number > self._given.get(table, 0) and (
             before is None or before.get("id") != record.get("id")
