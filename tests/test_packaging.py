@@ -35,7 +35,9 @@ def test_pyproject_lists_every_package():
     assert set(pyproject()["tool"]["setuptools"]["packages"]) == {*folders, "provisioning._data"}
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-extras.txt", "requirements-dev.txt"]
+)
 def test_every_requirement_is_pinned(name):
     lines = (CHECKOUT / name).read_text().splitlines()
     packages = [line for line in lines if line and not line.startswith(("#", "-r "))]
