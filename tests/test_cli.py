@@ -346,6 +346,29 @@ class TestABadStart:
         assert names in result.stderr
 
 
+class TestAnOpenControlApiOnRealKeys:
+    @pytest.fixture(autouse=True)
+    def environment(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("PROVISIONING_DATA", str(tmp_path / "db.json"))
+        monkeypatch.setenv("PROVISIONING_CONTROL", "on")
+
+    def test_does_not_begin_under_gunicorn_and_makes_no_store(self, tmp_path, capsys):
+        with pytest.raises(SystemExit) as end:
+            application()
+        assert end.value.code == CANNOT_START
+        assert "PROVISIONING_CONTROL_TOKEN" in capsys.readouterr().err
+        assert list(tmp_path.iterdir()) == []
+
+    def test_is_not_served_and_makes_no_store(self, tmp_path):
+        result = CliRunner().invoke(main, ("serve", "--port", "0"), catch_exceptions=False)
+        assert result.exit_code == 1
+        assert "PROVISIONING_CONTROL_TOKEN" in result.stderr
+        assert list(tmp_path.iterdir()) == []
+
+    def test_does_not_keep_other_commands_from_their_work(self):
+        assert CliRunner().invoke(main, INIT, catch_exceptions=False).exit_code == 0
+
+
 def run(*command, **environment):
     """A finished process that was started in the project's folder."""
     known = {name: text for name, text in os.environ.items() if "PROVISIONING_" not in name}

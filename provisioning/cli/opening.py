@@ -42,6 +42,7 @@ def application() -> Flask:
     """The server that the environment describes; what is wrong with it is said, and ends it."""
     try:
         settings = Settings.from_env(os.environ)
+        settings.require_guarded_control()  # before there is a store
         return create_app(settings, open_or_explain(settings))
     except (BadSetting, BadFile, click.ClickException) as error:
         click.echo(f"Error: {error}", err=True)

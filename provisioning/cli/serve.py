@@ -87,6 +87,8 @@ def serve(
         with _explained(ready_file):
             ready_file.unlink(missing_ok=True)
     settings = Settings.from_env(_environment(demo, data, memory))
+    if not memory:
+        settings.require_guarded_control()  # before there is a store
     try:
         listeners = listen(host, port)
     except OSError as error:
