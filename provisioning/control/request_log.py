@@ -54,9 +54,9 @@ class RequestLog:
         """The entries that meet every criterion, newest last.
 
         `method`, `path` (a pattern), `status` (404 or "4xx"), `tenant`, `key` (its id), `user`,
-        `matched` (bool), `since` (an entry's id: later ones), `limit` (that many of the last);
-        `body` ({member: value} of the request, dotted members for nested ones), `header` and
-        `query` ({name: value}). Invalid names any other.
+        `matched` (bool), `since` (an entry's id: later ones; all, if it was never given), `limit`
+        (that many of the last); `body` ({member: value} of the request, dotted members for nested
+        ones), `header` and `query` ({name: value}). Invalid names any other.
         """
         limit, since = criteria.pop("limit", None), criteria.pop("since", None) or 0
         tests = [_test(name, wanted) for name, wanted in criteria.items() if wanted is not None]
@@ -76,6 +76,8 @@ class RequestLog:
 
     def _after(self, since: int) -> Iterator[Record]:
         with self._lock:
+            # Whoever follows the requests of a server that was restarted asks for a later id.
+            since = 0 if since > self.last_id else since
             entries = [encoded for number, encoded in self._entries if number > since]
         return map(orjson.loads, entries)
 

@@ -136,6 +136,7 @@ def test_the_instant_is_the_server_clock_s(sandbox, control):
         ("?since=7", [7, 8]),
         ("?since=0&limit=1", [8]),
         ("?since=9", []),
+        ("?since=10", list(range(9))),
         ("?query.size=1", [3]),
         ("?query.size=2", []),
         ("?query.Size=1", []),

@@ -35,7 +35,7 @@ FILTERS = [
     Parameter(
         "since",
         "The id of a request: only later ones are found. Ask with the last id that you have seen "
-        "to follow the requests as they come.",
+        "to follow the requests as they come. One that was never given finds all.",
         NUMBER,
     ),
     Parameter("limit", "So many of the last are found.", NUMBER | {"minimum": 1}),
