@@ -11,7 +11,7 @@ LAYERS = ("store", "domain", "web", "resources", "factory")
 """From the ground up; a layer imports from those before it. What is not listed stands on top."""
 BESIDE = {"settings": "domain", "seed": "resources"}
 """Single modules, and the highest layer that they may import from."""
-ALLOWED_IN_WEB = {"settings"}
+ALLOWED_IN_WEB = {"settings", "__version__"}
 KEPT_OUT = {
     "store": {"flask", "marshmallow", "werkzeug"},
     "domain": {"flask", "marshmallow", "werkzeug"},
@@ -26,6 +26,8 @@ def imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "provisioning":
+            yield from (f"provisioning.{name.name}" for name in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield node.module or ""
 

@@ -483,6 +483,15 @@ def test_a_parameter_refers_to_its_words_too():
     assert parameters["active"]["schema"] == {"$ref": "#/components/schemas/Activity"}
 
 
+def test_the_audits_filter_takes_the_names_that_the_document_lists(administrator):
+    parameters = map(resolved, OPERATIONS["GET /audit"]["parameters"])
+    [described] = [each for each in parameters if each["name"] == "resource"]
+    names = resolved(described["schema"])["enum"]
+    assert {"users", "privileges", "api-keys"} <= set(names)
+    refused = administrator.get("/audit?resource=nothing").json["errors"]["resource"]
+    assert refused == [f"Must be one of {', '.join(names)}."]
+
+
 def test_a_word_that_may_be_absent_is_the_component_or_null():
     for schema in schemas_of("User"):
         reference, null = schema["properties"]["gender"]["anyOf"]

@@ -1,5 +1,6 @@
 """The audit: who changed what in the tenant, for administrators and auditors (section 9)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from flask import Response
@@ -128,13 +129,19 @@ def instant(name: str) -> str | None:
 
 def resource_names() -> tuple[str, ...]:
     names = (each.audit for each in server().collections.values())
-    return tuple(name for name in names if name is not None)
+    return tuple(dict.fromkeys(name for name in names if name is not None))
+
+
+def audited(resources: Sequence[Resource]) -> Choice:
+    """The same names, for the documents."""
+    names = [each.audit for resource in resources for each in resource.collections if each.audit]
+    return Choice("AuditedResource", list(dict.fromkeys(names)), allow_none=False)
 
 
 FILTERS = (
     Parameter("by", "Those that this username made, compared as usernames are."),
     Parameter("user", "Those about this username, compared as usernames are."),
-    Parameter("resource", "Those of this kind of record, such as `privileges`."),
+    Parameter("resource", "Those of this kind of record.", audited),
     Parameter("target", "Those of the record with this username, id, label or domain."),
     Parameter("action", "Those that did this.", Choice("Action", ACTIONS, allow_none=False)),
     Parameter("key", "Those made with the key of this id."),

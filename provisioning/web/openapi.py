@@ -185,8 +185,9 @@ class _Builder:
 
     def query(self, told: Parameter) -> Document:
         described = parameter("query", told)
-        if isinstance(told.schema, Choice):
-            described["schema"] = self.converter.field2property(told.schema)
+        schema = told.schema(self.resources) if callable(told.schema) else told.schema
+        if isinstance(schema, Choice):
+            described["schema"] = self.converter.field2property(schema)
         return described
 
     def responses(self, operation: Operation, path: str) -> Document:

@@ -27,11 +27,13 @@ GENERATED_WORDS = {"show": "get", "find": "get", "replace": "update", "remove": 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A query parameter, for the documents."""
+    """A query parameter, for the documents. What it takes may depend on all resources."""
 
     name: str
     meaning: str
-    schema: JsonSchema | Choice = field(default_factory=lambda: TEXT)
+    schema: "JsonSchema | Choice | Callable[[Sequence[Resource]], Choice]" = field(
+        default_factory=lambda: TEXT
+    )
     required: bool = False
 
 

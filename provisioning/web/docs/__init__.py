@@ -50,9 +50,11 @@ def init_app(app: Flask, resources: tuple[Resource, ...], settings: Settings) ->
     @app.get(PATH, endpoint="docs")
     def show_page() -> Response:
         page = TEMPLATE.read_text("utf-8")
-        here = "" if raw_path(request.environ).endswith("/") else f"{PATH[1:]}/"
-        told = page.replace("{here}", here).replace("{demo}", settings.demo)
-        return restricted(Response(told, mimetype="text/html"))
+        here, root = ("", "../") if raw_path(request.environ).endswith("/") else ("docs/", "")
+        told = {"here": here, "root": root, "demo": settings.demo, "console": settings.console}
+        for name, value in told.items():
+            page = page.replace(f"{{{name}}}", value)
+        return restricted(Response(page, mimetype="text/html"))
 
     @app.get(f"{PATH}/<path:name>", endpoint="docs_file")
     def show_file(name: str) -> Response:

@@ -6,6 +6,7 @@ const ROOT = new URL("..", import.meta.url);
 const IS_DEMO = document.documentElement.dataset.demo === "on";
 const FIRST_GROUP = "users";
 const SCHEME = "bearer";
+const KEPT = "docs.key";
 
 const filter = document.getElementById("filter");
 const found = document.getElementById("found");
@@ -41,10 +42,37 @@ const byWords = {
   components: { FilterContainer: () => null },
 };
 
+/** The address of the page names the operation that was opened last. Swagger UI's own way adds
+ * to the history with each group that opens or closes. */
+const addresses = {
+  statePlugins: {
+    layout: {
+      wrapActions: {
+        show: (original) => (thing, isShown = true) => {
+          const [kind, ...names] = thing;
+          if (kind === "operations" && isShown) {
+            history.replaceState(null, "", `#/${names.map(encodeURIComponent).join("/")}`);
+          }
+          return original(thing, isShown);
+        },
+      },
+    },
+  },
+};
+
 function openGroups(ui, names) {
-  for (const name of ui.getSystem().specSelectors.taggedOperations().keySeq()) {
+  for (const name of ui.specSelectors.taggedOperations().keySeq()) {
     ui.layoutActions.show(["operations-tag", name], names.includes(name));
   }
+}
+
+function openAddressed(ui) {
+  const [, group, operation] = location.hash.split("/").map(decodeURIComponent);
+  openGroups(ui, [group || FIRST_GROUP]);
+  if (!operation) return;
+  ui.layoutActions.show(["operations", group, operation], true);
+  // Once it is there.
+  setTimeout(() => document.getElementById(`operations-${group}-${operation}`)?.scrollIntoView());
 }
 
 function applyFilter(ui) {
@@ -69,10 +97,13 @@ function offerKeys(ui, known) {
     const as = [key.role, key.type === "BASIC" ? "" : key.type].filter(Boolean).join(", ");
     keys.add(new Option(`${who}: ${as} of ${key.tenant}`, key.apiToken));
   }
-  const ask = () => ui.preauthorizeApiKey(SCHEME, keys.value);
-  const kept = ui.authSelectors.authorized().getIn([SCHEME, "value"]);
+  const kept = sessionStorage.getItem(KEPT);
   if (known.some((key) => key.apiToken === kept)) keys.value = kept;
-  if (!kept || keys.value === kept) ask();
+  const ask = () => {
+    sessionStorage.setItem(KEPT, keys.value);
+    ui.preauthorizeApiKey(SCHEME, keys.value);
+  };
+  ask();
   keys.addEventListener("change", ask);
   document.getElementById("ask").hidden = false;
 }
@@ -87,17 +118,17 @@ spec.servers = [{ url: ROOT.href.replace(/\/$/, "") }];
 const ui = SwaggerUIBundle({
   spec,
   dom_id: "#swagger-ui",
-  plugins: [byWords],
-  deepLinking: true,
+  plugins: [byWords, addresses],
+  deepLinking: false,
   docExpansion: "none",
   defaultModelsExpandDepth: 0,
   displayRequestDuration: true,
   filter: true,
-  persistAuthorization: IS_DEMO,
+  persistAuthorization: false,
   validatorUrl: null,
   onComplete() {
-    // Later: an address that names an operation opens that one.
-    if (!location.hash) openGroups(ui, [FIRST_GROUP]);
+    openAddressed(ui);
+    addEventListener("hashchange", () => openAddressed(ui));
     offerKeys(ui, known);
     filter.addEventListener("input", () => applyFilter(ui));
   },
