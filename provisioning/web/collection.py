@@ -111,6 +111,7 @@ class Collection:
             owned["tenantUser"] = _tenant_and_user
         references = {"tenant": TENANTS} if self.is_owned else {}
         references |= dict.fromkeys(self.people.values(), USERS)
+        referring = (*self.people.values(), *self.references)
         return Table(
             self.table,
             unique=self.unique,
@@ -118,7 +119,7 @@ class Collection:
             text=self.text,
             text_of=self.text_of,
             references=references | dict(self.references),
-            asked=(*dict.fromkeys((*self.asked, *self.people.values(), *self.account_ids)),),
+            asked=tuple(dict.fromkeys((*self.asked, *referring, *self.account_ids))),
             orders=(*dict.fromkeys((*orderable(self.schema), *self.orders)),),
         )
 
