@@ -107,8 +107,14 @@ def test_an_installed_package_carries_all_modules_and_the_shipped_data_but_no_ot
     assert Path(package) == installed / "provisioning/__init__.py"
     assert Path(data) == installed / "provisioning/_data"
     assert names == "catalogue.json demo.json"
+    page = Path("provisioning/console/page")
+    assert files(installed / page) == files(CHECKOUT / page)
     assert (installed / "provisioning/py.typed").exists()
     assert modules(installed) == modules(CHECKOUT)
+
+
+def files(root: Path) -> set[Path]:
+    return {path.relative_to(root) for path in root.rglob("*") if path.is_file()}
 
 
 def modules(root: Path) -> set[Path]:

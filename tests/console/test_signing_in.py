@@ -60,6 +60,24 @@ def test_no_key_at_all_is_refused_without_asking(open_page):
     expect(page.get_by_role("alert")).to_contain_text("Enter an API key")
 
 
+def test_what_can_be_no_key_is_not_sent(open_page, server):
+    page = open_page()
+    page.get_by_label("API key").fill("schl\u00fcssel")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("This is no API key")
+    assert server.requests.count() == 0
+
+
+def test_a_server_that_is_unwell_for_a_moment_does_not_cost_the_key(server, sign_in):
+    page = sign_in("users")
+    expect(page.get_by_role("status")).to_have_text("1 user")
+    server.faults.add("/whoami", status=503, times=1)
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text("injected")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("status")).to_have_text("1 user")
+
+
 def test_the_key_stays_in_the_tab_and_nowhere_else(sign_in, server):
     page = sign_in("users")
     page.reload()
@@ -103,6 +121,21 @@ def test_a_session_that_ends_says_why_and_goes_on_with_what_was_typed(server, si
     expect(page.get_by_label("Username")).to_have_value("carol@acme.test")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name="carol@acme.test")).to_be_visible()
+
+
+def test_a_list_is_read_again_once_one_has_signed_in_again(server, sign_in):
+    server.add_user("bob@acme.test", roles.ADMINISTRATOR)
+    first, second = server.add_key("bob@acme.test"), server.add_key("bob@acme.test")
+    page = sign_in(token=first)
+    keys = server.administrator.get("/users/bob@acme.test/api-keys").json()
+    number = next(key["id"] for key in keys if key["apiToken"] == first)
+    server.administrator.delete(f"/users/bob@acme.test/api-keys/{number}")
+    page.get_by_role("link", name="Users", exact=True).click()
+    ended = page.get_by_role("dialog", name="Your session has ended")
+    ended.get_by_label("API key").fill(second)
+    ended.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("status")).to_have_text("2 users")
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_with_authentication_off_no_key_is_asked_for(start, open_page):

@@ -9,7 +9,7 @@ import { KINDS } from "./kinds.js";
 import { Lines } from "./lines.js";
 import { ListPage } from "./list.js";
 import { OverviewPage } from "./overview.js";
-import { Dialog, Empty, Notes, sent } from "./pieces.js";
+import { Dialog, Empty, Notes, sent, Trouble } from "./pieces.js";
 import { NEEDS_KEY, SessionProvider, useSession } from "./session.js";
 import { UserPage } from "./user.js";
 import { html, render, useEffect, useId, useRef, useState } from "./view.js";
@@ -38,6 +38,7 @@ function SignInForm({ session, children }) {
 	const [isBusy, setBusy] = useState(false);
 	async function signIn() {
 		if (!key.trim()) return setProblem({ detail: "Enter an API key. Whoever administers your tenant makes one." });
+		if (/[^!-~]/.test(key.trim())) return setProblem({ detail: "This is no API key: keys have neither blanks nor letters with accents." });
 		setBusy(true);
 		setProblem(await session.signIn(key.trim()));
 		setBusy(false);
@@ -74,14 +75,13 @@ function SignInPage({ session }) {
 	return html`
 		<main class="sign-in" tabindex="-1">
 			<h1>Provisioning console</h1>
-			${session.reason && html`<p class="trouble" role="alert">${session.reason}</p>`}
-			${NEEDS_KEY
-				? html`
-						<${SignInForm} session=${session} />
-						<p class="muted">The key stays in this tab, and is forgotten when you close it.</p>
-						${session.control === "on" && html`<${People} session=${session} />`}
-					`
-				: html`<p><button type="button" class="primary" onClick=${() => location.reload()}>Try again</button></p>`}
+			<${Trouble} problem=${session.reason && { detail: session.reason }} again=${(session.key || !NEEDS_KEY) && (() => location.reload())} />
+			${NEEDS_KEY &&
+			html`
+				<${SignInForm} session=${session} />
+				<p class="muted">The key stays in this tab, and is forgotten when you close it.</p>
+				${session.control === "on" && html`<${People} session=${session} />`}
+			`}
 			${session.control !== "off" && html`<p><a href=${address(["emulator"])}>Emulator</a>: clock, faults, snapshots and requests, without a key.</p>`}
 		</main>
 	`;

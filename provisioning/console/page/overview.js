@@ -9,6 +9,7 @@ import { number, utc } from "./words.js";
 
 const DAYS = 30;
 const DAY = 86_400_000;
+const MOST_PAGES = 20;
 const COUNTS = [
 	{ label: "Active users", place: "users", to: ["users"] },
 	{ label: "Active privileges", place: "privileges", query: { active: "true" }, to: ["privileges"], toQuery: { active: "true" } },
@@ -91,24 +92,25 @@ async function counted(count) {
 	return { ...count, total };
 }
 
-/** What ends soon, the next first. Each list is read from its latest end until `now`. */
+/**
+ * What ends soon, the next first. Lists of what is active begin with what ends next; the others are
+ * read from their latest end on, as what has ended long ago comes first in them.
+ */
 async function endingSoon(lists, now) {
 	const [from, until] = [utc(now), utc(now + DAYS * DAY)];
 	const found = [];
-	await Promise.all(
-		lists.map(async (list) => {
-			for (let page = 0; ; page += 1) {
-				const query = { ...list.query, order: "-activeUntil", size: 100, page };
-				const { data } = await ask(list.place, { query });
-				for (const record of data) {
-					const ends = record.activeUntil;
-					if (ends !== null && ends > from && ends <= until && record.activeFrom < ends) found.push({ ...list, record });
-				}
-				const last = data.at(-1);
-				if (!last || last.activeUntil === null || last.activeUntil <= from) return;
+	async function look({ kind, what, place, query }) {
+		for (let page = 0; page < MOST_PAGES; page += 1) {
+			const { data } = await ask(place, { query: { ...query, order: query ? "activeUntil" : "-activeUntil", size: 100, page } });
+			for (const record of data) {
+				const ends = record.activeUntil;
+				if (ends > from && ends <= until && record.activeFrom < ends) found.push({ kind, what, record });
 			}
-		}),
-	);
+			const last = data.at(-1)?.activeUntil ?? null;
+			if (last === null || (query ? last > until : last <= from)) return;
+		}
+	}
+	await Promise.all(lists.map(look));
 	return found.sort((one, other) => (one.record.activeUntil < other.record.activeUntil ? -1 : 1));
 }
 

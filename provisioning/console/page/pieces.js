@@ -183,6 +183,7 @@ export function Notes() {
 export function useLoaded(load, key) {
 	const [state, setState] = useState({ data: null, problem: null, isLoading: true });
 	const [round, setRound] = useState(0);
+	const session = useCurrent();
 	useEffect(() => {
 		let isWanted = true;
 		setState((old) => ({ ...old, isLoading: true }));
@@ -193,7 +194,7 @@ export function useLoaded(load, key) {
 		return () => {
 			isWanted = false;
 		};
-	}, [key, round]);
+	}, [key, round, session.key]);
 	return { ...state, reload: () => setRound((old) => old + 1) };
 }
 

@@ -41,7 +41,8 @@ export function useSession() {
 			return;
 		}
 		const problem = await begin(key);
-		if (problem) out(problem.detail);
+		if (problem?.status === 401) out(problem.detail);
+		else if (problem) setState({ phase: "out", who: null, reason: problem.detail, ended: null });
 	}
 
 	function out(reason = null) {
