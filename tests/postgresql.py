@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -87,6 +87,20 @@ class Cluster:
             *["--encoding", "UTF8", "--locale-provider", "builtin"],
             *["--builtin-locale", "C.UTF-8", "--locale", "C.UTF-8", "--no-sync"],
         )
+
+    def standby(self, folder: Path) -> "Cluster":
+        """A copy, not started yet, that follows this one; changes then wait for it."""
+        copy = replace(self, folder=folder, port=free_port())
+        folder.mkdir(parents=True)
+        give_away(folder)
+        password = PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
+        server = f"host=127.0.0.1 port={self.port} user=postgres password='{password}'"
+        self.run("pg_basebackup", "-d", server, "-D", copy.data, "-R", "-X", "stream", "--no-sync")
+        return copy
+
+    def promote(self) -> None:
+        """Let a standby take changes."""
+        self.run("pg_ctl", "promote", "-D", self.data)
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -216,7 +230,7 @@ def postgresql() -> Cluster:
 
 @pytest.fixture
 def schema_url(postgresql: Cluster, request: pytest.FixtureRequest) -> str:
-    """An empty schema of the test's own, as a URL."""
+    """An empty schema of the test's own, as a URL; its connections go by the same name."""
     name = f"t{time.time_ns()}_{os.getpid()}"
     postgresql.execute(f"CREATE SCHEMA {name}")
-    return postgresql.url(options=f"-csearch_path={name},public")
+    return postgresql.url(options=f"-csearch_path={name},public", application_name=name)

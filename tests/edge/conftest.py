@@ -1,9 +1,13 @@
+import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from provisioning.store.opening import Place
 
 from .serving import GUNICORN, SERVE, Server, prepared, served
 
@@ -18,6 +22,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--rounds", type=int, default=ROUNDS, help="How often races and crashes are repeated."
     )
+
+
+def place_of_kind(kind: str, folder: Path, request: pytest.FixtureRequest) -> Place:
+    """An empty place for a store. Of a database the path says where the server may log."""
+    if kind == "postgresql":
+        server = request.getfixturevalue("postgresql")
+        name = f"e{time.time_ns()}_{os.getpid()}"
+        server.execute(f"CREATE SCHEMA {name}")
+        return Place(kind, folder / "db", server.url(options=f"-csearch_path={name},public"))
+    return Place(kind, folder / ("p.db" if kind == "sqlite" else "db.json"))
+
+
+@pytest.fixture(params=["file", "sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """An empty place of each kind."""
+    return place_of_kind(request.param, tmp_path, request)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from provisioning import Settings
 from provisioning.factory import open_server
+from provisioning.store.opening import Place
 from provisioning.testing.client import Client
 from provisioning.testing.provisioner import Provisioner
 from provisioning.web.routing import BASE_PATH
@@ -25,11 +26,11 @@ NOT_INHERITED = {"PORT", "WEB_CONCURRENCY", "GUNICORN_CMD_ARGS", "FORWARDED_ALLO
 
 
 class Server:
-    """A server over a data file. `log` is all that it has written."""
+    """A server over a store, which a path names or a place. `log` is all that it has written."""
 
     def __init__(
         self,
-        data: Path,
+        data: Path | Place,
         *options: str,
         command: tuple[str, ...] = GUNICORN,
         python: str = sys.executable,
@@ -37,10 +38,12 @@ class Server:
         **settings: str,
     ) -> None:
         self.data = data
+        self._data = (isinstance(data, Place) and data.url) or str(data)
         self._cwd = cwd
         self._command = (python, *command, *options)
         self._settings = {f"PROVISIONING_{name.upper()}": text for name, text in settings.items()}
-        self._log = data.with_suffix(".log")
+        path = data if isinstance(data, Path) else data.path
+        self._log = path.with_suffix(".log")
         self._log.touch()
         self.start()
 
@@ -55,7 +58,7 @@ class Server:
             self.process = subprocess.Popen(
                 self._command,
                 cwd=self._cwd,
-                env={**environment, "PROVISIONING_DATA": str(self.data), **self._settings},
+                env={**environment, "PROVISIONING_DATA": self._data, **self._settings},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -97,7 +100,7 @@ class Server:
 
 @contextmanager
 def served(
-    data: Path,
+    data: Path | Place,
     *options: str,
     command: tuple[str, ...] = GUNICORN,
     python: str = sys.executable,
@@ -113,7 +116,7 @@ def served(
 
 
 @contextmanager
-def prepared(data: Path) -> Iterator[Provisioner]:
+def prepared(data: Path | Place) -> Iterator[Provisioner]:
     """The store of a server that isn't running, or of one that is, to put something into it."""
     parts = open_server(Settings(data=data))
     yield Provisioner(parts)

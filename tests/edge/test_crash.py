@@ -7,7 +7,6 @@ all changes when they are acknowledged. At a random moment every process gets SI
 """
 
 import itertools
-import json
 import os
 import random
 import signal
@@ -15,12 +14,14 @@ import threading
 import time
 from collections import Counter
 from http.client import HTTPException
-from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
 from provisioning.domain.activity import parse_instant
+from provisioning.factory import open_store
+from provisioning.settings import Settings
+from provisioning.store.opening import Place
 from provisioning.testing.client import Answer, Client
 from provisioning.web.routing import BASE_PATH
 
@@ -165,9 +166,12 @@ def ended(users: list[dict]) -> list[str]:
     ]
 
 
-def check_file(data: Path) -> None:
-    """Beside the API: the file is whole, ids are used once, references lead somewhere."""
-    tables = json.loads(data.read_text())
+def check_records(place: Place) -> None:
+    """Beside the API: the store is whole, ids are used once, references lead somewhere."""
+    store = open_store(Settings(data=place))
+    with store.read() as view:
+        tables = view.tables()
+    store.close()
     for table in ("users", "privileges", "endpoints"):
         ids = [record["id"] for record in tables[table].values()]
         assert len(ids) == len(set(ids)), table
@@ -181,16 +185,15 @@ def check_file(data: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_it_has_lost_nothing_that_it_acknowledged(tmp_path, pytestconfig):
+def test_killed_at_any_moment_it_has_lost_nothing_that_it_acknowledged(place, pytestconfig):
     rounds = pytestconfig.getoption("rounds", ROUNDS)
-    data = tmp_path / "db.json"
-    with prepared(data) as provisioner:
+    with prepared(place) as provisioner:
         provisioner.add_tenant("acme")
         provisioner.add_user("alice@acme.test", "ADMINISTRATOR")
         token = provisioner.add_key("alice@acme.test")
     ledger, names = Ledger(), itertools.count(1)
     moments = random.Random(rounds)
-    server = Server(data, "--workers", "2", "--threads", "4")
+    server = Server(place, "--workers", "2", "--threads", "4")
     try:
         for _ in range(rounds):
             writers = [
@@ -209,7 +212,7 @@ def test_killed_at_any_moment_it_has_lost_nothing_that_it_acknowledged(tmp_path,
             assert ledger.unexpected == []
             server.start()
             verify(server.client(token), ledger)
-            check_file(data)
+            check_records(place)
     finally:
         server.stop()
     print(f"\n{rounds} kills, acknowledged: {dict(ledger.count)}, all there")

@@ -1,18 +1,20 @@
-"""Requests at the same moment, to two workers of four threads: exactly one wins.
+"""Requests at the same moment: exactly one wins. One server's two workers of four threads share a
+file; a database is shared by two servers, which know nothing of each other.
 `pytest tests/edge --rounds 40` runs each race 40 times."""
 
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import pytest
 
+from provisioning.store.opening import Place
 from provisioning.testing.client import Answer, Client
 
-from .conftest import ROUNDS
+from .conftest import ROUNDS, place_of_kind
 from .serving import Server, prepared, served
 
 CLIENTS = 8
@@ -21,10 +23,8 @@ JULY, AUGUST = "2027-07-01T00:00:00Z", "2027-08-01T00:00:00Z"
 
 @dataclass(frozen=True)
 class Track:
-    """Where the races take place: clients that reach all workers, and the data file."""
+    """Where the races take place: clients that reach all servers and workers."""
 
-    server: Server
-    data: Path
     clients: list[Client]
 
     @property
@@ -32,19 +32,40 @@ class Track:
         return self.clients[0]
 
 
-def provision(data: Path) -> str:
+def provision(data: Place) -> str:
     with prepared(data) as provisioner:
         provisioner.add_tenant("acme")
         provisioner.add_user("alice@acme.test", "ADMINISTRATOR")
         return provisioner.add_key(None)
 
 
-@pytest.fixture(scope="module")
-def track(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Track]:
-    data = tmp_path_factory.mktemp("races") / "db.json"
-    token = provision(data)
-    with served(data, "--workers", "2", "--threads", "4") as server:
-        yield Track(server, data, [server.client(token)] * CLIENTS)
+@contextmanager
+def racing(place: Place) -> Iterator[list[Server]]:
+    """The servers of a store: two where it is a database for several machines."""
+    with ExitStack() as servers:
+        several = 2 if place.kind == "postgresql" else 1
+        yield [
+            servers.enter_context(
+                served(
+                    replace(place, path=place.path.with_name(f"{number}{place.path.name}"))
+                    if several > 1
+                    else place,
+                    *("--workers", "2", "--threads", "4"),
+                )
+            )
+            for number in range(several)
+        ]
+
+
+@pytest.fixture(scope="module", params=["file", "sqlite", "postgresql"])
+def track(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Track]:
+    place = place_of_kind(request.param, tmp_path_factory.mktemp("races"), request)
+    token = provision(place)
+    with racing(place) as servers:
+        clients = [servers[number % len(servers)].client(token) for number in range(CLIENTS)]
+        yield Track(clients)
 
 
 @pytest.fixture
@@ -198,10 +219,9 @@ def test_who_counts_with_if_match_loses_no_step(track):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["revoke", "demote", "delete the user"])
-def test_of_the_last_two_administrators_who_remove_each_other_one_remains(tmp_path, way, rounds):
-    data = tmp_path / "db.json"
+def test_of_the_last_two_administrators_who_remove_each_other_one_remains(place, way, rounds):
     couples = []
-    with prepared(data) as provisioner:
+    with prepared(place) as provisioner:
         for number in rounds:
             tenant = provisioner.add_tenant(f"tenant{number}")
             couple = []
@@ -210,27 +230,28 @@ def test_of_the_last_two_administrators_who_remove_each_other_one_remains(tmp_pa
                 privilege = provisioner.grant(user, "ADMINISTRATOR", tenant)
                 couple.append((user, privilege, provisioner.add_key(user, tenant)))
             couples.append(couple)
-    with served(data, "--workers", "2", "--threads", "4") as server:
+    with racing(place) as servers:
         for (alice, her_privilege, her_key), (bob, his_privilege, his_key) in couples:
             answers = race(
-                partial(remove, server.client(her_key), way, bob, his_privilege),
-                partial(remove, server.client(his_key), way, alice, her_privilege),
+                partial(remove, servers[0].client(her_key), way, bob, his_privilege),
+                partial(remove, servers[-1].client(his_key), way, alice, her_privilege),
             )
             codes = sorted(answer.status_code for answer in answers)
             # Who came second is no administrator any more: without a role, or with a lower one.
             assert codes[0] in {200, 204}
             assert codes[1] in {401, 403}
             left = [
-                key for key in (her_key, his_key) if role_of(server.client(key)) == "ADMINISTRATOR"
+                key
+                for key in (her_key, his_key)
+                if role_of(servers[0].client(key)) == "ADMINISTRATOR"
             ]
             assert len(left) == 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["revoke", "demote", "end", "delete the user"])
-def test_of_all_administrators_who_step_down_at_once_one_can_not(tmp_path, way, rounds):
-    data = tmp_path / "db.json"
-    with prepared(data) as provisioner:
+def test_of_all_administrators_who_step_down_at_once_one_can_not(place, way, rounds):
+    with prepared(place) as provisioner:
         tenants = []
         for number in rounds:
             tenant = provisioner.add_tenant(f"tenant{number}")
@@ -238,17 +259,17 @@ def test_of_all_administrators_who_step_down_at_once_one_can_not(tmp_path, way, 
             grants = [provisioner.grant(user, "ADMINISTRATOR", tenant) for user in users]
             key = provisioner.add_key(None, tenant)
             tenants.append((key, list(zip(users, grants, strict=True))))
-    with served(data, "--workers", "2", "--threads", "4") as server:
+    with racing(place) as servers:
         for key, administrators in tenants:
             answers = race(
                 *(
-                    partial(remove, server.client(key), way, user, grant)
-                    for user, grant in administrators
+                    partial(remove, servers[number % len(servers)].client(key), way, user, grant)
+                    for number, (user, grant) in enumerate(administrators)
                 )
             )
             done = 200 if way in {"demote", "end"} else 204
             assert statuses(answers) == {done: len(administrators) - 1, 409: 1}
-            active = server.client(key).get("/privileges?active=true").json()
+            active = servers[0].client(key).get("/privileges?active=true").json()
             assert [(each["role"], each["activeUntil"]) for each in active].count(
                 ("ADMINISTRATOR", None)
             ) == 1

@@ -203,28 +203,32 @@ class PostgreSQL(Database):
     def index_texts(self, connection: Connection) -> None:
         """Let words be found by their trigrams, where that may be had; else texts are scanned."""
         known = self.rows(connection, "SELECT indexname FROM pg_indexes", {})
-        for layout in self.layouts.values():
-            index = (
-                Index(
-                    f"{layout.fact.name}__text",
-                    layout.table.c.text,
-                    postgresql_using="gin",
-                    postgresql_ops={"text": "gin_trgm_ops"},
-                )
-                if layout.has_text
-                else None
+        texts = [layout for layout in self.layouts.values() if layout.has_text]
+        indexes = [
+            Index(
+                f"{layout.fact.name}__text",
+                layout.table.c.text,
+                postgresql_using="gin",
+                postgresql_ops={"text": "gin_trgm_ops"},
             )
-            if index is None or (index.name,) in known:
-                continue
-            try:
-                with connection.driver_connection.transaction():  # type: ignore[union-attr]
-                    self.run(connection, [("CREATE EXTENSION IF NOT EXISTS pg_trgm", {})])
-                    statement = str(CreateIndex(index).compile(dialect=self.dialect))
-                    self.run(connection, [(statement, {})])
-            except StoreUnavailable:
-                log.warning("pg_trgm can't be had here: searches look through all texts.")
-                return
-        if self.rows(connection, "SELECT show_trgm('é') = '{}'", {}) == [(True,)]:
+            for layout in texts
+        ]
+        statements = ["CREATE EXTENSION IF NOT EXISTS pg_trgm"] if indexes else []
+        statements += [
+            str(CreateIndex(index).compile(dialect=self.dialect))
+            for index in indexes
+            if (index.name,) not in known
+        ]
+        driver: psycopg.Connection[Any] = cast(Any, connection.driver_connection)
+        try:
+            with driver.transaction():
+                for statement in statements:
+                    driver.execute(statement)
+                blind = indexes and driver.execute("SELECT show_trgm('é') = '{}'").fetchone()
+        except psycopg.Error as error:
+            log.warning("pg_trgm can't be had: searches look through all texts (%s).", error)
+            return
+        if blind == (True,):
             log.warning(
                 "The locale of this database knows no letters but a to z: searches for others are "
                 "right, but slow. Make the database with LC_CTYPE 'C.UTF-8'."

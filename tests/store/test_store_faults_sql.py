@@ -1,0 +1,355 @@
+"""What goes wrong with a database is told as what it is, and the store works again afterwards."""
+
+import multiprocessing
+import os
+import pwd
+import sqlite3
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from provisioning.store import StoreUnavailable, Table, Transaction
+from provisioning.store.errors import Collision
+from provisioning.store.opening import open_store, place_of
+from provisioning.store.sql import SqlStore
+from provisioning.store.sql.postgresql import PostgreSQL
+from provisioning.store.sql.sqlite import SQLite
+from tests.postgresql import UNPRIVILEGED, Cluster, running
+
+TENANTS = Table("tenants")
+NOTES = Table(
+    "notes",
+    unique={"title": lambda record: record.get("title")},
+    groups={"tenant": lambda record: record["tenant"]},
+    references={"tenant": "tenants"},
+)
+TABLES = (TENANTS, NOTES)
+Opener = Callable[..., SqlStore]
+
+
+@pytest.fixture
+def open_postgresql(schema_url: str) -> Iterator[Opener]:
+    with ExitStack() as stack:
+
+        def opener(patience: float = 5) -> SqlStore:
+            store = SqlStore(PostgreSQL(schema_url, TABLES, patience))
+            stack.callback(store.close)
+            return store
+
+        yield opener
+
+
+@pytest.fixture
+def store(open_postgresql: Opener) -> SqlStore:
+    store = open_postgresql()
+    begin(store)
+    return store
+
+
+def begin(store: SqlStore) -> None:
+    with store.transaction() as transaction:
+        for tenant in ("acme", "globex"):
+            transaction.put("tenants", tenant, {"label": tenant})
+
+
+def note(
+    transaction: Transaction, key: str, tenant: str = "acme", title: str | None = None
+) -> None:
+    transaction.put("notes", key, {"tenant": tenant, "title": title})
+
+
+# Other changes that come between
+
+
+def test_changes_of_one_tenant_wait_for_each_other_and_others_go_on(
+    open_postgresql: Opener, store: SqlStore
+) -> None:
+    impatient = open_postgresql(patience=0.1)
+
+    def change(tenant: str) -> None:
+        with impatient.transaction(tenant) as transaction:
+            note(transaction, f"of {tenant}", tenant)
+
+    with store.transaction("acme") as transaction, ThreadPoolExecutor(1) as pool:
+        note(transaction, "mine")
+        pool.submit(change, "globex").result()
+        with pytest.raises(StoreUnavailable, match="busy"):
+            pool.submit(change, "acme").result()
+    with store.read() as view:
+        assert {key for key, _ in view.documents("notes")} == {"mine", "of globex"}
+
+
+def test_a_change_of_all_waits_for_those_of_single_tenants(
+    open_postgresql: Opener, store: SqlStore
+) -> None:
+    impatient = open_postgresql(patience=0.1)
+
+    def change() -> None:
+        with impatient.transaction():
+            pass
+
+    with (
+        store.transaction("acme"),
+        ThreadPoolExecutor(1) as pool,
+        pytest.raises(StoreUnavailable, match="busy"),
+    ):
+        pool.submit(change).result()
+
+
+def test_a_unique_value_that_another_tenant_takes_meanwhile_is_a_collision_and_seen_the_next_time(
+    store: SqlStore,
+) -> None:
+    def taken_by_globex() -> None:
+        with store.transaction("globex") as other:
+            note(other, "theirs", "globex", "the only one")
+
+    with (
+        ThreadPoolExecutor(1) as pool,
+        pytest.raises(Collision) as raised,
+        store.transaction("acme") as transaction,
+    ):
+        note(transaction, "mine", "acme", "the only one")
+        pool.submit(taken_by_globex).result()
+    assert raised.value.is_retryable
+    with store.transaction("acme") as transaction, pytest.raises(ValueError, match="title"):
+        note(transaction, "mine", "acme", "the only one")
+
+
+def test_a_deadlock_is_a_collision_for_one_and_nothing_for_the_other(store: SqlStore) -> None:
+    both = threading.Barrier(2)
+
+    def change(tenant: str, titles: list[str]) -> str:
+        try:
+            with store.transaction(tenant) as transaction:
+                for title in titles:
+                    note(transaction, f"{tenant} {title}", tenant, title)
+                    transaction.count("notes")
+                    with suppress(threading.BrokenBarrierError):
+                        both.wait(2)
+        except Collision:
+            return "collision"
+        return "done"
+
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(change, "acme", ["a", "b"])
+        other = pool.submit(change, "globex", ["b", "a"])
+        assert sorted([one.result(), other.result()]) == ["collision", "done"]
+    with store.read() as view:
+        assert view.count("notes") == 2
+
+
+def test_a_conflict_that_a_cluster_reports_is_a_collision(store: SqlStore) -> None:
+    for state in ("40001", "40P01"):
+        with pytest.raises(Collision), store.transaction("acme") as transaction:
+            note(transaction, "mine")
+            raise_in(transaction, state)
+    with store.read() as view:
+        assert view.count("notes") == 0
+
+
+def raise_in(transaction: Transaction, state: str) -> None:
+    """Let the database itself report an error."""
+    statement = f"DO $$ BEGIN RAISE EXCEPTION 'made' USING ERRCODE = '{state}'; END $$"
+    transaction._rows(statement, {})  # type: ignore[attr-defined]
+
+
+# Connections
+
+
+def test_whoever_finds_all_connections_taken_is_told_so_after_a_while(
+    open_postgresql: Opener,
+) -> None:
+    store = open_postgresql(patience=0.2)
+    begin(store)
+    with ExitStack() as views:
+        for _ in range(store._database.readers):
+            views.enter_context(store.read()).count("notes")
+        with pytest.raises(StoreUnavailable, match="busy"), store.read() as view:
+            view.count("notes")
+    with store.read() as view:
+        assert view.count("notes") == 0
+
+
+def test_a_connection_that_died_in_the_pool_is_replaced_unnoticed(
+    store: SqlStore, postgresql: Cluster, schema_url: str
+) -> None:
+    with store.read() as view:
+        view.count("notes")
+    kill_connections(postgresql, schema_url)
+    with store.read() as view:
+        assert view.count("notes") == 0
+    kill_connections(postgresql, schema_url)
+    with store.transaction("acme") as transaction:
+        note(transaction, "mine")
+    with store.read() as view:
+        assert view.count("notes") == 1
+
+
+def test_a_connection_that_dies_during_a_change_undoes_it(
+    store: SqlStore, postgresql: Cluster, schema_url: str
+) -> None:
+    with (
+        pytest.raises(StoreUnavailable, match="can't be reached"),
+        store.transaction("acme") as transaction,
+    ):
+        note(transaction, "mine")
+        transaction.count("notes")
+        kill_connections(postgresql, schema_url)
+        transaction.count("notes")
+    with store.read() as view:
+        assert view.count("notes") == 0
+
+
+def test_a_commit_that_meets_a_dead_connection_has_an_unknown_fate(
+    store: SqlStore, postgresql: Cluster, schema_url: str
+) -> None:
+    with (
+        pytest.raises(StoreUnavailable, match="may or may not") as raised,
+        store.transaction("acme") as transaction,
+    ):
+        note(transaction, "mine")
+        transaction.get("tenants", "acme")
+        kill_connections(postgresql, schema_url)
+    assert raised.value.unknown_fate
+
+
+def kill_connections(postgresql: Cluster, url: str) -> None:
+    postgresql.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "  # noqa: S608 - a name of ours
+        f"WHERE application_name = '{conninfo_to_dict(url)['application_name']}'"
+    )
+
+
+def test_a_forked_child_uses_connections_of_its_own(store: SqlStore) -> None:
+    with store.read() as view:
+        view.count("notes")
+
+    def child() -> None:
+        with store.transaction("acme") as transaction:
+            note(transaction, "of the child")
+        os._exit(0)
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(30)
+    assert process.exitcode == 0
+    with store.transaction("acme") as transaction:
+        assert transaction.get("notes", "of the child") is not None
+        note(transaction, "of the parent")
+
+
+# A database that takes no changes
+
+
+@pytest.mark.slow
+def test_while_a_database_takes_no_changes_it_is_read_and_later_changed_again() -> None:
+    with running(Cluster(public_folder())) as cluster:
+        store = open_store(place_of(cluster.url()), TABLES)
+        begin(store)  # type: ignore[arg-type]
+        cluster.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        cluster.execute("SELECT pg_reload_conf()")
+        wait_for(lambda: cluster.execute("SHOW default_transaction_read_only") == [("on",)])
+        with pytest.raises(StoreUnavailable, match="takes no changes"), store.transaction("acme"):
+            pass
+        with store.read() as view:
+            assert view.count("tenants") == 2
+        with psycopg.connect(cluster.url(), autocommit=True) as connection:
+            connection.execute("SET default_transaction_read_only = off")
+            connection.execute("ALTER SYSTEM RESET ALL")
+            connection.execute("SELECT pg_reload_conf()")
+        wait_for(lambda: cluster.execute("SHOW default_transaction_read_only") == [("off",)])
+        with store.transaction("acme") as transaction:
+            note(transaction, "mine")
+        store.close()
+
+
+def public_folder() -> Path:
+    """A folder that the user who runs PostgreSQL gets to."""
+    folder = Path(tempfile.mkdtemp(prefix="provisioning-cluster-"))
+    folder.chmod(0o711)
+    return folder / "cluster"
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+# SQLite
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[SqlStore]:
+    store = SqlStore(SQLite(tmp_path / "p.db", TABLES, 0.2))
+    begin(store)
+    yield store
+    store.close()
+
+
+def test_a_disk_that_is_full_keeps_a_change_out_and_the_store_whole(file: SqlStore) -> None:
+    with file.transaction() as transaction:
+        note(transaction, "before")
+    with pytest.raises(StoreUnavailable, match="No space left"), file.transaction() as transaction:
+        # SQLite itself says that there is no room for more pages than these.
+        transaction._rows("PRAGMA max_page_count = 1", {})  # type: ignore[attr-defined]
+        for number in range(200):
+            note(transaction, f"{number}", title="x" * 100 + str(number))
+    with file.read() as view:
+        assert view.count("notes") == 1
+
+
+def test_a_file_that_is_gone_takes_no_changes_and_is_told(file: SqlStore, tmp_path: Path) -> None:
+    away = (tmp_path / "p.db").rename(tmp_path / "away")
+    for use in (file.read, file.transaction):
+        with pytest.raises(StoreUnavailable, match="is gone"), use() as view:
+            view.count("notes")
+    away.rename(tmp_path / "p.db")
+    with file.read() as view:
+        assert view.count("tenants") == 2
+
+
+def test_a_file_that_was_put_in_place_of_an_open_one_is_not_mixed_with_it(
+    file: SqlStore, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE planets (name TEXT)")
+    connection.close()
+    other.rename(tmp_path / "p.db")
+    with pytest.raises(StoreUnavailable, match="was replaced"), file.read() as view:
+        view.count("notes")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user, who may not write")
+def test_a_file_that_may_only_be_read_is_read_and_takes_no_changes() -> None:
+    folder = public_folder()
+    folder.mkdir()
+    store = SqlStore(SQLite(folder / "p.db", TABLES, 1))
+    begin(store)
+    for path in (folder, *folder.iterdir()):
+        path.chmod(0o755 if path.is_dir() else 0o444)
+    told = multiprocessing.get_context("fork").Queue()
+
+    def other_user() -> None:
+        os.setuid(pwd.getpwnam(UNPRIVILEGED).pw_uid)
+        try:
+            with store.transaction() as transaction:
+                note(transaction, "mine")
+        except StoreUnavailable as error:
+            told.put(str(error))
+
+    process = multiprocessing.get_context("fork").Process(target=other_user)
+    process.start()
+    assert "Permission denied" in told.get(timeout=30)
+    process.join()
+    store.close()
