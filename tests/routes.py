@@ -82,6 +82,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 def telling(tests: Iterable[str]) -> str:
     """One test's name: of the most special file, the shortest."""
-    general = ("test_authorisation", "test_every_resource", "test_openapi")
+    general = ("test_authorisation", "test_every_route", "test_openapi")
     ranked = sorted(tests, key=lambda test: (any(word in test for word in general), len(test)))
     return ranked[0] if ranked else "-"
