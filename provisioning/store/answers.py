@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 from provisioning.store.query import (
@@ -83,17 +84,37 @@ class Named:
 
     versions: dict[str, int]
     span: Span
-    by: dict[str, str]
+    whom: dict[str, str]
     """Document id of such a record -> whom it names."""
-    times: dict[str, int]
-    """Who is named -> by how many of them."""
+    by: dict[str, tuple[str, ...]]
+    """Who is named -> the document ids of those that do."""
 
     @property
     def weight(self) -> int:
-        return 20 * len(self.by)
+        return 30 * len(self.whom)
 
 
 Kept = TypeVar("Kept", Answer, Named)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the records of a table stand in it."""
+
+    version: int
+    numbers: dict[str, int]
+    following: int
+
+    @staticmethod
+    def of(contents: Contents, known: "Places | None") -> "Places":
+        changed = None if known is None else contents.changed_since(known.version)
+        if known is None or changed is None:
+            numbers = {key: number for number, key in enumerate(contents.records)}
+            return Places(contents.version, numbers, len(numbers))
+        new = [key for key, before in changed.items() if before is None]
+        numbers = {key: known.following + number for number, key in enumerate(new)}
+        numbers = known.numbers | numbers if new else known.numbers
+        return Places(contents.version, numbers, known.following + len(new))
 
 
 class Texts:
@@ -162,6 +183,7 @@ class Answers:
         self._kept: OrderedDict[Hashable, Answer | Named] = OrderedDict()
         self._weight = 0
         self._texts: dict[str, Texts] = {}
+        self._places: dict[str, Places] = {}
         self.renew_lock()
 
     def renew_lock(self) -> None:
@@ -192,6 +214,15 @@ class Answers:
                 self._weight > MOST_WEIGHT and len(self._kept) > 1
             ):
                 self._weight -= self._kept.popitem(last=False)[1].weight
+
+    def places(self, tables: Tables, table: str, *, keep: bool) -> dict[str, int]:
+        """Numbers that grow as the records of a table stand in it."""
+        known = self._places.get(table)
+        if known is None or known.version != tables[table].version:
+            known = Places.of(tables[table], known)
+            if keep:
+                self._places[table] = known
+        return known.numbers
 
     def texts(self, tables: Tables, table: str, *, keep: bool) -> Texts:
         """The joined texts of a table."""
@@ -251,42 +282,69 @@ class _Question:
         """Whom the records that are found name in this member."""
         looked_at = self._candidates()
         name = (self._name, member)
-        by: dict[str, str] = {}
-        times: dict[str, int] = {}
+        whom: dict[str, str] = {}
+        by: dict[str, tuple[str, ...]] = {}
         span = Span()
         if large := len(looked_at) > SMALL:
             known, changed = self._kept(name, Named)
             if known is not None and not changed:
                 return known
             if known is not None and changed.keys() == {self._table} and not self._related:
-                by, times, span = known.by.copy(), known.times.copy(), known.span
+                whom, by, span = known.whom.copy(), known.by.copy(), known.span
                 looked_at = changed[self._table]
         for key in looked_at:
-            if (who := by.pop(key, None)) is not None:
-                times[who] -= 1
-                if not times[who]:
-                    del times[who]
+            if (who := whom.pop(key, None)) is not None:
+                by[who] = tuple(other for other in by[who] if other != key)
+                if not by[who]:
+                    del by[who]
+        naming: dict[str, list[str]] = {}
         for key in self._matching(looked_at):
             who = self._records[key].get(member)
             if isinstance(who, str):
-                by[key] = who
-                times[who] = times.get(who, 0) + 1
+                whom[key] = who
+                naming.setdefault(who, []).append(key)
+        for who, keys in naming.items():
+            by[who] = (*by.get(who, ()), *keys)
         span = span.within(self._span(looked_at))
-        named = Named(self._versions(), span, by, times)
+        named = Named(self._versions(), span, whom, by)
         return self._keep_as(name, named) if large else named
 
     def _named_by(self, related: Related) -> Named:
-        condition = replace(related.condition, keys=None, words=())
+        condition = related.condition
+        if condition.keys is not None or condition.words:
+            condition = replace(condition, keys=None, words=())
         question = _Question(self._answers, self._tables, related.table, condition, keep=self._keep)
         return question.named(related.member)
 
     def _candidates(self) -> Collection[str]:
         """The smallest collection at hand that holds all that can be found."""
         sets: list[Collection[str]] = [self._source]
-        sets += [named.times for named, negated in self._related if not negated]
+        sets += [named.by for named, negated in self._related if not negated]
         if self._keys is not None:
             sets.append(self._keys)
+        if len(self._source) > SMALL:
+            equal = {member: (value,) for member, value in self._query.equal.items()}
+            for member, values in (*equal.items(), *self._query.any_of.items()):
+                if len(values) <= SMALL and all(isinstance(value, str) for value in values):
+                    sets.append(self._holding(member, values))
         return min(sets, key=len)
+
+    def _holding(self, member: str, values: Collection[str]) -> Collection[str]:
+        """The document ids of the records that have one of these values in a member."""
+        within = Query(within=self._query.within)
+        every = _Question(self._answers, self._tables, self._table, within, keep=self._keep)
+        by = every.named(member).by
+        return {key for value in values for key in by.get(value, ())}
+
+    def _in_table_order(self, keys: Collection[str]) -> list[str]:
+        if len(keys) > len(self._source) // 8:
+            return [key for key in self._source if key in keys]
+        found = [key for key in keys if key in self._source]
+        return sorted(found, key=self._places.__getitem__) if len(found) > 1 else found
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return self._answers.places(self._tables, self._table, keep=self._keep)
 
     def _worked_out(self, candidates: Collection[str]) -> Answer:
         if self._words:
@@ -298,7 +356,7 @@ class _Question:
         """Those of the candidates that are wanted, in order."""
         query = self._query
         if not query.by_key and candidates is not self._source:
-            candidates = [key for key in self._source if key in candidates]
+            candidates = self._in_table_order(candidates)
         keys = self._matching(candidates, words)
         if query.by_key:
             keys.sort()
@@ -318,9 +376,6 @@ class _Question:
         there = {key for key in known.keys if key in touched}
         leaving = {k for k in there if k not in wanted or self._moves(k, touched[k])}
         coming = [k for k in touched if k in wanted and (k not in there or k in leaving)]
-        if not self._query.by_key and any(touched[key] is not None for key in coming):
-            # Only new records are known to stand behind all others.
-            return None
         keys = known.keys
         if leaving or coming:
             keys = [key for key in keys if key not in leaving]
@@ -353,7 +408,8 @@ class _Question:
         for order in self._query.order:
             value = sort_key(order)(self._records[key])
             place.append(_Descending(value) if order.descending else value)
-        return (*place, key) if self._query.by_key else tuple(place)
+        place.append(key if self._query.by_key else self._places[key])
+        return tuple(place)
 
     def _matching(self, keys: Iterable[str], words: Collection[str] = ()) -> list[str]:
         """Those of the document ids whose records meet every condition."""
@@ -363,9 +419,9 @@ class _Question:
             keys = filter(self._keys.__contains__, keys)
         for named, negated in self._related:
             if negated:
-                keys = [key for key in keys if key not in named.times]
+                keys = [key for key in keys if key not in named.by]
             else:
-                keys = filter(named.times.__contains__, keys)
+                keys = filter(named.by.__contains__, keys)
         for condition in (*about_members(self._query), *about_windows(self._query)):
             keys = [key for key in keys if condition(records[key])]
         if words:
