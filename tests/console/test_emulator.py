@@ -227,3 +227,18 @@ def test_a_control_api_with_a_token_is_asked_with_it(start, open_page):
     page.get_by_label("Token").fill("control-token-of-a-test")
     page.get_by_role("button", name="Go on").click()
     expect(page.get_by_role("heading", name="Clock")).to_be_visible()
+
+
+def test_the_demos_people_are_listed_and_one_click_makes_one_of_them(start, open_page):
+    demo = start(demo="on")
+    for username, role in (("ines@acme.test", "INTERNAL_AUDITING"), ("uma@acme.test", "USER")):
+        demo.add_user(username, role)
+        demo.add_key(username)
+    page = open_page(f"{demo.root_url}/console")
+    page.get_by_role("listitem").filter(has_text="ines@acme.test").get_by_role("button").click()
+    expect(page.locator(".me")).to_contain_text("ines@acme.test")
+    expect(page.locator(".me")).to_contain_text("INTERNAL_AUDITING")
+    page.get_by_role("link", name="Emulator").click()
+    page.get_by_text("uma@acme.test", exact=True).click()
+    expect(page.locator(".me")).to_contain_text("USER")
+    expect(page.get_by_role("listitem").filter(has_text="uma@acme.test")).to_contain_text("you")

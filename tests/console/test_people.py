@@ -61,6 +61,15 @@ def filled(server):
         active_from="2015-01-01T00:00:00Z",
         active_until="2018-01-01T00:00:00Z",
     )
+    long = server.add_user("francoise.lefevre@acme.test", roles.INTERNAL_AUDITING)
+    server.grant(long, roles.USER, active_until="2099-09-10T10:00:00Z", reports_to="bob@acme.test")
+    key = {
+        "type": "INGESTION_ONLY",
+        "name": "Move to the new data centre",
+        "activeFrom": "2015-09-10T00:00:00Z",
+        "activeUntil": "2099-09-10T00:00:00Z",
+    }
+    administrator.post(f"/users/{long}/api-keys", json=key)
     server.add_key("bob@acme.test", active_until="2099-01-01T00:00:00Z")
     administrator.post("/domain-mapping", json={"domain": "insight.acme.example"})
     administrator.post(

@@ -37,6 +37,7 @@ export function useAddress() {
 		const look = () => setPlace(read());
 		addEventListener("hashchange", look);
 		addEventListener("popstate", look);
+		look(); // it may have changed before anybody listened
 		return () => {
 			removeEventListener("hashchange", look);
 			removeEventListener("popstate", look);

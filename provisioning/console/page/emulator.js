@@ -100,7 +100,7 @@ function Time({ session }) {
 		return () => clearInterval(timer);
 	}, []);
 	const now = utc(session.now());
-	return html`<p class="clock"><time datetime=${now} title=${`${now} (UTC)`}>${toTheSecond(now)}</time></p>`;
+	return html`<p class="clock"><time datetime=${now} title=${now}>${toTheSecond(now)}</time></p>`;
 }
 
 const FAULT = [
@@ -271,11 +271,12 @@ export function People({ session, round = 0 }) {
 			<ul class="people">
 				${data.map(
 					(key) => html`
-						<li key=${key.apiToken}>
-							<button aria-pressed=${String(key.apiToken === session.key)} onClick=${() => be(key)}>
-								<span class="who">${key.username ?? `${key.tenant} itself`}</span>
+						<li key=${key.apiToken} onClick=${() => be(key)}>
+							<span id=${`key-${key.apiToken}`}>
+								<strong>${key.username ?? `${key.tenant} itself`}</strong>
 								<span class="muted">${key.role ?? "no role"} · ${key.type} · ${key.tenant}</span>
-							</button>
+							</span>
+							${key.apiToken === session.key ? html`<span class="chip mine">you</span>` : html`<${RowButton} of=${`key-${key.apiToken}`}>Be them<//>`}
 						</li>
 					`,
 				)}

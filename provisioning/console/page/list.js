@@ -121,7 +121,7 @@ function AsOf({ at, onAt }) {
 			<label class="filter">As of <${Text} type="date" value=${day} onChange=${(text) => give(text, time)} /></label>
 			${at &&
 			html`
-				<${Text} type="time" aria-label="Time of that day" title=${`${at} (UTC)`} value=${time?.slice(0, 5)} onChange=${(text) => give(day, text)} />
+				<${Text} type="time" aria-label="Time of that day" title=${at} value=${time?.slice(0, 5)} onChange=${(text) => give(day, text)} />
 				<button class="quiet small" onClick=${() => onAt(undefined)}>Now</button>
 			`}
 		</div>

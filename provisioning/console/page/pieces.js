@@ -8,11 +8,11 @@ import { dateAndTime, fromNow, toTheSecond, windowState, ZONE } from "./words.js
 export function Instant({ at, none = "—", exact = false }) {
 	if (!at) return none;
 	const shown = exact ? toTheSecond(at) : dateAndTime(at);
-	return html`<time datetime=${at} title=${`${at} (UTC)`}>${shown}</time>`;
+	return html`<time datetime=${at} title=${at}>${shown}</time>`;
 }
 
 export function Ago({ at }) {
-	return html`<time datetime=${at} title=${`${at} (UTC)`}>${fromNow(at, useCurrent().now())}</time>`;
+	return html`<time datetime=${at} title=${at}>${fromNow(at, useCurrent().now())}</time>`;
 }
 
 export function State({ of }) {
