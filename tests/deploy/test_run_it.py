@@ -47,7 +47,7 @@ REPLACED = {
             set -a; . $MACHINE/etc/provisioning.env; set +a
             command=$(sed -n 's/^ExecStart=//p' $MACHINE/etc/systemd/system/provisioning.service)
             cd $MACHINE/var/lib/provisioning
-            eval "$command" >>$MACHINE/log 2>&1 &
+            eval "exec $command" >>$MACHINE/log 2>&1 &
             echo $! >$MACHINE/pid
             curl --silent --fail --retry 100 --retry-delay 1 --retry-all-errors \\
                 http://127.0.0.1:$PORT/health/live >/dev/null
@@ -130,6 +130,9 @@ def test_its_blocks_lead_from_an_empty_machine_to_a_new_version_and_back(machine
     assert client.get("/whoami", headers=headers).json()["role"] == "ADMINISTRATOR"
     assert done.stdout.count(": sound, ") == 2
     assert len(list((machine.folder / "var/backups/provisioning").iterdir())) == 2
+    # Each stop ended the server before the next start: first, restored, new and old again.
+    assert log.read_text().count("Shutting down: Master") == 3
+    assert "in use" not in log.read_text()
     # One installation for each version, and every file in the folder that is for data.
     installations = [each for each in (machine.folder / "opt").iterdir() if not each.is_symlink()]
     assert len(installations) == 2
