@@ -1,5 +1,6 @@
 """What is kept to answer questions is never noticed: every answer is that of a plain walk."""
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -248,6 +249,34 @@ def test_every_answer_is_that_of_a_plain_walk_whatever_happens_in_between(rounds
             ask(view)
 
     run()
+
+
+def test_threads_are_each_answered_from_their_own_view() -> None:
+    store = many(300)
+    done = threading.Event()
+    wrong: list[tuple[int, int]] = []
+
+    def ask() -> None:
+        while not done.is_set():
+            with store.read() as view:
+                total = view.query("users", replace(ASKED[0][1], words=("ann",))).total
+                total += view.query(*ASKED[0]).total
+                if total != 2 * view.count("users"):
+                    wrong.append((total, view.count("users")))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(100):
+        with store.transaction() as transaction:
+            key = f"new{number}"
+            transaction.put("users", key, {"name": "ann", "mail": None, "size": 1})
+            grant = transaction.get("grants", "00003") or {}
+            transaction.put("grants", key, grant | {"user": key})
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
 
 
 class Counting(dict[str, Record]):
