@@ -89,13 +89,13 @@ class Layout:
         indexes += [
             Index(f"{name}__g_{each}", column[f"g_{each}"], column.number) for each in fact.groups
         ]
+        # Lists are read within a tenant, or of the whole table where it knows none.
+        within = [column[f"g_{each}"] for each in fact.groups if each == TENANT]
         indexes += [
-            Index(f"{name}__r_{member}", column[f"r_{member}"])
+            Index(f"{name}__r_{member}", column[f"r_{member}"], *within)
             for member in fact.references
             if member not in fact.groups
         ]
-        # Lists are read within the first group, or of the whole table where there is none.
-        within = [column[f"g_{each}"] for each in list(fact.groups)[:1]]
         indexes += [
             Index(f"{name}__a_{member}", *within, column[f"a_{member}"], column.number)
             for member in self.asked
@@ -111,7 +111,7 @@ class Layout:
                     postgresql_where=exists,
                 )
             )
-        # A group is sorted when it is asked for, but for the ids: by these grows what has no end.
+        # A tenant's are sorted when it is asked for, but for the ids: by these grows what never ends.
         for member in fact.orders if not within else set(fact.orders) & {"id"}:
             key = self.order(member)
             indexes.append(Index(f"{name}__o_{member}", *within, key))

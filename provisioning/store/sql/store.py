@@ -30,6 +30,8 @@ class SqlStore(Store):
     that alone. Who `fills` it may open one that a copy has not finished.
     """
 
+    audit_keep = 100_000
+
     def __init__(
         self,
         database: Database,

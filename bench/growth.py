@@ -1,0 +1,222 @@
+"""What requests cost with 10,000 and with 1,000,000 users in one tenant, on SQLite and PostgreSQL.
+
+python -m bench.growth [--users 10000,1000000] [--stores sqlite,postgresql]
+python -m bench.growth --writers
+
+Records are loaded past the API, as `provisioning copy` does; requests go through the whole
+application, without a socket. --writers instead counts the changes that 1 and 8 writers of
+different users make in a second, through gunicorn, on each store.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import psycopg
+from rich.console import Console
+from rich.table import Table as Grid
+
+from bench.load import Connection, gunicorn, message
+from bench.server import add_users
+from provisioning.domain.activity import Clock
+from provisioning.domain.tables import PRIVILEGES, USERS
+from provisioning.factory import COLLECTIONS
+from provisioning.store.opening import Place, open_store
+from provisioning.store.sql.view import SqlTransaction
+from provisioning.testing.sandbox import Sandbox
+from provisioning.web.routing import BASE_PATH
+from tests.postgresql import Cluster, running
+
+USERS_IN = (10_000, 1_000_000)
+STORES = ("sqlite", "postgresql")
+ROUNDS = 30
+OK = 200
+FIRST_ERROR = 300
+RARE_EVERY = 5_000
+SECONDS = 4.0
+NAME = "user0000007@acme.test"
+
+
+def username(number: int) -> str:
+    return f"user{number:07}@acme.test"
+
+
+def fill(sandbox: Sandbox, users: int) -> None:
+    """So many users of acme at once, a few with a name that no other has."""
+    store = sandbox.store
+    with store.transaction() as transaction:
+        pattern = transaction.get(USERS, "alice@acme.test") or {}
+        privilege = next(iter(transaction.all(PRIVILEGES)))
+        first = {table: transaction.next_id(table) for table in (USERS, PRIVILEGES)}
+
+        def accounts() -> Iterator[tuple[str, dict[str, Any]]]:
+            for number in range(users):
+                name = username(number)
+                rare = (
+                    "Zephyrine" if number % RARE_EVERY == 0 else f"Lastname{number * 7919 % users}"
+                )
+                names = {"username": name, "email": name, "firstName": f"Ann{number % 1000}"}
+                yield name, pattern | names | {"id": first[USERS] + number, "lastName": rare}
+
+        def privileges() -> Iterator[tuple[str, dict[str, Any]]]:
+            for number in range(users):
+                identity = first[PRIVILEGES] + number
+                given = {"id": identity, "user": username(number), "role": "USER"}
+                yield str(identity), privilege | given
+
+        loading = cast(SqlTransaction, transaction)
+        loading.load(USERS, accounts())
+        loading.load(PRIVILEGES, privileges())
+        loading.set_ids(loading.ids() | {table: number + users for table, number in first.items()})
+
+
+def asked(sandbox: Sandbox, users: int) -> dict[str, Callable[[int], Any]]:
+    """Each request by its name, as a function of the round."""
+    client = sandbox.administrator
+    middle = username(users // 2)
+
+    def post_user(number: int) -> Any:
+        name = f"new{time.time_ns()}@acme.test"
+        return client.post("/users", json={"username": name, "email": name, "password": "x"})
+
+    def grant(number: int) -> Any:
+        body = {"username": username(number), "role": "MANAGEMENT"}
+        return client.post("/privileges", json=body)
+
+    return {
+        "GET /users/{username}": lambda number: client.get(f"/users/{middle}"),
+        "PUT /users/{username}": lambda number: client.put(
+            f"/users/{middle}", json={"hint": str(time.time_ns())}
+        ),
+        "POST /users (with its hash)": post_user,
+        "POST /privileges": grant,
+        "first page": lambda number: client.get("/users"),
+        "page 100": lambda number: client.get("/users?page=100"),
+        "q, few hits": lambda number: client.get("/users?q=zephyrine"),
+        "order=lastName": lambda number: client.get("/users?order=lastName"),
+        "order=-lastName": lambda number: client.get("/users?order=-lastName"),
+    }
+
+
+def median(ask: Callable[[int], Any]) -> float:
+    """Seconds, after a first time, which counts what is then remembered."""
+    measured = []
+    for number in range(ROUNDS + 1):
+        begins = time.perf_counter()
+        answer = ask(number)
+        measured.append(time.perf_counter() - begins)
+        if answer.status_code >= FIRST_ERROR:
+            raise RuntimeError(answer.text)
+    return statistics.median(measured[1:])
+
+
+@contextmanager
+def place(kind: str, folder: Path) -> Iterator[Place]:
+    if kind != "postgresql":
+        yield Place(kind, folder / ("p.db" if kind == "sqlite" else "db.json"))
+        return
+    with running(Cluster(folder / "cluster", is_durable=True)) as cluster:
+        yield Place("postgresql", folder / "db", cluster.url())
+
+
+def measure(kind: str, users: int) -> tuple[float, dict[str, float]]:
+    """Seconds of loading, and of each request."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        with place(kind, folder) as where:
+            store = open_store(where, COLLECTIONS.tables, COLLECTIONS.check)
+            sandbox = Sandbox(store=store, clock=Clock())
+            begins = time.perf_counter()
+            fill(sandbox, users)
+            if kind == "postgresql":
+                # As autovacuum would, a minute later.
+                vacuum(where)
+            loaded = time.perf_counter() - begins
+            found = {name: median(ask) for name, ask in asked(sandbox, users).items()}
+            store.close()
+            return loaded, found
+
+
+def vacuum(where: Place) -> None:
+    with psycopg.connect(where.url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
+
+
+def growth(kinds: list[str], sizes: list[int], console: Console) -> None:
+    for kind in kinds:
+        grid = Grid("request", *(f"{users:,} users" for users in sizes), "ratio", title=kind)
+        measured = [measure(kind, users) for users in sizes]
+        for name in measured[0][1]:
+            times = [found[name] for _, found in measured]
+            cells = [f"{seconds * 1e3:.2f} ms" for seconds in times]
+            grid.add_row(name, *cells, f"{times[-1] / times[0]:.2f}")
+        grid.add_row("loading", *(f"{loaded:.1f} s" for loaded, _ in measured), "")
+        console.print(grid)
+
+
+def writers(console: Console) -> None:
+    """Durable changes of profiles, by 1 and by 8 writers of different users, through gunicorn."""
+    grid = Grid("store", "users", "1 writer", "8 writers", "ratio", title="PUT /users/{username}")
+    for kind, users in (("file", 100), ("sqlite", 10_000), ("postgresql", 10_000)):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            folder.chmod(0o711)
+            with place(kind, folder) as where:
+                store = open_store(where, COLLECTIONS.tables, COLLECTIONS.check)
+                sandbox = Sandbox(store=store, clock=Clock())
+                if kind == "file":
+                    add_users(sandbox, users)
+                else:
+                    fill(sandbox, users)
+                key = str(sandbox.administrator.token)
+                names = [user["username"] for user in sandbox.administrator.get("/users").json]
+                store.close()
+                with gunicorn("app:app", PROVISIONING_DATA=where.url or str(where)) as (port, *_):
+                    rates = [rate(port, key, names[1 : 1 + number]) for number in (1, 8)]
+                cells = [f"{each:.0f}/s = {1e3 / each:.1f} ms" for each in rates]
+                grid.add_row(kind, f"{users:,}", *cells, f"{rates[1] / rates[0]:.2f}")
+    console.print(grid)
+
+
+def rate(port: int, key: str, names: list[str]) -> float:
+    """Changes a second, of each of these users by a writer of its own."""
+    ending = time.monotonic() + SECONDS
+
+    def write(name: str) -> int:
+        connection, done = Connection(port), 0
+        while time.monotonic() < ending:
+            body = json.dumps({"hint": f"{done}"}).encode()
+            status, answer = connection.ask(message("PUT", f"{BASE_PATH}/users/{name}", key, body))
+            if status != OK:
+                raise RuntimeError(answer)
+            done += 1
+        return done
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        return sum(pool.map(write, names)) / SECONDS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--users", default=",".join(map(str, USERS_IN)))
+    parser.add_argument("--stores", default=",".join(STORES))
+    parser.add_argument("--writers", action="store_true")
+    arguments = parser.parse_args()
+    sizes = [int(number) for number in arguments.users.split(",")]
+    console = Console(width=100)
+    if arguments.writers:
+        writers(console)
+    else:
+        growth(arguments.stores.split(","), sizes, console)
+
+
+if __name__ == "__main__":
+    main()
