@@ -63,6 +63,10 @@ def test_a_search_narrows_the_list_as_one_types(many, sign_in):
     page.get_by_role("searchbox", name="Search").press_sequentially("user1")
     expect(page.get_by_role("status")).to_have_text("10 users")
     assert page.url.endswith("#/users?q=user1")
+    page.get_by_role("link", name="Privileges", exact=True).click()
+    expect(page.get_by_role("searchbox", name="Search")).to_have_value("")
+    page.go_back()
+    expect(page.get_by_role("searchbox", name="Search")).to_have_value("user1")
 
 
 def test_headings_sort_up_then_down_then_as_before(many, sign_in):

@@ -94,11 +94,16 @@ export function ListPage({ kind, query, children }) {
 function Search({ text, onText }) {
 	const [typed, setTyped] = useState(text);
 	const timer = useRef();
-	useEffect(() => setTyped(text), [text]);
+	const asked = useRef(text);
+	useEffect(() => {
+		if (text === asked.current) return;
+		asked.current = text;
+		setTyped(text);
+	}, [text]);
 	function type(given) {
 		setTyped(given);
 		clearTimeout(timer.current);
-		timer.current = setTimeout(() => onText(given), 250);
+		timer.current = setTimeout(() => onText((asked.current = given)), 250);
 	}
 	return html`
 		<div class="search"><${Text} type="search" aria-label="Search" placeholder="Search" value=${typed} onInput=${type} /></div>

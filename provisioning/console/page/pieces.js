@@ -43,7 +43,10 @@ export function Trouble({ problem, again }) {
 
 export const Empty = ({ title, children }) => html`<div class="empty"><p class="lead">${title}</p>${children}</div>`;
 
-/** A modal dialog: the browser keeps the focus in it, and gives it back. */
+/**
+ * A modal dialog: the browser keeps the focus in it, and gives it back. At a second Escape it closes
+ * the dialog whatever `onEscape` does.
+ */
 export function Dialog({ title, onClose, onEscape, wide, children }) {
 	const ref = useRef();
 	const id = useId();
@@ -66,6 +69,7 @@ export function Dialog({ title, onClose, onEscape, wide, children }) {
 				event.preventDefault();
 				(onEscape ?? onClose)();
 			}}
+			onClose=${() => ref.current?.isConnected && onClose()}
 		>
 			<h2 id=${id}>${title}</h2>
 			${children}
