@@ -235,9 +235,15 @@ class Database(ABC):
         self._reading = self._pool(self.open_reader, self.readers)
         self._writing = self._pool(self.open_writer, self.writers)
 
-    def _pool(self, creator: Any, size: int) -> QueuePool:
+    def _pool(self, creator: Callable[[], Any], size: int) -> QueuePool:
+        # The last one back is the first one out: it knows statements and pages already.
         return QueuePool(
-            creator, pool_size=size, max_overflow=0, timeout=self.patience, reset_on_return=None
+            creator,
+            pool_size=size,
+            max_overflow=0,
+            timeout=self.patience,
+            use_lifo=True,
+            reset_on_return=None,
         )
 
     # Turns
