@@ -39,7 +39,7 @@ STORES = ("sqlite", "postgresql")
 ROUNDS = 30
 OK = 200
 FIRST_ERROR = 300
-RARE_EVERY = 5_000
+HITS = 20
 SECONDS = 4.0
 NAME = "user0000007@acme.test"
 

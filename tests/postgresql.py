@@ -211,7 +211,12 @@ def end(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Cluster:
-    """The server of the whole run, which whoever needs it first starts."""
+    """The server of the whole run."""
+    return server_of_the_run()
+
+
+def server_of_the_run() -> Cluster:
+    """The one server, which whoever needs it first starts."""
     folder = Path(os.environ[FOLDER])
     with filelock.FileLock(folder / "lock"):
         known = folder / "port"
@@ -229,8 +234,13 @@ def postgresql() -> Cluster:
 
 
 @pytest.fixture
-def schema_url(postgresql: Cluster, request: pytest.FixtureRequest) -> str:
+def schema_url(postgresql: Cluster) -> str:
     """An empty schema of the test's own, as a URL; its connections go by the same name."""
+    return new_schema(postgresql)
+
+
+def new_schema(postgresql: Cluster) -> str:
+    """The URL of an empty schema, whose connections go by its name."""
     name = f"t{time.time_ns()}_{os.getpid()}"
     postgresql.execute(f"CREATE SCHEMA {name}")
     return postgresql.url(options=f"-csearch_path={name},public", application_name=name)

@@ -34,7 +34,10 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "data" / "db.json"
 
 
-@pytest.fixture(params=["memory", "file", "sqlite", "postgresql"])
+POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.slow)
+
+
+@pytest.fixture(params=["memory", "file", "sqlite", POSTGRESQL])
 def open_store(request: pytest.FixtureRequest, path: Path) -> Iterator[Opener]:
     """Opens stores that share their contents, as several processes or restarts would."""
     memory = MemoryStorage(patience=0.1)

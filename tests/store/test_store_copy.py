@@ -15,9 +15,9 @@ from provisioning.store import Record, Store, StoreUnavailable
 from provisioning.store.copying import copy
 from provisioning.store.opening import Place, open_store, place_of
 
-from .conftest import TABLES
+from .conftest import POSTGRESQL, TABLES
 
-KINDS = ("file", "sqlite", "postgresql")
+KINDS = ("file", "sqlite", POSTGRESQL)
 SLOW_COPY = """
 import sys, time
 from provisioning.store.copying import copy

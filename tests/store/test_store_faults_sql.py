@@ -24,6 +24,8 @@ from provisioning.store.sql.postgresql import PostgreSQL
 from provisioning.store.sql.sqlite import SQLite
 from tests.postgresql import UNPRIVILEGED, Cluster, running
 
+pytestmark = pytest.mark.slow
+
 TENANTS = Table("tenants")
 NOTES = Table(
     "notes",
@@ -249,7 +251,6 @@ def test_a_forked_child_uses_connections_of_its_own(store: SqlStore) -> None:
 # A database that takes no changes
 
 
-@pytest.mark.slow
 def test_while_a_database_takes_no_changes_it_is_read_and_later_changed_again() -> None:
     with running(Cluster(public_folder())) as cluster:
         store = open_store(place_of(cluster.url()), TABLES)

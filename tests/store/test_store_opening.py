@@ -15,12 +15,12 @@ from provisioning.store.opening import Place, open_store, place_of
 from provisioning.store.sql import SqlStore
 from tests.postgresql import PASSWORD, Cluster, free_port
 
-from .conftest import PEOPLE, TABLES, TEAMS
+from .conftest import PEOPLE, POSTGRESQL, TABLES, TEAMS
 
 Tables = dict[str, dict[str, dict]]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", POSTGRESQL])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """An empty place in a database."""
     if request.param == "sqlite":

@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -74,6 +73,8 @@ class Database(ABC):
     readers: int = 8
     """Connections that read at the same time; more readers wait."""
     writers: int
+    clock: str | None = None
+    """What asks for the time that all servers share; None where they are on one machine."""
 
     def __init__(self, facts: Sequence[Table], dialect: Dialect, patience: float) -> None:
         self.dialect = dialect
@@ -234,9 +235,15 @@ class Database(ABC):
         self._reading = self._pool(self.open_reader, self.readers)
         self._writing = self._pool(self.open_writer, self.writers)
 
-    def _pool(self, creator: Any, size: int) -> QueuePool:
+    def _pool(self, creator: Callable[[], Any], size: int) -> QueuePool:
+        # The last one back is the first one out: it knows statements and pages already.
         return QueuePool(
-            creator, pool_size=size, max_overflow=0, timeout=self.patience, reset_on_return=None
+            creator,
+            pool_size=size,
+            max_overflow=0,
+            timeout=self.patience,
+            use_lifo=True,
+            reset_on_return=None,
         )
 
     # Turns
@@ -346,7 +353,3 @@ class Database(ABC):
         self.run(connection, [(f"DELETE FROM {COUNTERS}", {})])
         for name, number in ids.items():
             self.raise_id(connection, name, number)
-
-    def time(self, _connection: Connection) -> datetime:
-        """The clock that all servers of this database share."""
-        return datetime.now(UTC)

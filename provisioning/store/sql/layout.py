@@ -111,7 +111,7 @@ class Layout:
                     postgresql_where=exists,
                 )
             )
-        # A tenant's are sorted when it is asked for, but for the ids: by these grows what never ends.
+        # A tenant's are sorted when asked for, but for the ids: by these grows what never ends.
         for member in fact.orders if not within else set(fact.orders) & {"id"}:
             key = self.order(member)
             indexes.append(Index(f"{name}__o_{member}", *within, key))

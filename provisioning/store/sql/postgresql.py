@@ -7,7 +7,6 @@ changes before it have left, since each statement sees what is committed by then
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
 from typing import Any, cast
 
 import psycopg
@@ -89,6 +88,7 @@ class PostgreSQL(Database):
 
     errors = psycopg.Error
     writers = 8
+    clock = "SELECT clock_timestamp()"
 
     def __init__(self, url: str, facts: Sequence[Table], patience: float) -> None:
         try:
@@ -269,7 +269,3 @@ class PostgreSQL(Database):
     def _restart(self, connection: Connection, table: str, number: int) -> None:
         statement = f'ALTER SEQUENCE "{table}{IDS}" RESTART WITH {number + 1}'
         self.run(connection, [(statement, {})])
-
-    def time(self, connection: Connection) -> datetime:
-        found: datetime = self.rows(connection, "SELECT clock_timestamp()", {})[0][0]
-        return found

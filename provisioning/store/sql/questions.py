@@ -151,7 +151,7 @@ class Questions:
         self._database = database
         # Kept by the object, not by the class: with it they go.
         cached = lru_cache(LARGEST_CACHE)
-        self.get, self.find = cached(self._get), cached(self._find)
+        self.find, self.each_of = cached(self._find), cached(self._each_of)
         self.page, self.count = cached(self._page), cached(self._count)
         self.tenant, self.last = cached(self._tenant), cached(self._last)
         self.documents, self.holder = cached(self._documents), cached(self._holder)
@@ -162,6 +162,7 @@ class Questions:
             cached(self._clear),
         )
         compiled, revisions = database.compiled, database.metadata.tables[REVISIONS]
+        self.clock = database.clock
         self.nothing = compiled(select(ONE))
         self.revise_all = compiled(update(revisions).values(revision=bindparam("revision")))
         self.moving = compiled(
@@ -184,13 +185,17 @@ class Questions:
             )
         )
 
-    def _get(self, table: str) -> str:
-        return self._find(table, "key")
-
     def _find(self, table: str, column: str) -> str:
         """The records that have a `value` in a column, in table order."""
         columns = self._layouts[table].table.c
         statement = select(columns.record).where(columns[column] == bindparam("value"))
+        return self._database.compiled(statement.order_by(columns.number))
+
+    def _each_of(self, table: str, column: str) -> str:
+        """The records that have one of the list `values` in a column, each after its value."""
+        columns = self._layouts[table].table.c
+        statement = select(columns[column], columns.record)
+        statement = statement.where(self._database.one_of(columns[column], "values"))
         return self._database.compiled(statement.order_by(columns.number))
 
     def _holder(self, table: str, column: str) -> str:
@@ -241,14 +246,15 @@ class Questions:
     def _page(
         self, table: str, conditions: Shape, order: Shape, by_key: bool, sized: bool, walk: bool
     ) -> str:
-        """The records of a page: the values are `v0`, `v1` ..., then `size` and `offset`.
+        """Document ids and records of a page: the values are `v0`, `v1` ..., `size`, `offset`.
 
         `walk`: records are looked at in their order until the page is full, which is quick where
         most of the table belongs on it. Otherwise those that belong are found first, then sorted.
         """
         layout = self._layouts[table]
         columns = layout.table.c
-        statement = select(columns.record).where(*self._where(layout, conditions, walk))
+        where = self._where(layout, conditions, walk)
+        statement = select(columns.key, columns.record).where(*where)
         for member, descending in order:
             _require_declared(layout.fact.orders, member, table)
             for key in (layout.order(member), columns[f"o_{member}"]):

@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import orjson
@@ -36,30 +36,63 @@ class SqlView(View):
         self._connection: Connection | None = None
         self._is_open = True
         self._known: dict[tuple[str, str], Record | None] = {}
+        self._groups: dict[tuple[str, str], dict[str, Collection[Record]]] = {}
+        self._listed: dict[str, None] = {}
+        """The document ids of the last page."""
+        self._named: dict[str, dict[str, None]] = {}
+        """By table: the document ids that its records refer to."""
 
     # Questions
 
     def get(self, table: str, key: str) -> Record | None:
         """The record with this document id."""
         if (table, key) not in self._known:
-            found = self._records(self._questions.get(table), {"value": plain(key)})
-            self._known[table, key] = found[0] if found else None
+            # Whoever asks for what one record of a page names will ask for the others, too.
+            named = self._named.get(table, ())
+            keys = [each for each in named if (table, each) not in self._known]
+            if key not in keys:
+                keys = [key]
+            found = self._having(table, "key", [plain(each) for each in keys])
+            for each in keys:
+                records = found.get(plain(each))
+                self._known[table, each] = records[0] if records else None
         return self._known[table, key]
 
     def find(self, table: str, index: str, value: Hashable) -> Record | None:
         """The record that has this value in a unique index."""
-        statement = self._questions.find(table, f"u_{index}")
-        found = self._records(statement, {"value": group_key(value)})
+        found = self._having(table, f"u_{index}", [group_key(value)]).get(group_key(value))
         return found[0] if found and value is not None else None
 
     def group(self, table: str, group: str, value: Hashable) -> Collection[Record]:
         """The records that have this value in a group, in table order."""
-        statement = self._questions.find(table, f"g_{group}")
-        return self._records(statement, {"value": group_key(value)})
+        known = self._groups.setdefault((table, group), {})
+        key = group_key(value)
+        if key not in known:
+            keys = [key]
+            if isinstance(value, tuple) and value[-1] in self._listed:
+                # Whoever asks for what one record of a page has will ask for the others', too.
+                keys = [group_key((*value[:-1], each)) for each in self._listed]
+            found = self._having(table, f"g_{group}", keys)
+            known.update((each, found.get(each, [])) for each in keys)
+        return known[key]
+
+    def _having(self, table: str, column: str, values: list[str]) -> dict[str, list[Record]]:
+        """The records that have one of these values in a column, by value, in table order."""
+        if len(values) == 1:
+            statement = self._questions.find(table, column)
+            rows = self._rows(statement, {"value": values[0]})
+            return {values[0]: [orjson.loads(record) for (record,) in rows]}
+        statement = self._questions.each_of(table, column)
+        parameters = {"values": self._database.listed(tuple(values))}
+        found: dict[str, list[Record]] = {}
+        for value, record in self._rows(statement, parameters):
+            found.setdefault(value, []).append(orjson.loads(record))
+        return found
 
     def all(self, table: str) -> Collection[Record]:
         """All records of a table, in table order (= creation)."""
-        return self._records(self._questions.page(table, (), (), False, False, True), {})
+        rows = self._rows(self._questions.page(table, (), (), False, False, True), {})
+        return [orjson.loads(record) for _, record in rows]
 
     def query(self, table: str, query: Query) -> Page:
         """The records that the query asks for, and their number."""
@@ -80,14 +113,14 @@ class SqlView(View):
             table, question.conditions, order, query.by_key, is_sized, walk
         )
         if query.size is None:
-            records = self._records(statement, parameters)
+            records = self._paged(table, self._rows(statement, parameters))
             return Page(records, len(records))
         offset = query.page * query.size
         records = []
         if offset < LARGEST_OFFSET and (total is None or offset < total):
             # One more than wanted tells whether there is anything left to count.
             page = {"size": query.size + 1, "offset": offset}
-            records = self._records(statement, {**parameters, **page})
+            records = self._paged(table, self._rows(statement, {**parameters, **page}))
         if len(records) <= query.size and (records or not offset):
             return Page(records, offset + len(records))
         if total is None:
@@ -100,7 +133,8 @@ class SqlView(View):
 
     def time(self) -> datetime:
         """The moment by the clock that all servers of this store share."""
-        return self._database.time(self._begun())
+        clock = self._questions.clock
+        return datetime.now(UTC) if clock is None else self._rows(clock, {})[0][0]
 
     # Everything
 
@@ -136,8 +170,17 @@ class SqlView(View):
         if connection is not None:
             self._database.end_reading(connection)
 
-    def _records(self, statement: str, parameters: Parameters) -> list[Record]:
-        return [orjson.loads(record) for (record,) in self._rows(statement, parameters)]
+    def _paged(self, table: str, rows: Rows) -> list[Record]:
+        """The records of a page, of which more may be asked soon."""
+        records = [orjson.loads(record) for _, record in rows]
+        references = self._layouts[table].fact.references
+        self._listed = {original(key): None for key, _ in rows}
+        self._named = {}
+        for member, target in references.items():
+            names = (record.get(member) for record in records)
+            keys = {name: None for name in names if isinstance(name, str)}
+            self._named.setdefault(target, {}).update(keys)
+        return records
 
     def _rows(self, statement: str, parameters: Parameters) -> Rows:
         if self._connection is None:
@@ -197,6 +240,7 @@ class SqlTransaction(SqlView, Transaction):
         self._after: dict[tuple[str, str], Record | None] = {}
         self._tenants: set[tuple[str, str]] = set()
         self._given: dict[str, int] = {}
+        self._numbers: set[tuple[str, Hashable]] = set()
         self._all_is_new = False
 
     def put(self, table: str, key: str, record: Record) -> None:
@@ -217,8 +261,15 @@ class SqlTransaction(SqlView, Transaction):
         layout = self._layouts[table]
         row = layout.row(key, kept)
         for name, function in layout.fact.unique.items():
-            is_new = before is None or function(before) != function(kept)
-            if is_new and self._is_taken(table, f"u_{name}", row[f"u_{name}"], row["key"]):
+            value = function(kept)
+            is_new = before is None or function(before) != value
+            # What next_id has just given nobody else has.
+            is_given = (table, value) in self._numbers
+            if (
+                is_new
+                and not is_given
+                and self._is_taken(table, f"u_{name}", row[f"u_{name}"], row["key"])
+            ):
                 raise ValueError(f"{table}: {name} is not unique")
         self._note(table, key, before, kept)
         self._waiting.append((self._questions.put(table, is_new=before is None), row))
@@ -262,6 +313,7 @@ class SqlTransaction(SqlView, Transaction):
         number = self._database.next_id(self._asked(), table)
         next_after(number - 1)
         self._given[table] = number
+        self._numbers.add((table, number))
         return number
 
     def restore(self, view: View) -> None:
@@ -289,6 +341,7 @@ class SqlTransaction(SqlView, Transaction):
         self._after.clear()
         self._tenants.clear()
         self._known.clear()
+        self._groups.clear()
         self._all_is_new = True
         statements: list[tuple[str, Parameters]] = [
             (self._questions.clear(table), {}) for table in self._layouts
@@ -310,6 +363,7 @@ class SqlTransaction(SqlView, Transaction):
                 rows.clear()
         self._database.insert(self._asked(), layout, rows)
         self._known.clear()
+        self._groups.clear()
 
     def tell(self, values: Mapping[str, Any]) -> None:
         """Let the store say this of itself."""
@@ -370,6 +424,7 @@ class SqlTransaction(SqlView, Transaction):
 
     def _note(self, table: str, key: str, before: Record | None, after: Record | None) -> None:
         self._found.setdefault((table, key), before)
+        self._groups = {each: known for each, known in self._groups.items() if each[0] != table}
         self._after[table, key] = self._known[table, key] = after
         function = self._layouts[table].fact.groups.get(TENANT)
         for record in (before, after) if function is not None else ():
