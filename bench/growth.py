@@ -60,7 +60,9 @@ def fill(sandbox: Sandbox, users: int) -> None:
             for number in range(users):
                 name = username(number)
                 rare = (
-                    "Zephyrine" if number % RARE_EVERY == 0 else f"Lastname{number * 7919 % users}"
+                    "Zephyrine"
+                    if number % (users // HITS) == 0
+                    else f"Lastname{number * 7919 % users}"
                 )
                 names = {"username": name, "email": name, "firstName": f"Ann{number % 1000}"}
                 yield name, pattern | names | {"id": first[USERS] + number, "lastName": rare}
