@@ -13,6 +13,7 @@ import pytest
 from provisioning.store import Store, StoreUnavailable, Table
 from provisioning.store.opening import Place, open_store, place_of
 from provisioning.store.sql import SqlStore
+from provisioning.store.sql.postgresql import PostgreSQL
 from tests.postgresql import PASSWORD, Cluster, free_port
 
 from .conftest import PEOPLE, POSTGRESQL, TABLES, TEAMS
@@ -250,6 +251,16 @@ def test_a_database_that_can_not_be_reached_is_an_error_without_its_password() -
     with pytest.raises(StoreUnavailable, match="can't be reached") as raised:
         open_store(place_of(url), TABLES)
     assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.slow
+def test_of_several_hosts_the_one_that_answered_last_is_asked_first(postgresql: Cluster) -> None:
+    here = f"127.0.0.1:{postgresql.port}"
+    url = postgresql.url().replace(here, f"127.0.0.1:{free_port()},{here}")
+    database = PostgreSQL(url, TABLES, 5)
+    database.open_reader().close()
+    assert database._from_last_host()["port"].split(",")[0] == str(postgresql.port)
+    database.open_reader().close()
 
 
 @pytest.mark.slow

@@ -38,6 +38,7 @@ COLLISION = "Another change came between, nothing was changed. Try again."
 READ_ONLY = "The database takes no changes at the moment, nothing was changed. Try again."
 OLDEST = 150000
 OLDEST_NAME = "15"
+DEFAULT_PORT = "5432"
 IDS = "__ids"
 TENANTS = "tenants"
 """The table whose rows are the turns; without it there is one turn for all."""
@@ -96,7 +97,7 @@ class PostgreSQL(Database):
         except psycopg.Error:
             # What the driver says would repeat parts of a password.
             raise StoreUnavailable(NO_URL) from None
-        self.has_trigrams = True
+        self._last_host = ("", "")
         super().__init__(facts, PGDialect_psycopg(), patience)  # type: ignore[no-untyped-call]
 
     # Connections
@@ -120,11 +121,25 @@ class PostgreSQL(Database):
         return connection
 
     def _open(self) -> psycopg.Connection[Any]:
-        connection = psycopg.connect(**self._connecting)
+        connection = psycopg.connect(**self._from_last_host())
+        self._last_host = connection.info.host, str(connection.info.port)
         if connection.info.server_version < OLDEST:
             connection.close()
             raise StoreUnavailable(f"PostgreSQL {OLDEST_NAME} or later is needed.")
         return connection
+
+    def _from_last_host(self) -> dict[str, Any]:
+        """How to connect: of several hosts first to the last that was the right one, since one that
+        has vanished takes its time to be given up."""
+        told = self._connecting
+        hosts, ports = (str(told.get(name, "")).split(",") for name in ("host", "port"))
+        if len(hosts) == 1 or "hostaddr" in told:
+            return told
+        ports = [port or DEFAULT_PORT for port in ports]
+        pairs = list(zip(hosts, ports * len(hosts) if len(ports) == 1 else ports, strict=False))
+        pairs.sort(key=lambda pair: pair != self._last_host)
+        hosts, ports = ([pair[part] for pair in pairs] for part in (0, 1))
+        return {**told, "host": ",".join(hosts), "port": ",".join(ports)}
 
     def fault(self, error: Exception) -> Fault:
         state = str(getattr(error, "sqlstate", None) or "")
