@@ -294,7 +294,8 @@ class Settings:
                 except ValueError as error:
                     faults.append(f"{name}: {error}.")
         settings = cls(**values)
-        if settings.is_demo and not settings.place.is_file:
+        is_database = isinstance(settings.data, Place) and not settings.data.is_file
+        if settings.is_demo and is_database:
             faults.append(
                 f"{PREFIX}DEMO: the demo data is kept in a file beside the data, which a database "
                 f"has none of. Leave it off, or let {PREFIX}DATA name a file: a path or "

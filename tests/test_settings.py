@@ -246,3 +246,21 @@ def test_what_is_not_for_others_is_local_and_demo_mode_has_the_control_api(
 ):
     settings = Settings(**facts)
     assert (settings.is_local, settings.has_control) == (is_local, has_control)
+
+
+def test_demo_data_has_no_place_in_a_database():
+    with pytest.raises(BadSetting) as raised:
+        Settings.from_env(
+            {
+                "PROVISIONING_DEMO": "on",
+                "PROVISIONING_DATA": "postgresql://ann:s3cret@db.test/all",
+            }
+        )
+    assert "PROVISIONING_DEMO" in str(raised.value)
+    assert "PROVISIONING_DATA" in str(raised.value)
+    assert "s3cret" not in str(raised.value)
+
+
+def test_no_text_of_the_settings_holds_a_password():
+    settings = Settings.from_env({"PROVISIONING_DATA": "postgresql://ann:s3cret@db.test/all"})
+    assert "s3cret" not in f"{settings} {settings.data} {settings.place}"
