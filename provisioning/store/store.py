@@ -257,7 +257,7 @@ class Store:
 
 def is_unfinished(tables: Tables) -> bool:
     """Whether a copy to here was begun and not finished."""
-    return bool(tables.get(META, {}).get("1", {}).keys() == COPYING.keys())
+    return bool(COPYING.items() <= tables.get(META, {}).get("1", {}).items())
 
 
 def meta_of(tables: Tables) -> Meta:

@@ -240,6 +240,7 @@ class SqlTransaction(SqlView, Transaction):
         self._after: dict[tuple[str, str], Record | None] = {}
         self._tenants: set[tuple[str, str]] = set()
         self._given: dict[str, int] = {}
+        self._raised: dict[str, int] = {}
         self._numbers: set[tuple[str, Hashable]] = set()
         self._all_is_new = False
 
@@ -310,6 +311,7 @@ class SqlTransaction(SqlView, Transaction):
         """An integer greater than every id that the table ever had. Where the transaction comes
         to nothing it may be left out."""
         self._change()
+        self._raise_ids()
         number = self._database.next_id(self._asked(), table)
         next_after(number - 1)
         self._given[table] = number
@@ -332,6 +334,12 @@ class SqlTransaction(SqlView, Transaction):
         self._change()
         self._database.set_ids(self._asked(), ids)
         self._given.clear()
+        self._raised.clear()
+
+    def ids(self) -> dict[str, int]:
+        """The last id that each table has given."""
+        self._raise_ids()
+        return super().ids()
 
     def clear(self) -> None:
         """Remove every record."""
@@ -400,6 +408,7 @@ class SqlTransaction(SqlView, Transaction):
 
     def commit(self) -> None:
         """Make the changes durable."""
+        self._raise_ids()
         self._open = False
         revised = list(self._waiting)
         for table, tenant in sorted(self._tenants):
@@ -440,6 +449,12 @@ class SqlTransaction(SqlView, Transaction):
             before is None or before.get("id") != record.get("id")
         ):
             self._given[table] = number
+            # Once for all of an import, as it takes a lock.
+            self._raised[table] = number
+
+    def _raise_ids(self) -> None:
+        raised, self._raised = self._raised, {}
+        for table, number in raised.items():
             self._database.raise_id(self._asked(), table, number)
 
     def _change(self) -> None:
