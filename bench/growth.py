@@ -10,6 +10,7 @@ different users make in a second, through gunicorn, on each store.
 
 import argparse
 import json
+import sqlite3
 import statistics
 import tempfile
 import time
@@ -138,18 +139,22 @@ def measure(kind: str, users: int) -> tuple[float, dict[str, float]]:
             sandbox = Sandbox(store=store, clock=Clock())
             begins = time.perf_counter()
             fill(sandbox, users)
-            if kind == "postgresql":
-                # As autovacuum would, a minute later.
-                vacuum(where)
+            settle(where)
             loaded = time.perf_counter() - begins
             found = {name: median(ask) for name, ask in asked(sandbox, users).items()}
             store.close()
             return loaded, found
 
 
-def vacuum(where: Place) -> None:
-    with psycopg.connect(where.url, autocommit=True) as connection:
-        connection.execute("VACUUM ANALYZE")
+def settle(where: Place) -> None:
+    """What a database does by itself in the minutes after so much was written."""
+    if where.kind == "sqlite":
+        connection = sqlite3.connect(where.path)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+    else:
+        with psycopg.connect(where.url, autocommit=True) as server:
+            server.execute("VACUUM ANALYZE")
 
 
 def growth(kinds: list[str], sizes: list[int], console: Console) -> None:
