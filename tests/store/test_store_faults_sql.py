@@ -223,6 +223,30 @@ def test_a_commit_that_meets_a_dead_connection_has_an_unknown_fate(
     assert raised.value.unknown_fate
 
 
+def test_a_password_that_is_changed_later_is_told_until_it_is_right_again(
+    postgresql: Cluster,
+) -> None:
+    name = f"r{time.time_ns()}_{os.getpid()}"
+    postgresql.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'first'")
+    postgresql.execute(f"CREATE SCHEMA {name} AUTHORIZATION {name}")
+    here = f"127.0.0.1:{postgresql.port}/postgres?application_name={name}"
+    url = f"postgresql://{name}:first@{here}&options=-csearch_path%3D{name},public"
+    store = SqlStore(PostgreSQL(url, TABLES, 5))
+    begin(store)
+    for password, is_right in (("second", False), ("first", True)):
+        postgresql.execute(f"ALTER ROLE {name} PASSWORD '{password}'")
+        kill_connections(postgresql, url)
+        if is_right:
+            store.probe(max_age=0)
+        else:
+            with pytest.raises(StoreUnavailable, match="refuses the user") as raised:
+                store.probe(max_age=0)
+            assert "first" not in str(raised.value)
+    with store.read() as view:
+        assert view.count("tenants") == 2
+    store.close()
+
+
 def kill_connections(postgresql: Cluster, url: str) -> None:
     postgresql.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "  # noqa: S608 - a name of ours
