@@ -237,10 +237,10 @@ def test_a_password_that_is_changed_later_is_told_until_it_is_right_again(
         postgresql.execute(f"ALTER ROLE {name} PASSWORD '{password}'")
         kill_connections(postgresql, url)
         if is_right:
-            store.probe(max_age=0)
+            store.probe()
         else:
             with pytest.raises(StoreUnavailable, match="refuses the user") as raised:
-                store.probe(max_age=0)
+                store.probe()
             assert "first" not in str(raised.value)
     with store.read() as view:
         assert view.count("tenants") == 2
