@@ -126,6 +126,8 @@ def test_a_search_without_result_leads_back_to_the_whole_list(sign_in):
 
 def test_what_the_server_refuses_is_said_and_can_be_tried_again(server, sign_in):
     page = sign_in()
+    # The overview counts users, too: the fault is for the list.
+    page.wait_for_load_state("networkidle")
     server.faults.add("/users", status=503, times=1)
     page.get_by_role("link", name="Users", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("injected by fault")
