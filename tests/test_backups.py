@@ -12,6 +12,8 @@ from provisioning.factory import create_app
 from provisioning.settings import Settings
 from provisioning.testing.sandbox import Client
 
+pytestmark = pytest.mark.slow
+
 BOB = {"username": "bob@acme.test", "email": "bob@acme.test", "password": "pw"}
 
 

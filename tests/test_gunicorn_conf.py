@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CONF = Path(__file__).parents[1] / "gunicorn.conf.py"
 TOKEN = "tok-3nVqO0Zb_x9"
 MADE = "67-AXjNKKOgM94jdQgHnU4mJxjkTv7tHn6SqoGMT2Co"

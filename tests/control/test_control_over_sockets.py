@@ -13,6 +13,8 @@ import pytest
 from provisioning.testing.server import ProvisioningServer
 from tests.edge.serving import SERVE, served
 
+pytestmark = pytest.mark.slow
+
 BASE = "/api/v1/provisioning"
 TOKEN = "a-token-for-the-control"
 CONTROLLED = {"control": "on", "control_token": TOKEN}

@@ -14,6 +14,8 @@ from .conftest import BASE, Edge
 from .serving import prepared, served
 from .wire import Reply, Wire, chunked, request
 
+pytestmark = pytest.mark.slow
+
 JSON = "Content-Type: application/json"
 CHUNKED = "Transfer-Encoding: chunked"
 LIMIT = 2**20

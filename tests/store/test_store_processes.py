@@ -14,6 +14,8 @@ from provisioning.store import DurableStorage, Store, StoreUnavailable
 
 from . import counting
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from provisioning.testing import ProvisioningServer
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[2]
