@@ -198,13 +198,15 @@ def test_a_privilege_is_granted_changed_and_revoked_on_the_users_page(server, si
     saved(page)
     expect(row).to_contain_text("1 Jan 2040, 00:00")
 
+    # Revoked in the second in which it began, it would never have been active.
+    page.wait_for_timeout(1_100)
     row.get_by_role("button", name="Revoke").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("bob@acme.test loses the role MANAGEMENT now")
     dialog.get_by_role("button", name="Cancel").click()
     row.get_by_role("button", name="Revoke").click()
     page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
-    expect(row).to_contain_text(re.compile("ended|revoked"))
+    expect(row).to_contain_text("ended")
     expect(row.get_by_role("button")).to_have_count(0)
 
 
