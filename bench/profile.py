@@ -24,7 +24,7 @@ from provisioning.testing.sandbox import Sandbox
 from provisioning.web.routing import BASE_PATH
 
 USERS = 100
-ROUNDS, TIMES = 25, 200
+ROUNDS, TIMES = 60, 40
 PARTS = {
     "request and adapter": ("flask.app.Flask.request_context",),
     "routing": ("flask.ctx.RequestContext.match_request",),

@@ -23,7 +23,7 @@ DURATION = re.compile(
 
 
 def to_instant(moment: datetime) -> Instant:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
+    return moment.astimezone(UTC).isoformat()[:19] + "Z"
 
 
 def parse_instant(text: str) -> Instant:

@@ -112,18 +112,15 @@ def find_account(records: Records, username: str) -> tuple[str, Record]:
     return user, account
 
 
-PRIVATE = ("timeZone", "country", "zipCode", "gender", "birthYear", "hint")
+PRIVATE = frozenset({"timeZone", "country", "zipCode", "gender", "birthYear", "hint"})
 """What of an account is shown through its home tenant alone (section 3)."""
+AT_HOME: Record = {"home": True}
+ABROAD: Record = dict.fromkeys(PRIVATE) | {"home": False}
 
 
-PRIVATE_SET = frozenset(PRIVATE)
-
-
-def profile_here(records: Records, account: Record) -> Record:
-    """An account as its home shows it, or without its private members through another tenant."""
-    if account["home"] == records.label:
-        return account | {"home": True}
-    return account | dict.fromkeys(PRIVATE) | {"home": False}
+def seen_here(records: Records, account: Record) -> Record:
+    """What a tenant sees of an account in place of what is stored: nothing private from abroad."""
+    return AT_HOME if account["home"] == records.label else ABROAD
 
 
 def grant(records: Records, user: str, terms: Record) -> Record:

@@ -3,7 +3,7 @@
 import threading
 from dataclasses import replace
 
-from flask import Response, request
+from flask import Response
 from marshmallow import fields, validate
 from werkzeug.security import generate_password_hash
 
@@ -23,7 +23,7 @@ from provisioning.resources.privileges import (
 from provisioning.store import Query, Record, Related, is_active_at
 from provisioning.web.answers import answer, created, require_match
 from provisioning.web.collection import ID, NAME, REFERENCE, Collection
-from provisioning.web.context import changing, reading
+from provisioning.web.context import changing, current, reading
 from provisioning.web.fields import (
     Choice,
     Email,
@@ -43,6 +43,7 @@ from provisioning.web.paging import (
     at_asked,
     list_query,
     listed,
+    searched,
 )
 from provisioning.web.records import (
     RecordSchema,
@@ -168,6 +169,19 @@ users = Resource(
 
 def show_user(records: Records, account: Record) -> Record:
     user = username_key(account["username"])
+    # The same to every caller at every instant, unlike what is shown of keys.
+    shown = records.view.kept(
+        (USERS, records.label, user), lambda: _without_keys(records, user, account)
+    )
+    active_keys = [
+        _key_summary(records, key)
+        for key in keys_of(records, user)
+        if is_active_at(key, records.now)
+    ]
+    return shown | {"activeApiKeys": active_keys}
+
+
+def _without_keys(records: Records, user: str, account: Record) -> Record:
     newest_first = sorted(
         people.privileges_of(records, user),
         key=lambda record: (record["activeFrom"], record["id"]),
@@ -175,16 +189,13 @@ def show_user(records: Records, account: Record) -> Record:
     )
     return show(
         USER,
-        people.profile_here(records, account),
+        account,
         tenantUserPrivileges=[
             show(TERMS, record, reportsTo=people.username_of(records.view, record["reportsTo"]))
             for record in newest_first
         ],
-        activeApiKeys=[
-            _key_summary(records, key)
-            for key in keys_of(records, user)
-            if is_active_at(key, records.now)
-        ],
+        activeApiKeys=None,
+        **people.seen_here(records, account),
     )
 
 
@@ -221,24 +232,29 @@ def hashed(password: str) -> str:
 def list_users() -> Response:
     """List the active users of the tenant; with `q`, search all its users."""
     records = reading()
-    has_search = "q" in request.args and bool(" ".join(request.args.getlist("q")).strip())
+    has_search = bool(searched(current().args).strip())
     active, at, query = together(
         lambda: active_asked(None if has_search else True),
         lambda: at_asked(records.now),
         lambda: list_query(USER, by_key=True),
     )
-    held = Query(within=("tenant", records.label))
-    holding = Related(PRIVILEGES, "user", replace(held, active=True, at=at))
-    related = {
-        True: (holding,),
-        False: (Related(PRIVILEGES, "user", held), replace(holding, negated=True)),
-        None: (Related(PRIVILEGES, "user", held),),
-    }[active]
-    query = replace(query, related=related)
+    query = replace(query, related=_holders(records.label, active, at))
     visible = people.visible_users(records)
     if visible is not None and query.keys is None:
         query = replace(query, keys=visible)
     return listed(records.query(USERS, query), query, show_user)
+
+
+def _holders(label: str, active: bool | None, at: str) -> tuple[Related, ...]:
+    """Who holds a privilege that is active at an instant, who none that is, or who any."""
+    tenant = ("tenant", label)
+    if active:
+        return (Related(PRIVILEGES, "user", Query(within=tenant, active=True, at=at)),)
+    ever = Related(PRIVILEGES, "user", Query(within=tenant))
+    if active is None:
+        return (ever,)
+    now = Query(within=tenant, active=True, at=at)
+    return ever, Related(PRIVILEGES, "user", now, negated=True)
 
 
 @users.operation(
@@ -327,7 +343,7 @@ def remove_user(username: str) -> Response:
 def list_as_users() -> Response:
     """Search the accounts of all tenants by at least three characters."""
     query = list_query(PUBLIC_PROFILE, by_key=True)
-    if len(" ".join(request.args.getlist("q")).strip()) < SHORTEST_SEARCH or not query.words:
+    if len(searched(current().args).strip()) < SHORTEST_SEARCH or not query.words:
         raise Invalid.member(
             "q", f"Must have at least {SHORTEST_SEARCH} characters, letters or digits among them."
         )

@@ -36,7 +36,7 @@ ENTERPRISE = str(EnterpriseUser.__schema__)
 def describe(records: Records, account: Record) -> Record:
     """A user as a resource, with everything that is shown."""
     user = username_key(account["username"])
-    here = people.profile_here(records, account)
+    here = account | people.seen_here(records, account)
     active = identities.active_privileges_of(records, user)
     manager = shown_manager(records, active)
     name = {"givenName": here["firstName"], "familyName": here["lastName"]}

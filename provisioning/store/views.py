@@ -1,9 +1,9 @@
 """All tables at one moment, as readers see them (View) and as a change sees them (Transaction)."""
 
-import copy
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import orjson
 
@@ -13,6 +13,11 @@ from provisioning.store.ids import count_on, next_after, require_readable_id
 from provisioning.store.layout import Touched
 from provisioning.store.query import Page, Query, Record
 from provisioning.store.tables import Contents, Table
+
+MOST_KEPT = 2_000
+"""How many things that were worked out are kept with one view."""
+
+Kept = TypeVar("Kept")
 
 
 class View:
@@ -29,6 +34,7 @@ class View:
         self._contents = contents
         self._ids = ids
         self._answers = answers
+        self._kept: dict[Hashable, Any] = {}
 
     def get(self, table: str, key: str) -> Record | None:
         """The record with this document id."""
@@ -51,6 +57,18 @@ class View:
     def query(self, table: str, query: Query) -> Page:
         """The records that the query asks for, and their number."""
         return self._answers.page(self._contents, table, query, keep=self._keeps_answers)
+
+    def kept(self, name: Hashable, work_out: Callable[[], Kept]) -> Kept:
+        """What `work_out` makes of this view alone, never null; kept for as long as the view is.
+
+        `name` tells it from everything else that is kept, and nobody may change what it is.
+        """
+        found: Kept | None = self._kept.get(name)
+        if found is None:
+            found = work_out()
+            if len(self._kept) < MOST_KEPT:
+                self._kept[name] = found
+        return found
 
     def count(self, table: str) -> int:
         """How many records a table has."""
@@ -78,7 +96,7 @@ class View:
 
     def counting_from(self, ids: Mapping[str, int]) -> "View":
         """The same records, and counters that have come at least as far as these."""
-        view = copy.copy(self)
+        view = View(self._contents, self._ids, self._answers)
         names = {**self._ids, **ids}
         view._ids = {name: max(self._ids.get(name, 0), ids.get(name, 0)) for name in names}
         return view
@@ -149,6 +167,10 @@ class Transaction(View):
     def group(self, table: str, group: str, value: Hashable) -> Collection[Record]:
         """The records of a group as they are now: changes don't disturb a walk through them."""
         return tuple(super().group(table, group, value))
+
+    def kept(self, name: Hashable, work_out: Callable[[], Kept]) -> Kept:
+        """Worked out at each call: what a transaction sees may change."""
+        return work_out()
 
     def all(self, table: str) -> Collection[Record]:
         """All records of a table as they are now: changes don't disturb a walk through them."""

@@ -194,7 +194,7 @@ def by_command_line(server: "Server", erasing: str | None = None) -> Iterator[Tr
 def shown_to(records: Records, record: Record) -> Record:
     """`changes` as a tenant may see them: a profile's private members through its home alone."""
     changes: Record = record["changes"]
-    if record["resource"] == "users" and people.PRIVATE_SET & changes.keys():
+    if record["resource"] == "users" and people.PRIVATE & changes.keys():
         account = records.view.get(USERS, record["aboutUser"])
         if account is not None and account["home"] != records.label:
             return {name: each for name, each in changes.items() if name not in people.PRIVATE}

@@ -5,14 +5,15 @@ from collections.abc import Callable, Collection
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from flask import Response, request
+from flask import Response
+from werkzeug.datastructures import MultiDict
 
 from provisioning.domain.activity import Instant, parse_instant
 from provisioning.domain.errors import Invalid
 from provisioning.domain.records import Records
 from provisioning.store import Order, Page, Query, Record, fold
 from provisioning.web.answers import plain
-from provisioning.web.context import reading, server
+from provisioning.web.context import Request, current, reading
 from provisioning.web.records import RecordSchema, orderable
 from provisioning.web.routing import Parameter
 
@@ -32,6 +33,9 @@ AT = Parameter(
 HIGHEST_PAGE = 10**18
 """Pages beyond are as empty as this one; it keeps hostile numbers small."""
 
+Arguments = MultiDict[str, str]
+Errors = dict[str, list[str]]
+
 
 def list_query(
     schema: RecordSchema,
@@ -43,14 +47,15 @@ def list_query(
     `default` is a member to order by, and the last resort when the order asked for leaves
     ties; without one it is the order of creation.
     """
-    errors: dict[str, list[str]] = {}
-    highest = server().settings.max_page_size
-    page = _number("page", 0, HIGHEST_PAGE, 0, errors)
-    size = _number("size", 1, highest, min(DEFAULT_SIZE, highest), errors)
-    order = _order(orderable(schema), errors)
+    errors: Errors = {}
+    request = current()
+    arguments, highest = request.args, request.parts.settings.max_page_size
+    page = _number(arguments, "page", 0, HIGHEST_PAGE, 0, errors)
+    size = _number(arguments, "size", 1, highest, min(DEFAULT_SIZE, highest), errors)
+    order = _order(arguments, orderable(schema), errors)
     if default is not None:
         order = (*order, *map(_ordered, default.split(",")))
-    text = " ".join(request.args.getlist("q"))
+    text = searched(arguments)
     if len(text) > LONGEST_SEARCH:
         errors["q"] = [f"Must have at most {LONGEST_SEARCH} characters."]
     if errors:
@@ -62,9 +67,14 @@ def list_query(
     return Query(words=words, order=order, page=page, size=size, **facts)
 
 
+def searched(arguments: Arguments) -> str:
+    """What `q` holds, once or several times."""
+    return " ".join(arguments.getlist("q"))
+
+
 def active_asked(default: bool | None) -> bool | None:
     """`active` of a list that has it: True, False, or None for all."""
-    values = request.args.getlist("active")
+    values = current().args.getlist("active")
     if not values:
         return default
     choices = {"true": True, "false": False, "all": None}
@@ -88,7 +98,7 @@ def at_asked(now: Instant) -> Instant:
 
 def asked_once(name: str) -> str | None:
     """The value of a parameter that may stand in the query once; None where it doesn't."""
-    values = request.args.getlist(name)
+    values = current().args.getlist(name)
     if len(values) > 1:
         raise Invalid.member(name, "Must be given once.")
     return values[0] if values else None
@@ -97,13 +107,14 @@ def asked_once(name: str) -> str | None:
 def listed(page: Page, query: Query, show: Callable[[Records, Record], object]) -> Response:
     records = reading()
     shown = [show(records, record) for record in page.records]
-    return plain(shown, {"X-Total-Count": str(page.total), "Link": _links(query, page.total)})
+    links = _links(current(), query, page.total)
+    return plain(shown, {"X-Total-Count": str(page.total), "Link": links})
 
 
 def _number(
-    name: str, lowest: int, highest: int, default: int, errors: dict[str, list[str]]
+    arguments: Arguments, name: str, lowest: int, highest: int, default: int, errors: Errors
 ) -> int:
-    values = request.args.getlist(name)
+    values = arguments.getlist(name)
     if not values:
         return default
     if len(values) == 1 and re.fullmatch(r"[0-9]+", values[0]):
@@ -119,9 +130,9 @@ def _number(
     return default
 
 
-def _order(allowed: Collection[str], errors: dict[str, list[str]]) -> tuple[Order, ...]:
+def _order(arguments: Arguments, allowed: Collection[str], errors: Errors) -> tuple[Order, ...]:
     wanted: dict[str, Order] = {}
-    for values in request.args.getlist("order"):
+    for values in arguments.getlist("order"):
         for value in values.split(","):
             member = value.removeprefix("-")
             if member not in allowed:
@@ -135,7 +146,7 @@ def _ordered(value: str) -> Order:
     return Order(value.removeprefix("-"), value.startswith("-"))
 
 
-def _links(query: Query, total: int) -> str:
+def _links(request: Request, query: Query, total: int) -> str:
     last = max(0, -(-total // (query.size or 1)) - 1)
     pages = {"first": 0, "last": last}
     if query.page > 0:

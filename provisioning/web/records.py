@@ -61,10 +61,8 @@ def orderable(schema: RecordSchema) -> tuple[str, ...]:
 
 def show(schema: RecordSchema, record: Record, **computed: Any) -> Record:
     """A record as its schema lists it, every member present; `computed` members win."""
-    members = shown_members(schema)
-    shown = dict(zip(members, map(record.get, members), strict=True))
-    shown.update(computed)
-    return shown
+    known = record | computed
+    return {name: known.get(name) for name in shown_members(schema)}
 
 
 @functools.cache

@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import cached_property, wraps
 from typing import Any
 
 from flask import Blueprint, Flask, Response, request
@@ -103,7 +103,7 @@ class Operation:
     errors: Sequence[int] = ()
     form: Form | None = None
 
-    @property
+    @cached_property
     def answers_secrets(self) -> bool:
         return isinstance(self.answer, RecordSchema) and holds_secrets(self.answer)
 

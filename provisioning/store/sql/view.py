@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from provisioning.store.sql.database import Connection, Database, Parameters, Ro
 from provisioning.store.sql.layout import TENANT
 from provisioning.store.sql.questions import Asked, Questions, asked
 from provisioning.store.sql.totals import Total, Totals
-from provisioning.store.views import Change, Transaction, View, empty, load
+from provisioning.store.views import Change, Kept, Transaction, View, empty, load
 
 LARGEST_OFFSET = 2**62
 BATCH = 1_000
@@ -126,6 +126,10 @@ class SqlView(View):
         if total is None:
             total = self._total(table, question, walk=not named)
         return Page(records[: query.size], total)
+
+    def kept(self, name: Hashable, work_out: Callable[[], Kept]) -> Kept:
+        """Worked out at each call: nothing is kept from one request to the next."""
+        return work_out()
 
     def count(self, table: str) -> int:
         """How many records a table has."""
