@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from bench.load import message
-from provisioning.web.routing import BASE_PATH
+from provisioning.web.operation import BASE_PATH
 from tests.deploy.proxy import in_front_of
 from tests.edge.serving import GUNICORN, SERVE, prepared, served
 

@@ -32,7 +32,7 @@ from provisioning.factory import COLLECTIONS
 from provisioning.store.opening import Place, open_store
 from provisioning.store.sql.view import SqlTransaction
 from provisioning.testing.sandbox import Sandbox
-from provisioning.web.routing import BASE_PATH
+from provisioning.web.operation import BASE_PATH
 from tests.postgresql import Cluster, running
 
 USERS_IN = (10_000, 1_000_000)

@@ -21,7 +21,7 @@ from rich.table import Table as Grid
 
 from bench.load import side_by_side
 from provisioning.testing.sandbox import Sandbox
-from provisioning.web.routing import BASE_PATH
+from provisioning.web.operation import BASE_PATH
 
 USERS = 100
 ROUNDS, TIMES = 60, 40

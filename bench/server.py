@@ -26,7 +26,7 @@ from provisioning.domain.tables import PRIVILEGES, USERS
 from provisioning.factory import COLLECTIONS
 from provisioning.store import DurableStorage, Store
 from provisioning.testing.sandbox import Sandbox
-from provisioning.web.routing import BASE_PATH
+from provisioning.web.operation import BASE_PATH
 
 SIZES = (100, 1_000, 10_000)
 ROUNDS = 7

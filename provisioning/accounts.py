@@ -16,8 +16,8 @@ from provisioning.resources.users import USER
 from provisioning.store import Query, Record, Transaction, View
 from provisioning.web.audit import by_command_line
 from provisioning.web.collection import Collection
-from provisioning.web.context import Server
 from provisioning.web.records import load_part
+from provisioning.web.server import Server
 
 
 def find_account(view: View, username: str) -> tuple[str, Record]:

@@ -21,11 +21,11 @@ from provisioning.resources.tenant import tenant
 from provisioning.resources.users import users
 from provisioning.settings import Settings
 from provisioning.store import MemoryStorage, Store, opening
-from provisioning.web import cors, docs, gate, health, hosts, logs, metrics, problems
+from provisioning.web import cors, docs, gate, health, hosts, logs, problems
 from provisioning.web.collection import Collections
-from provisioning.web.context import SERVER, Server
 from provisioning.web.gate import Application
 from provisioning.web.routing import Resource, variables_of
+from provisioning.web.server import SERVER, Server
 from provisioning.web.targets import Targets
 
 RESOURCES = (
@@ -84,8 +84,7 @@ def make_routes(settings: Settings, of: Sequence[Resource] = RESOURCES) -> Flask
     problems.init_app(app)
     gate.init_app(app)
     cors.init_app(app, settings)
-    health.init_app(app)
-    metrics.init_app(app, settings)
+    health.init_app(app, settings)
     for resource in resources:
         app.register_blueprint(resource)
     docs.init_app(app, resources, settings)

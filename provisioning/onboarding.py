@@ -15,9 +15,9 @@ from provisioning.resources.api_keys import API_KEY, new_key
 from provisioning.resources.users import USER
 from provisioning.store import Record, Transaction, View
 from provisioning.web.body import check_values
-from provisioning.web.context import Server
 from provisioning.web.fields import Slug, Text
 from provisioning.web.records import RecordSchema, begun, load_new, load_part
+from provisioning.web.server import Server
 
 Begin = Callable[[], AbstractContextManager[Transaction]]
 

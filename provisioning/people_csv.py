@@ -24,8 +24,8 @@ from provisioning.seed import BadFile
 from provisioning.store import Query, Record, Related
 from provisioning.transfer import Outcome, trying, unwatched
 from provisioning.web.body import check_values
-from provisioning.web.context import Server
 from provisioning.web.records import load_part
+from provisioning.web.server import Server
 
 TERMS = ("role", "activeFrom", "activeUntil", "reportsTo")
 PROFILE = tuple(name for name in USER.load_fields if name != "username")

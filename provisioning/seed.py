@@ -27,9 +27,9 @@ from provisioning.resources.statements import STATEMENT
 from provisioning.resources.users import hashed
 from provisioning.store import Record, Transaction, View
 from provisioning.web.collection import Collection, Collections
-from provisioning.web.context import Server
 from provisioning.web.hosts import reserved_domain
 from provisioning.web.records import RecordSchema
+from provisioning.web.server import Server
 
 Check = Callable[[Record], list[str] | tuple[()]]
 INSTALLED = Path(__file__).parent / "_data"

@@ -18,7 +18,7 @@ from provisioning.seed import BadFile, Entry
 from provisioning.store import Query, Record, Transaction, View
 from provisioning.web.audit import by_command_line
 from provisioning.web.collection import Collection
-from provisioning.web.context import Server
+from provisioning.web.server import Server
 
 Item = TypeVar("Item")
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from flask import request, request_started
 
-from provisioning.web.routing import BASE_PATH
+from provisioning.web.operation import BASE_PATH
 
 CONTRACT = Path(__file__).parent / "contract" / "routes.json"
 TABLE = pytest.StashKey[dict[str, set[str]]]()

@@ -17,8 +17,9 @@ from provisioning.testing.sandbox import Client, Sandbox
 from provisioning.web import openapi
 from provisioning.web.context import Request
 from provisioning.web.fields import Choice, Slug, Whole
+from provisioning.web.operation import BASE_PATH, Variable
 from provisioning.web.records import RecordSchema
-from provisioning.web.routing import BASE_PATH, Resource, Variable
+from provisioning.web.routing import Resource
 from tests.routes import contract_routes, generic
 
 BOB = "bob@acme.test"

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck
 
 from provisioning.store import View
 from provisioning.testing.sandbox import Sandbox
-from provisioning.web.routing import BASE_PATH
+from provisioning.web.operation import BASE_PATH
 
 pytestmark = pytest.mark.slow
 

@@ -18,7 +18,7 @@ from provisioning.seed import (
 )
 from provisioning.settings import Settings
 from provisioning.testing.sandbox import NOW, Client, Sandbox
-from provisioning.web.context import Server
+from provisioning.web.server import Server
 
 CATALOGUE = load_catalogue()
 TENANT = {"label": "initech", "name": "Initech"}

@@ -11,7 +11,7 @@ from provisioning.factory import create_app, open_server
 from provisioning.seed import BadFile
 from provisioning.settings import BadSetting, Settings
 from provisioning.store import Store, StoreUnavailable
-from provisioning.web.context import SERVER, Server
+from provisioning.web.server import SERVER, Server
 
 CANNOT_START = 4
 """gunicorn stops at this exit code of a worker; after others it would start it again and again."""

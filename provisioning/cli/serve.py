@@ -24,8 +24,8 @@ from provisioning.domain.tables import TENANTS
 from provisioning.factory import create_app, memory_store
 from provisioning.settings import Settings
 from provisioning.store import Record
-from provisioning.web.context import Server
-from provisioning.web.routing import BASE_PATH
+from provisioning.web.operation import BASE_PATH
+from provisioning.web.server import Server
 
 LONG_AGO = "2000-01-01T00:00:00Z"
 """Since when a store in memory has its administrator, so that tests may set the clock back."""

@@ -13,7 +13,7 @@ from provisioning.domain import roles
 from provisioning.domain.tables import TENANTS
 from provisioning.store import Record
 from provisioning.web.audit import by_command_line
-from provisioning.web.routing import BASE_PATH
+from provisioning.web.operation import BASE_PATH
 
 
 @click.command(cls=Command)

@@ -30,10 +30,12 @@ from provisioning.domain.names import token_digest
 from provisioning.domain.tables import API_KEYS
 from provisioning.settings import Settings
 from provisioning.store import Record, StoreUnavailable
-from provisioning.web.context import SERVER, current, now, server, view
+from provisioning.web.caller import caller_of
+from provisioning.web.context import current, now, server, view
+from provisioning.web.operation import BASE_PATH
 from provisioning.web.problems import problem
 from provisioning.web.redaction import is_secret_name, redacted_target
-from provisioning.web.routing import BASE_PATH
+from provisioning.web.server import SERVER
 from provisioning.web.targets import Environ, raw_path
 
 EXCHANGE = "provisioning.exchange"
@@ -122,7 +124,7 @@ def strike() -> Response | None:
     asked = current()
     if asked.operation is None:
         return None
-    faults, tenant = control_of(asked.parts).faults, asked.caller.tenant
+    faults, tenant = control_of(asked.parts).faults, caller_of(asked).tenant
     fault = faults.strike(request.method, request.path, tenant)
     if fault is None:
         return None

@@ -13,7 +13,7 @@ from provisioning.control.request_log import RequestLog
 from provisioning.domain.activity import Instant
 from provisioning.domain.errors import Conflict
 from provisioning.store import MemoryStorage, Record, Store, StoreUnavailable, View
-from provisioning.web.context import Server
+from provisioning.web.server import Server
 
 MOST_SNAPSHOTS = 50
 LARGEST_SNAPSHOTS = 2**28

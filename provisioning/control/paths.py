@@ -3,7 +3,7 @@
 import functools
 import re
 
-from provisioning.web.routing import BASE_PATH
+from provisioning.web.operation import BASE_PATH
 
 ACROSS = "**"
 """Stands for any text."""

@@ -14,11 +14,12 @@ from provisioning.domain.records import Records, not_found
 from provisioning.domain.tables import API_KEYS
 from provisioning.resources.privileges import PublicProfileSchema
 from provisioning.store import Record
+from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, created, nothing, require_match
 from provisioning.web.caller import DEMO_TOKEN
 from provisioning.web.collection import NAME, REFERENCE, Collection, by_id
-from provisioning.web.context import changing, reading
 from provisioning.web.fields import Choice, Moment, Text
+from provisioning.web.operation import Variable
 from provisioning.web.paging import list_query, listed
 from provisioning.web.records import (
     WindowSchema,
@@ -29,7 +30,7 @@ from provisioning.web.records import (
     masked,
     show,
 )
-from provisioning.web.routing import Resource, Variable
+from provisioning.web.routing import Resource
 
 TOKEN_BYTES = 32
 

@@ -13,14 +13,16 @@ from provisioning.domain.names import username_key
 from provisioning.domain.records import Records, not_found
 from provisioning.domain.tables import AUDIT
 from provisioning.store import Record
+from provisioning.web.access import reading
 from provisioning.web.answers import answer
 from provisioning.web.audit import ACTIONS, WAYS, key_of, shown_to
 from provisioning.web.collection import ID, NAME, REFERENCE, Collection
-from provisioning.web.context import reading, server
+from provisioning.web.context import server
 from provisioning.web.fields import Choice, Moment, Text, Whole
+from provisioning.web.operation import Parameter, Variable
 from provisioning.web.paging import asked_once, list_query, listed
 from provisioning.web.records import RecordSchema, show, together
-from provisioning.web.routing import Parameter, Resource, Variable
+from provisioning.web.routing import Resource
 
 HIGHEST_NUMBER = 2**53 - 1
 
@@ -132,9 +134,9 @@ def resource_names() -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
-def audited(resources: Sequence[Resource]) -> Choice:
+def audited(collections: Sequence[Collection]) -> Choice:
     """The same names, for the documents."""
-    names = [each.audit for resource in resources for each in resource.collections if each.audit]
+    names = [each.audit for each in collections if each.audit]
     return Choice("AuditedResource", list(dict.fromkeys(names)), allow_none=False)
 
 

@@ -12,8 +12,9 @@ from provisioning.web.fields import (
     Text,
     Whole,
 )
+from provisioning.web.operation import Variable
 from provisioning.web.records import RecordSchema
-from provisioning.web.routing import Resource, Variable
+from provisioning.web.routing import Resource
 
 DASHBOARD_TYPES = (
     "REAL_TIME",

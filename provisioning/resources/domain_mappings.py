@@ -7,11 +7,13 @@ from provisioning.domain.names import ascii_domain
 from provisioning.domain.records import Records, not_found
 from provisioning.domain.tables import DOMAIN_MAPPINGS
 from provisioning.store import Record
+from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, created, nothing, require_match
 from provisioning.web.collection import Collection
-from provisioning.web.context import changing, current, reading, server
+from provisioning.web.context import current, server
 from provisioning.web.fields import DomainName, Text
 from provisioning.web.hosts import reserved_domain, shared_host
+from provisioning.web.operation import Variable
 from provisioning.web.paging import list_query, listed
 from provisioning.web.records import (
     WindowSchema,
@@ -22,7 +24,7 @@ from provisioning.web.records import (
     require_same,
     show,
 )
-from provisioning.web.routing import Resource, Variable
+from provisioning.web.routing import Resource
 
 
 class DomainMappingSchema(WindowSchema):

@@ -10,10 +10,12 @@ from provisioning.domain.errors import Invalid
 from provisioning.domain.records import Records, not_found
 from provisioning.domain.tables import USERS
 from provisioning.store import Record, fold, select
+from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, created, nothing, require_match
 from provisioning.web.collection import HIGHEST_ID, ID, Collection, by_id
-from provisioning.web.context import changing, reading, server
+from provisioning.web.context import server
 from provisioning.web.fields import Flag, Moment, Password, Text, Whole, check_port, check_url
+from provisioning.web.operation import Variable
 from provisioning.web.paging import list_query, listed
 from provisioning.web.records import (
     RecordSchema,
@@ -26,7 +28,7 @@ from provisioning.web.records import (
     show,
     together,
 )
-from provisioning.web.routing import Resource, Variable
+from provisioning.web.routing import Resource
 
 
 class EndpointTypeSchema(RecordSchema):

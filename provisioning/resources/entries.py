@@ -11,9 +11,9 @@ from provisioning.domain.records import Records, not_found
 from provisioning.domain.services import entries_on_show
 from provisioning.resources.services import catalogue_text
 from provisioning.store import Record, select
+from provisioning.web.access import reading
 from provisioning.web.answers import answer
 from provisioning.web.collection import Collection
-from provisioning.web.context import reading
 from provisioning.web.own import serve_own
 from provisioning.web.paging import list_query, listed
 from provisioning.web.records import show

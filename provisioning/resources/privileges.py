@@ -12,10 +12,11 @@ from provisioning.domain.names import username_key
 from provisioning.domain.records import Records, not_found
 from provisioning.domain.tables import PRIVILEGES, USERS
 from provisioning.store import Record
+from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, created, nothing, require_match
 from provisioning.web.collection import ID, NAME, REFERENCE, Collection, by_id
-from provisioning.web.context import changing, reading
 from provisioning.web.fields import Choice, Text, Username
+from provisioning.web.operation import ACTIVE, Parameter, Variable
 from provisioning.web.paging import AT, active_asked, asked_once, at_asked, list_query, listed
 from provisioning.web.records import (
     RecordSchema,
@@ -27,7 +28,7 @@ from provisioning.web.records import (
     show,
     together,
 )
-from provisioning.web.routing import ACTIVE, Parameter, Resource, Variable
+from provisioning.web.routing import Resource
 
 
 class PublicProfileSchema(RecordSchema):

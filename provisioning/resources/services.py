@@ -18,10 +18,11 @@ from provisioning.domain.services import (
 from provisioning.domain.tables import SUBSCRIPTIONS
 from provisioning.resources.privileges import PublicProfileSchema
 from provisioning.store import Record, fold, select
+from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, created, nothing, require_match
 from provisioning.web.collection import ID, NAME, REFERENCE, Collection, by_id
-from provisioning.web.context import changing, reading
 from provisioning.web.fields import STATUSES, Choice, LongText, Moment, Slug, Text
+from provisioning.web.operation import ACTIVE, Variable
 from provisioning.web.paging import AT, active_asked, at_asked, list_query, listed
 from provisioning.web.records import (
     RecordSchema,
@@ -33,7 +34,7 @@ from provisioning.web.records import (
     show,
     together,
 )
-from provisioning.web.routing import ACTIVE, Resource, Variable
+from provisioning.web.routing import Resource
 
 SERVICE_TYPES = (
     INTERNAL,

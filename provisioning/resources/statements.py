@@ -11,9 +11,9 @@ from provisioning.resources.entries import Entries, serve_entries
 from provisioning.resources.privileges import PublicProfileSchema
 from provisioning.resources.services import ServiceSchema, show_service
 from provisioning.store import Record
+from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, encode, require_match
 from provisioning.web.collection import NAME, REFERENCE, Collection
-from provisioning.web.context import changing, reading
 from provisioning.web.fields import (
     HIGHEST_LIST_ORDER,
     STATUSES,
@@ -26,8 +26,9 @@ from provisioning.web.fields import (
     Whole,
     require_small,
 )
+from provisioning.web.operation import Variable
 from provisioning.web.records import RecordSchema, show
-from provisioning.web.routing import Resource, Variable
+from provisioning.web.routing import Resource
 
 
 class StatementSchema(RecordSchema):

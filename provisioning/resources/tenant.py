@@ -15,9 +15,9 @@ from provisioning.resources.endpoints import (
 from provisioning.resources.privileges import PublicProfileSchema
 from provisioning.resources.services import SubscriptionSchema, show_active_subscriptions
 from provisioning.store import Record
+from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, require_match
 from provisioning.web.collection import ID, Collection
-from provisioning.web.context import changing, reading
 from provisioning.web.fields import Choice, Flag, Slug, Text
 from provisioning.web.records import RecordSchema, changed, load_changes, show
 from provisioning.web.routing import Resource

@@ -21,9 +21,10 @@ from provisioning.resources.privileges import (
     revoke_all,
 )
 from provisioning.store import Query, Record, Related, is_active_at
+from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, created, require_match
 from provisioning.web.collection import ID, NAME, REFERENCE, Collection
-from provisioning.web.context import changing, current, reading
+from provisioning.web.context import current
 from provisioning.web.fields import (
     Choice,
     Email,
@@ -35,6 +36,7 @@ from provisioning.web.fields import (
     Whole,
     check_country,
 )
+from provisioning.web.operation import ACTIVE, Variable
 from provisioning.web.paging import (
     AT,
     LONGEST_SEARCH,
@@ -58,7 +60,7 @@ from provisioning.web.records import (
     show,
     together,
 )
-from provisioning.web.routing import ACTIVE, Resource, Variable
+from provisioning.web.routing import Resource
 
 SHORTEST_SEARCH = 3
 LONG_ENOUGH = {

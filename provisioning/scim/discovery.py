@@ -22,7 +22,7 @@ from provisioning.scim.messages import (
 from provisioning.scim.models import EnterpriseUser, Group, User
 from provisioning.scim.routing import RESOURCE, scim
 from provisioning.store import Record
-from provisioning.web.context import reading
+from provisioning.web.access import reading
 
 CONFIG = ServiceProviderConfig.model_validate(
     {

@@ -49,8 +49,8 @@ from provisioning.scim.models import POLICY, Group, Member
 from provisioning.scim.routing import CHANGE, QUERY, RESOURCE, scim
 from provisioning.scim.users import require_sortable
 from provisioning.store import Query, Record
+from provisioning.web.access import changing, reading
 from provisioning.web.answers import nothing
-from provisioning.web.context import changing, reading
 
 FIXED = "There is a group for each role. Groups are neither made nor removed; change their members."
 MEMBERS = frozenset({"members", "members.value"})

@@ -10,7 +10,8 @@ from provisioning.scim import messages
 from provisioning.web import audit
 from provisioning.web.context import current
 from provisioning.web.fields import Choice
-from provisioning.web.routing import Form, Parameter, Resource, Variable
+from provisioning.web.operation import Form, Parameter, Variable
+from provisioning.web.routing import Resource
 
 
 def require_provisioner(records: Records) -> None:

@@ -28,8 +28,8 @@ from provisioning.scim.models import POLICY, Email, GivenUser, Name, User
 from provisioning.scim.people import Wanted
 from provisioning.scim.routing import CHANGE, QUERY, RESOURCE, scim
 from provisioning.store import Order, Query, Record
+from provisioning.web.access import changing, reading
 from provisioning.web.answers import nothing
-from provisioning.web.context import changing, reading
 
 READ_ONLY = frozenset({"id", "meta", "groups", "displayname"})
 """What is ignored whatever it holds, in lower case."""

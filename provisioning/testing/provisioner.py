@@ -23,9 +23,9 @@ from provisioning.resources.statements import STATEMENT
 from provisioning.resources.users import USER, hashed
 from provisioning.seed import BadFile, load_catalogue, load_seed, prepare_seed
 from provisioning.store import Record
-from provisioning.web.context import Server
 from provisioning.web.fields import countries, time_zones
 from provisioning.web.records import begun, load_new, load_part, together
+from provisioning.web.server import Server
 
 routes = functools.cache(make_routes)
 """Routes cost 30 ms to make and know no store, so servers of the same settings share them."""

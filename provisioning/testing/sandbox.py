@@ -14,8 +14,8 @@ from provisioning.settings import Settings
 from provisioning.store import Store
 from provisioning.testing.client import Verbs
 from provisioning.testing.provisioner import Provisioner, known_catalogue, routes
-from provisioning.web.context import Server
-from provisioning.web.routing import BASE_PATH
+from provisioning.web.operation import BASE_PATH
+from provisioning.web.server import Server
 
 NOW = "2026-01-15T12:00:00Z"
 

@@ -14,8 +14,8 @@ from provisioning.settings import Settings
 from provisioning.testing.client import Client
 from provisioning.testing.listener import Listener
 from provisioning.testing.provisioner import Provisioner, known_catalogue, plain, read_ahead, routes
-from provisioning.web.context import Server
-from provisioning.web.routing import BASE_PATH
+from provisioning.web.operation import BASE_PATH
+from provisioning.web.server import Server
 
 LONG_AGO = "2000-01-01T00:00:00Z"
 """Since when the administrator is one, so that a test may set the clock back."""

@@ -11,7 +11,7 @@ from flask import Response
 
 from provisioning.domain.errors import PreconditionFailed
 from provisioning.web.context import current
-from provisioning.web.routing import BASE_PATH
+from provisioning.web.operation import BASE_PATH
 
 JSON = "application/json"
 MARKED = re.compile("[0-9a-f]{32}-(gzip|br|deflate|zstd)")

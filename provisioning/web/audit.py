@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
@@ -20,9 +20,7 @@ from provisioning.domain.roles import MASK
 from provisioning.domain.tables import AUDIT, USERS
 from provisioning.store import Change, Query, Record, Transaction, View
 from provisioning.web.collection import Collection
-
-if TYPE_CHECKING:
-    from provisioning.web.context import Server
+from provisioning.web.server import Server
 
 LARGEST_VALUE = 1_000
 """Bytes of a value as JSON; of a larger one only size and digest are kept."""
@@ -47,7 +45,7 @@ class Author:
     client: str | None = None
 
 
-def keep(server: "Server", transaction: Transaction, author: Author, now: Instant) -> None:
+def keep(server: Server, transaction: Transaction, author: Author, now: Instant) -> None:
     """Put a record for each stored record that the transaction has changed."""
     limit = server.audit_keep
     if not limit:
@@ -177,7 +175,7 @@ def _shown(view: View, collection: Collection, name: str, stored: str, value: An
 
 
 @contextmanager
-def by_command_line(server: "Server", erasing: str | None = None) -> Iterator[Transaction]:
+def by_command_line(server: Server, erasing: str | None = None) -> Iterator[Transaction]:
     """A transaction of the operator's, which is audited like those of requests.
 
     `erasing` names a user of whom the audit then holds no values any more.

@@ -1,7 +1,6 @@
 """Who asks: the key in a request, its caller, and what is refused before a view runs."""
 
 import hmac
-from typing import TYPE_CHECKING
 
 from provisioning.domain import roles
 from provisioning.domain.activity import Instant
@@ -10,16 +9,21 @@ from provisioning.domain.errors import Forbidden, NotFound, Unauthorized
 from provisioning.domain.records import Records
 from provisioning.domain.tables import TENANTS
 from provisioning.store import View
+from provisioning.web.context import Request
 from provisioning.web.hosts import named_tenant
-
-if TYPE_CHECKING:
-    from provisioning.web.context import Request
 
 DEMO_TOKEN = "demo-"  # noqa: S105 - the beginning of every token in the demo data
 READS = frozenset({"GET", "HEAD"})
 
 
-def admit(request: "Request", view: View, now: Instant) -> Caller:
+def caller_of(request: Request) -> Caller:
+    """Who asks; Unauthorized, Forbidden or NotFound for whom this route isn't open."""
+    if request.admitted is None:
+        request.admitted = admit(request, request.view, request.now)
+    return request.admitted
+
+
+def admit(request: Request, view: View, now: Instant) -> Caller:
     """The caller, if this operation is open to them at all (section 6: key, tenant, role)."""
     is_open = request.parts.settings.is_open
     caller = _without_key(request, view, now) if is_open else _with_key(request, view, now)
@@ -37,14 +41,14 @@ def admit(request: "Request", view: View, now: Instant) -> Caller:
     return caller
 
 
-def sends_bearer(request: "Request", token: str) -> bool:
+def sends_bearer(request: Request, token: str) -> bool:
     """Whether a request carries this secret, which is no API key, as `Authorization: Bearer`."""
     scheme, _, given = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     is_given = hmac.compare_digest(given.strip().encode(), token.encode())
     return bool(scheme.lower() == "bearer" and is_given)
 
 
-def token_in(request: "Request") -> str:
+def token_in(request: Request) -> str:
     """The one API key in the query or the headers; Unauthorized for none or several."""
     environ = request.environ
     scheme, _, credentials = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
@@ -65,7 +69,7 @@ def token_in(request: "Request") -> str:
     return given.pop()
 
 
-def _with_key(request: "Request", view: View, now: Instant) -> Caller:
+def _with_key(request: Request, view: View, now: Instant) -> Caller:
     settings = request.parts.settings
     token = token_in(request)
     if token.startswith(DEMO_TOKEN) and not settings.is_demo:
@@ -77,7 +81,7 @@ def _with_key(request: "Request", view: View, now: Instant) -> Caller:
     return caller
 
 
-def _without_key(request: "Request", view: View, now: Instant) -> Caller:
+def _without_key(request: Request, view: View, now: Instant) -> Caller:
     settings = request.parts.settings
     label = named_tenant(view, request.host_name, now, settings.base_domain) or settings.tenant
     if label is None:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from provisioning.settings import Settings
+from provisioning.web.operation import TEXT, Form, Parameter
 from provisioning.web.paging import DEFAULT_SIZE
 from provisioning.web.problems import PROBLEM
-from provisioning.web.routing import TEXT, Form, Parameter
 
 Document = dict[str, Any]
 

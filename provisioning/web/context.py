@@ -2,72 +2,31 @@
 
 import random
 import re
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from typing import Any, TypeVar, cast
 
 import flask
 from werkzeug.utils import cached_property
 
-from provisioning.domain.activity import Clock, Instant
+from provisioning.domain.activity import Instant
 from provisioning.domain.callers import Caller
-from provisioning.domain.catalogue import Catalogue
-from provisioning.domain.errors import Unauthorized
-from provisioning.domain.records import Records
-from provisioning.settings import Settings
-from provisioning.store import Store, StoreUnavailable, View
+from provisioning.store import StoreUnavailable, View
 from provisioning.web import audit
-from provisioning.web.audit import Author
-from provisioning.web.caller import admit
-from provisioning.web.collection import Collections
-from provisioning.web.hosts import host_in
-from provisioning.web.metrics import Metrics
-from provisioning.web.readiness import Readiness
-
-if TYPE_CHECKING:
-    from provisioning.web.routing import Operation
+from provisioning.web.operation import Operation
+from provisioning.web.server import SERVER, Server
 
 USABLE_ID = re.compile(r"[\x21-\x7e]{1,128}")
-SERVER = "provisioning.server"
 ATTEMPTS = 3
 """How often a request is run at most whose change met another one in the store."""
 
 Answer = TypeVar("Answer")
 
 
-@dataclass
-class Server:
-    """The parts that the factory put together."""
-
-    settings: Settings
-    store: Store
-    clock: Clock
-    catalogue: Catalogue
-    collections: Collections
-    """Every kind of record that the resources declare."""
-    is_in_memory: bool = False
-    """Whether the records end with the process."""
-    readiness: Readiness = field(default_factory=Readiness)
-    control: Any = None
-    """What the control API keeps of this server, once it is asked for."""
-    metrics: Metrics | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.metrics = Metrics() if self.settings.metrics == "on" else None
-
-    @property
-    def audit_keep(self) -> int:
-        """How many records of the audit are kept for each tenant."""
-        told = self.settings.audit_keep
-        return self.store.audit_keep if told is None else told
-
-
 class Request(flask.Request):
     """A request, and what it works with: each is asked for once, when it is first needed."""
 
-    operation: "Operation | None" = None
+    operation: Operation | None = None
     """What the contract says of this route; None for pages that are no part of the API."""
     admitted: Caller | None = None
     """The caller, once known: None while nobody has asked for it, and for who was refused."""
@@ -99,18 +58,12 @@ class Request(flask.Request):
             self._now = self.parts.clock.now(self.view.time())
         return self._now
 
-    @property
-    def caller(self) -> Caller:
-        return self.admitted or self.admit()
-
-    def admit(self) -> Caller:
-        """Who asks; Unauthorized, Forbidden or NotFound for whom this route isn't open."""
-        self.admitted = admit(self, self.view, self.now)
-        return self.admitted
-
     @cached_property
     def host_name(self) -> str:
-        return host_in(self.environ)
+        """The name in the Host header: lower case, without port and final dot."""
+        host = str(self.environ.get("HTTP_HOST", "")).strip().lower()
+        name = host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
+        return name.removesuffix(".")
 
     @property
     def client(self) -> str:
@@ -156,37 +109,6 @@ def now() -> Instant:
 
 def view() -> View:
     return current().view
-
-
-def reading() -> Records:
-    """The caller's records, to look at until the request begins to change something."""
-    request = current()
-    return Records(request.view, request.caller, request.now, request.parts.catalogue)
-
-
-@contextmanager
-def changing() -> Iterator[Records]:
-    """The caller's records in a transaction, which commits unless an error leaves the block.
-
-    The caller is admitted anew inside the transaction, by the clock as it is there, and this is
-    the instant of the change: what was allowed when the request came may be so no more. What
-    `reading` gave before must not be used any further.
-    """
-    request = current()
-    tenant = request.caller.tenant
-    request.end_reading()
-    parts = request.parts
-    with parts.store.transaction(tenant) as transaction:
-        now = parts.clock.now(transaction.time())
-        caller = admit(request, transaction, now)
-        if caller.tenant != tenant:
-            raise Unauthorized("This API key has just become another tenant's. Ask again.")
-        yield Records(transaction, caller, now, parts.catalogue)
-        author = Author(request.via, tenant, caller.user, caller.key, request.id, request.client)
-        audit.keep(parts, transaction, author, now)
-        is_changed, began = transaction.changed, time.perf_counter()
-    if parts.metrics is not None and is_changed:
-        parts.metrics.note_commit(time.perf_counter() - began)
 
 
 def repeated(run: Callable[[], Answer]) -> Answer:

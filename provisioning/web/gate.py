@@ -13,10 +13,13 @@ from flask.typing import ResponseReturnValue
 from werkzeug.routing import MapAdapter
 
 from provisioning.web import logs, metrics
-from provisioning.web.context import SERVER, Request, Server, current, repeated
+from provisioning.web.caller import caller_of
+from provisioning.web.context import Request, current, repeated
 from provisioning.web.cors import SAFE, require_same_site
 from provisioning.web.hosts import believe_proxy, require_allowed_host, require_local_client
-from provisioning.web.routing import Variable, operation_of, shown_path
+from provisioning.web.operation import Variable
+from provisioning.web.routing import operation_of, shown_path
+from provisioning.web.server import SERVER, Server
 
 REQUEST_ID = "X-Request-ID"
 WITHOUT_CONTENT = frozenset({"204", "304"})
@@ -127,7 +130,7 @@ def _check(request: Request) -> Response | None:
     if request.method == "OPTIONS":
         return options()
     if request.operation is not None:
-        request.admit()
+        caller_of(request)
     return None
 
 

@@ -1,10 +1,15 @@
-"""For load balancers and supervisors: is the process up, and can it serve?"""
+"""What watches a server asks: is the process up, can it serve, and what has it counted?"""
 
 from flask import Blueprint, Flask, Response
 
+from provisioning.domain.errors import Forbidden, Unauthorized
+from provisioning.settings import Settings
 from provisioning.store import StoreUnavailable
+from provisioning.web import metrics
 from provisioning.web.answers import plain
-from provisioning.web.context import server
+from provisioning.web.caller import sends_bearer
+from provisioning.web.context import Request, current, server
+from provisioning.web.hosts import is_local_client
 
 health = Blueprint("health", __name__, url_prefix="/health")
 
@@ -25,5 +30,34 @@ def show_ready() -> Response:
     return plain({"status": "ready"})
 
 
-def init_app(app: Flask) -> None:
+def require_scraper(request: Request) -> None:
+    """Whoever sends the token, where there is one; else clients close by."""
+    token = request.parts.settings.metrics_token
+    if token is None:
+        if not is_local_client(request):
+            raise Forbidden(
+                "Metrics are for clients on the server's own machine, directly, and those in "
+                "PROVISIONING_ALLOWED_CLIENTS. PROVISIONING_METRICS_TOKEN opens them to others."
+            )
+        return
+    if not sends_bearer(request, token):
+        raise Unauthorized(
+            "Metrics need PROVISIONING_METRICS_TOKEN as 'Authorization: Bearer TOKEN'."
+        )
+
+
+def init_app(app: Flask, settings: Settings) -> None:
     app.register_blueprint(health)
+    if settings.metrics == "off":
+        return
+
+    @app.get(metrics.PATH)
+    def show_metrics() -> Response:
+        request = current()
+        require_scraper(request)
+        parts = request.parts
+        content = b""
+        if parts.metrics is not None:
+            content = parts.metrics.text(parts.store, parts.collections, parts.readiness)
+        kind = "text/plain; version=0.0.4; charset=utf-8"
+        return Response(content, content_type=kind, headers={"Cache-Control": "no-store"})

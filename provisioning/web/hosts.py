@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Collection
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from provisioning.domain.activity import ActivityWindow, Instant
 from provisioning.domain.errors import BadRequest, Forbidden
@@ -12,9 +12,8 @@ from provisioning.domain.records import Records
 from provisioning.domain.tables import DOMAIN_MAPPINGS, TENANTS
 from provisioning.settings import Network, Settings
 from provisioning.store import View
-
-if TYPE_CHECKING:
-    from provisioning.web.context import Request, Server
+from provisioning.web.context import Request
+from provisioning.web.server import Server
 
 Environ = dict[str, Any]
 
@@ -46,13 +45,6 @@ HOST = re.compile(r"([a-z0-9._-]*|\[[0-9a-f:.]+\])(:[0-9]{0,5})?", re.ASCII | re
 log = logging.getLogger(__name__)
 
 
-def host_in(environ: Environ) -> str:
-    """The name in the Host header: lower case, without port and final dot."""
-    host = str(environ.get("HTTP_HOST", "")).strip().lower()
-    name = host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
-    return name.removesuffix(".")
-
-
 def mapped_tenant(view: View, host: str, now: Instant) -> str | None:
     mapping = view.get(DOMAIN_MAPPINGS, host)
     if mapping is None or not ActivityWindow.of(mapping).is_active(now):
@@ -74,7 +66,7 @@ def matches(host: str, allowed: tuple[str, ...]) -> bool:
     return host in allowed or f"*.{host.partition('.')[2]}" in allowed
 
 
-def require_allowed_host(request: "Request") -> None:
+def require_allowed_host(request: Request) -> None:
     """Guard against DNS rebinding; an active domain mapping is always allowed."""
     require_host(request)
     settings, host = request.parts.settings, request.host_name
@@ -91,7 +83,7 @@ def require_allowed_host(request: "Request") -> None:
     raise BadRequest("This host is not served here. Check the URL, or PROVISIONING_ALLOWED_HOSTS.")
 
 
-def require_host(request: "Request") -> None:
+def require_host(request: Request) -> None:
     """A host decides on the tenant, so it is one or the request is none (RFC 9112, 3.2)."""
     given = request.environ.get("HTTP_HOST")
     if given is None and request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
@@ -106,7 +98,7 @@ HOW_TO_OPEN = (
 )
 
 
-def require_local_client(request: "Request") -> None:
+def require_local_client(request: Request) -> None:
     """Without authentication, or with demo keys, only clients close by are answered."""
     if not is_local_client(request):
         raise Forbidden(
@@ -115,7 +107,7 @@ def require_local_client(request: "Request") -> None:
         )
 
 
-def is_local_client(request: "Request") -> bool:
+def is_local_client(request: Request) -> bool:
     """On this machine or in an allowed network, and not by way of a proxy, whichever."""
     address = address_in(request.environ.get("REMOTE_ADDR", ""))
     if address is None or is_forwarded(request.environ):
@@ -176,7 +168,7 @@ def reserved_domain(domain: str, settings: Settings, label: str) -> str | None:
     return None
 
 
-def shared_host(domain: str, request: "Request", records: Records) -> str | None:
+def shared_host(domain: str, request: Request, records: Records) -> str | None:
     """Why a domain can't be mapped by a request that came to it, or None.
 
     Whoever maps a host that names nobody yet locks all other tenants out of it.
@@ -189,7 +181,7 @@ def shared_host(domain: str, request: "Request", records: Records) -> str | None
     return "This is the host that your request came to, and others need it as well."
 
 
-def warn_of_unnamed_hosts(server: "Server") -> None:
+def warn_of_unnamed_hosts(server: Server) -> None:
     """Say so in the log when a tenant could map a name by which others reach the server."""
     settings = server.settings
     if settings.is_local or settings.allowed_hosts:

@@ -10,8 +10,8 @@ from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import fields
 
 from provisioning.web import fields as kinds
+from provisioning.web.operation import JsonSchema
 from provisioning.web.records import RecordSchema, has_default, orderable, read_only, shown_members
-from provisioning.web.routing import JsonSchema
 
 NULL: JsonSchema = {"type": "null"}
 SECRET = "It is shown as `********` to most callers; a `PUT` of that keeps the secret."  # noqa: S105

@@ -9,20 +9,13 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
-
-from flask import Flask, Response
+from typing import Any
 
 from provisioning import __version__
-from provisioning.domain.errors import Forbidden, Unauthorized
 from provisioning.domain.tables import AUDIT
-from provisioning.settings import Settings
-from provisioning.store import StoreUnavailable
-from provisioning.web.caller import sends_bearer
-from provisioning.web.hosts import is_local_client
-
-if TYPE_CHECKING:
-    from provisioning.web.context import Request, Server
+from provisioning.store import Store, StoreUnavailable
+from provisioning.web.collection import Collections
+from provisioning.web.readiness import Readiness
 
 PATH = "/metrics"
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -88,7 +81,7 @@ class Metrics:
     def note_commit(self, seconds: float) -> None:
         self._commits.observe(seconds)
 
-    def text(self, server: "Server") -> bytes:
+    def text(self, store: Store, collections: Collections, readiness: Readiness) -> bytes:
         """Everything, as Prometheus reads it."""
         registry: Any = self._prometheus.CollectorRegistry()
         if os.environ.get(SHARED_FOLDER):
@@ -97,18 +90,18 @@ class Metrics:
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # registers itself
         else:
             registry.register(self._own)
-        registry.register(_Seen(self, server))
+        registry.register(_Seen(self, store, collections, readiness))
         return self._prometheus.generate_latest(registry)
 
-    def records(self, server: "Server") -> dict[str, int]:
+    def records(self, store: Store, collections: Collections) -> dict[str, int]:
         """How many records each table has, by its name in the audit; up to a minute old."""
         with self._counting:
             if self._counted_at is None or time.monotonic() - self._counted_at >= COUNTED:
                 tables = {AUDIT: AUDIT}
-                for each in server.collections.values():
+                for each in collections.values():
                     if each.audit is not None:  # what is audited beside users is none of them
                         tables.setdefault(each.audit, each.table)
-                with server.store.read() as view:
+                with store.read() as view:
                     self._records = {name: view.count(table) for name, table in tables.items()}
                 self._counted_at = time.monotonic()
             return self._records
@@ -117,8 +110,11 @@ class Metrics:
 class _Seen:
     """What is looked up when somebody asks for it."""
 
-    def __init__(self, metrics: Metrics, server: "Server") -> None:
-        self._metrics, self._server = metrics, server
+    def __init__(
+        self, metrics: Metrics, store: Store, collections: Collections, readiness: Readiness
+    ) -> None:
+        self._metrics, self._readiness = metrics, readiness
+        self._store, self._collections = store, collections
 
     def collect(self) -> Iterator[Any]:
         from prometheus_client.metrics_core import GaugeMetricFamily  # noqa: PLC0415
@@ -126,45 +122,12 @@ class _Seen:
         build = GaugeMetricFamily(*BUILD[:2], labels=BUILD[2])
         build.add_metric([__version__], 1)
         yield build
-        problem = self._server.readiness.problem(self._server.store)
+        problem = self._readiness.problem(self._store)
         yield GaugeMetricFamily(*UP[:2], value=0 if problem else 1)
         records = GaugeMetricFamily(*RECORDS[:2], labels=RECORDS[2])
         try:
-            for table, number in self._metrics.records(self._server).items():
+            for table, number in self._metrics.records(self._store, self._collections).items():
                 records.add_metric([table], number)
         except StoreUnavailable:
             return
         yield records
-
-
-def require_scraper(request: "Request") -> None:
-    """Whoever sends the token, where there is one; else clients close by."""
-    token = request.parts.settings.metrics_token
-    if token is None:
-        if not is_local_client(request):
-            raise Forbidden(
-                "Metrics are for clients on the server's own machine, directly, and those in "
-                "PROVISIONING_ALLOWED_CLIENTS. PROVISIONING_METRICS_TOKEN opens them to others."
-            )
-        return
-    if not sends_bearer(request, token):
-        raise Unauthorized(
-            "Metrics need PROVISIONING_METRICS_TOKEN as 'Authorization: Bearer TOKEN'."
-        )
-
-
-def init_app(app: Flask, settings: Settings) -> None:
-    """Serve metrics if the settings want them."""
-    if settings.metrics == "off":
-        return
-
-    @app.get(PATH)
-    def show_metrics() -> Response:
-        from provisioning.web.context import current  # noqa: PLC0415 - which makes Metrics
-
-        request = current()
-        require_scraper(request)
-        metrics = request.parts.metrics
-        content = b"" if metrics is None else metrics.text(request.parts)
-        kind = "text/plain; version=0.0.4; charset=utf-8"
-        return Response(content, content_type=kind, headers={"Cache-Control": "no-store"})

@@ -26,18 +26,9 @@ from provisioning.web.components import (
 )
 from provisioning.web.fields import Choice
 from provisioning.web.json_schema import Plugin
+from provisioning.web.operation import TEXT, Form, Operation, Parameter, Variable
 from provisioning.web.paging import SEARCH
-from provisioning.web.routing import (
-    TEXT,
-    VARIABLE,
-    Form,
-    Operation,
-    Parameter,
-    Resource,
-    Variable,
-    shown_path,
-    variables_of,
-)
+from provisioning.web.routing import VARIABLE, Resource, shown_path, variables_of
 
 DESCRIPTION = """
 Who may do what in a tenant: users, privileges, services and API keys.
@@ -185,7 +176,8 @@ class _Builder:
 
     def query(self, told: Parameter) -> Document:
         described = parameter("query", told)
-        schema = told.schema(self.resources) if callable(told.schema) else told.schema
+        collections = [each for resource in self.resources for each in resource.collections]
+        schema = told.schema(collections) if callable(told.schema) else told.schema
         if isinstance(schema, Choice):
             described["schema"] = self.converter.field2property(schema)
         return described

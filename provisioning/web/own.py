@@ -7,9 +7,9 @@ from flask import Response
 from provisioning.domain.errors import Conflict
 from provisioning.domain.records import Records
 from provisioning.store import Record
+from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, created, nothing, require_match
 from provisioning.web.collection import Collection
-from provisioning.web.context import changing, reading
 from provisioning.web.paging import list_query, listed
 from provisioning.web.records import begun, changed, load_changes, load_new, require_same, show
 from provisioning.web.routing import Resource

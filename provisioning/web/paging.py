@@ -12,10 +12,11 @@ from provisioning.domain.activity import Instant, parse_instant
 from provisioning.domain.errors import Invalid
 from provisioning.domain.records import Records
 from provisioning.store import Order, Page, Query, Record, fold
+from provisioning.web.access import reading
 from provisioning.web.answers import plain
-from provisioning.web.context import Request, current, reading
+from provisioning.web.context import Request, current
+from provisioning.web.operation import Parameter
 from provisioning.web.records import RecordSchema, orderable
-from provisioning.web.routing import Parameter
 
 DEFAULT_SIZE = 20
 LONGEST_SEARCH = 1_000

@@ -3,109 +3,20 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, wraps
+from functools import wraps
 from typing import Any
 
 from flask import Blueprint, Flask, Response, request
 from flask.typing import ResponseReturnValue
 
 from provisioning.domain import roles
-from provisioning.domain.records import Records
 from provisioning.web.body import read_body
 from provisioning.web.context import repeated, server
-from provisioning.web.fields import Choice
-from provisioning.web.records import RecordSchema, holds_secrets
+from provisioning.web.operation import BASE_PATH, Operation, Variable
 
-BASE_PATH = "/api/v1/provisioning"
 View = Callable[..., Response]
-JsonSchema = dict[str, Any]
-TEXT: JsonSchema = {"type": "string"}
 GENERATED_WORDS = {"show": "get", "find": "get", "replace": "update", "remove": "delete"}
 """The verbs of this code, and those that people expect in a generated client."""
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A query parameter, for the documents. What it takes may depend on all resources."""
-
-    name: str
-    meaning: str
-    schema: "JsonSchema | Choice | Callable[[Sequence[Resource]], Choice]" = field(
-        default_factory=lambda: TEXT
-    )
-    required: bool = False
-
-
-@dataclass(frozen=True)
-class Variable:
-    """A variable of a path, for the documents. Its example is in the demo data.
-
-    `member` is the member of a record that the path holds, if it isn't `name`.
-    """
-
-    name: str
-    meaning: str
-    example: str | int
-    schema: JsonSchema = field(default_factory=lambda: TEXT)
-    member: str | None = None
-
-
-ACTIVE = Parameter(
-    "active",
-    "`true`: those whose window is active now, `false`: the others, `all`: both.",
-    Choice("Activity", ("true", "false", "all"), allow_none=False),
-)
-
-
-@dataclass(frozen=True)
-class Form:
-    """How bodies, answers and errors are written where another standard says so: a media type,
-    and for each a JSON Schema. A view reads such a body itself."""
-
-    media_type: str
-    body: JsonSchema
-    error: JsonSchema
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One verb on one or more paths, as section 2 lists it.
-
-    `body` and `answer` are schemas of records; an `answer` may also be any JSON Schema, and
-    without one there is none. `many` makes the answer a list. `allows` are the roles that can
-    ever do this; `licences` raise Forbidden for tenants that may not use it.
-    `body_needed=False`: the body may be absent; `largest_body` in bytes holds where the
-    server's limit is lower. `conflict` says when the answer is 409; without it that never
-    happens; `errors` are the statuses that don't follow from all this. What is `plain` knows
-    no caller, no pages and no ETags. `form` is None for JSON and problem+json. What is always
-    refused, by its `status`, is no part of the documents.
-    """
-
-    verb: str
-    paths: Sequence[str]
-    name: str
-    summary: str
-    description: str
-    tag: str
-    status: int
-    base_path: str = BASE_PATH
-    body: RecordSchema | None = None
-    answer: RecordSchema | JsonSchema | None = None
-    many: bool = False
-    plain: bool = False
-    allows: frozenset[str] = roles.ANY_ROLE
-    licences: tuple[Callable[[Records], None], ...] = ()
-    parameters: Sequence[Parameter] = ()
-    body_needed: bool = True
-    largest_body: int = 0
-    conflict: str | None = None
-    errors: Sequence[int] = ()
-    form: Form | None = None
-
-    @cached_property
-    def answers_secrets(self) -> bool:
-        return isinstance(self.answer, RecordSchema) and holds_secrets(self.answer)
 
 
 class Resource(Blueprint):

@@ -14,7 +14,7 @@ from provisioning.settings import Settings
 from provisioning.testing.client import Client
 from provisioning.testing.listener import Listener
 from provisioning.testing.provisioner import routes
-from provisioning.web.routing import BASE_PATH
+from provisioning.web.operation import BASE_PATH
 from tests.console.conftest import ZONE, launch
 
 NOW = "2026-03-20T09:30:00Z"

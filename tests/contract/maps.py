@@ -2,9 +2,10 @@
 
 from provisioning.web.collection import Collection
 from provisioning.web.fields import LongText, Slug, Text, Whole
+from provisioning.web.operation import Variable
 from provisioning.web.own import serve_own
 from provisioning.web.records import RecordSchema
-from provisioning.web.routing import Resource, Variable
+from provisioning.web.routing import Resource
 
 
 class MapSchema(RecordSchema):

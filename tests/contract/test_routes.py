@@ -2,7 +2,7 @@
 
 from provisioning.factory import make_routes
 from provisioning.settings import Settings
-from provisioning.web.routing import BASE_PATH
+from provisioning.web.operation import BASE_PATH
 from tests.routes import contract_routes, generic
 
 OF_THE_FRAMEWORK = {"HEAD", "OPTIONS"}

@@ -15,7 +15,7 @@ from provisioning.factory import open_server
 from provisioning.store.opening import Place
 from provisioning.testing.client import Client
 from provisioning.testing.provisioner import Provisioner
-from provisioning.web.routing import BASE_PATH
+from provisioning.web.operation import BASE_PATH
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30

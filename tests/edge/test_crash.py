@@ -23,7 +23,7 @@ from provisioning.factory import open_store
 from provisioning.settings import Settings
 from provisioning.store.opening import Place
 from provisioning.testing.client import Answer, Client
-from provisioning.web.routing import BASE_PATH
+from provisioning.web.operation import BASE_PATH
 
 from .conftest import ROUNDS
 from .serving import Server, prepared

@@ -7,7 +7,7 @@ from provisioning.control.routes.serving import SEVERAL, control, control_resour
 from provisioning.domain.errors import NotFound
 from provisioning.store import Record
 from provisioning.web.answers import nothing, plain
-from provisioning.web.routing import Variable
+from provisioning.web.operation import Variable
 
 faults = control_resource(
     "faults",

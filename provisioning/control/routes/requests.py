@@ -9,8 +9,8 @@ from provisioning.domain.errors import Invalid
 from provisioning.store import Record
 from provisioning.web.answers import nothing, plain
 from provisioning.web.fields import Choice, Moment, Text
+from provisioning.web.operation import TEXT, Parameter
 from provisioning.web.records import RecordSchema
-from provisioning.web.routing import TEXT, Parameter
 
 WORDS = {"true": True, "false": False}
 LONGEST_NUMBER = 9

@@ -16,8 +16,8 @@ from provisioning.store import Record
 from provisioning.web.answers import nothing, plain
 from provisioning.web.context import now, server, view
 from provisioning.web.fields import Choice, Moment, Slug, Text
+from provisioning.web.operation import BASE_PATH, Parameter, Variable
 from provisioning.web.records import RecordSchema, load_new, show
-from provisioning.web.routing import BASE_PATH, Parameter, Variable
 
 LARGEST_SEED = 2**26
 """Bytes that a seed may have, whatever the API itself accepts."""

@@ -1,0 +1,43 @@
+"""The caller's records: to look at, or to change in a transaction."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from provisioning.domain.errors import Unauthorized
+from provisioning.domain.records import Records
+from provisioning.web import audit
+from provisioning.web.audit import Author
+from provisioning.web.caller import admit, caller_of
+from provisioning.web.context import current
+
+
+def reading() -> Records:
+    """The caller's records, to look at until the request begins to change something."""
+    request = current()
+    return Records(request.view, caller_of(request), request.now, request.parts.catalogue)
+
+
+@contextmanager
+def changing() -> Iterator[Records]:
+    """The caller's records in a transaction, which commits unless an error leaves the block.
+
+    The caller is admitted anew inside the transaction, by the clock as it is there, and this is
+    the instant of the change: what was allowed when the request came may be so no more. What
+    `reading` gave before must not be used any further.
+    """
+    request = current()
+    tenant = caller_of(request).tenant
+    request.end_reading()
+    parts = request.parts
+    with parts.store.transaction(tenant) as transaction:
+        now = parts.clock.now(transaction.time())
+        caller = admit(request, transaction, now)
+        if caller.tenant != tenant:
+            raise Unauthorized("This API key has just become another tenant's. Ask again.")
+        yield Records(transaction, caller, now, parts.catalogue)
+        author = Author(request.via, tenant, caller.user, caller.key, request.id, request.client)
+        audit.keep(parts, transaction, author, now)
+        is_changed, began = transaction.changed, time.perf_counter()
+    if parts.metrics is not None and is_changed:
+        parts.metrics.note_commit(time.perf_counter() - began)
