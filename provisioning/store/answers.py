@@ -250,11 +250,11 @@ class _Question:
         self._query = query
         self._keep = keep
         self._records = tables[table].records
-        self._source = self._records
-        """The records within which it is asked, in table order."""
+        self._source: Collection[str] = self._records.keys()
+        """The document ids of the records within which it is asked, in table order."""
         if query.within is not None:
             group, value = query.within
-            self._source = tables[table].groups[group].get(value, {})
+            self._source = tables[table].groups[group].get(value, ())
         self._words = tuple(filter(None, map(fold, query.words)))
         self._keys = None if query.keys is None else set(query.keys)
         self._related = [(self._named_by(each), each.negated) for each in query.related]

@@ -26,7 +26,7 @@ _MODULUS = 2**64
 BLOCK = 1_000
 """How many records are laid out together: a change copies the block of each one that it changes."""
 _LARGE = 65_536
-"""Bytes that are better written alone than copied to be written with others."""
+"""Bytes from which on a block takes no further record."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,10 @@ class TableLayout:
         where: dict[str, int] = {}
         total = 0
         for begin in range(0, len(keys), BLOCK):
-            together = keys[begin : begin + BLOCK]
-            pieces = [_laid_out(key, table[key]) for key in together]
-            total += sum(map(_digest, pieces))
+            together = {key: table[key] for key in keys[begin : begin + BLOCK]}
             where |= dict.fromkeys(together, len(blocks))
-            blocks.append(_BETWEEN.join(pieces))
+            blocks.append(_laid_out(together))
+            total += sum(map(_digest, _pieces(blocks[-1])))
         return cls(tuple(blocks), where, total)
 
     def changed(self, pieces: Iterable[tuple[str, bytes]]) -> "TableLayout":
@@ -93,29 +92,23 @@ class Layout:
             if keys is None or name not in later:
                 later[name] = TableLayout.of(table)
             else:
-                pieces = ((k, _laid_out(k, table[k]) if k in table else b"") for k in keys)
+                pieces = ((k, _laid_out({k: table[k]}) if k in table else b"") for k in keys)
                 later[name] = later[name].changed(pieces)
         return Layout(later)
 
     def data(self, meta: Meta) -> Iterator[bytes]:
         """The whole file, in parts."""
         signed = TableLayout.of({"1": meta | {"digest": self.digest(meta)}})
-        small = [b"{"]
+        yield b"{"
         for name, table in {META: signed, **self.tables}.items():
-            before = b"" if name == META else b","
-            small.append(before + b"\n  " + orjson.dumps(name) + b": {")
+            yield (b"" if name == META else b",") + b"\n  " + orjson.dumps(name) + b": {"
             gap = b"\n"
             for block in filter(None, table.blocks):
-                small.append(gap)
-                if len(block) < _LARGE:
-                    small.append(block)
-                else:
-                    yield b"".join(small)
-                    yield block
-                    small.clear()
+                yield gap
+                yield block
                 gap = _BETWEEN
-            small.append(b"}" if gap == b"\n" else b"\n  }")
-        yield b"".join([*small, b"\n}\n"])
+            yield b"}" if gap == b"\n" else b"\n  }"
+        yield b"\n}\n"
 
     def digest(self, meta: Meta) -> str:
         """What the file says of the rest of itself."""
@@ -130,7 +123,7 @@ class Content:
 
     tables: Tables
     layout: Layout | None = None
-    """None where it is laid out in another way than a store does."""
+    """How a store lays it out; None where nothing is laid out."""
     is_own: bool = False
     """Whether a store wrote it as it is: every record of it has been checked before."""
 
@@ -160,15 +153,6 @@ def decode(data: bytes) -> Content:
         tables = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise StoreDamaged(error.msg, line=error.lineno, column=error.colno) from None
-    # orjson lets the last of two equal members win, which would silently drop what a person has
-    # written. The parser that sees them takes ten times as long, so it only reads files that aren't
-    # byte for byte what a store writes: those can't hold any.
-    try:
-        is_laid_out = encode(tables) == data
-        if not is_laid_out:
-            json.loads(data, object_pairs_hook=_without_duplicates)
-    except (RecursionError, orjson.JSONEncodeError):
-        raise StoreDamaged("it is nested too deeply") from None
     if not isinstance(tables, dict):
         raise StoreDamaged("it is not an object of tables")
     for name, table in tables.items():
@@ -177,11 +161,18 @@ def decode(data: bytes) -> Content:
         for key, record in table.items():
             if not isinstance(record, dict):
                 raise StoreDamaged("it is not an object of members", table=name, record=key)
-    if not is_laid_out:
-        return Content(tables)
     meta = tables.get(META, {}).get("1", {})
-    layout = Layout.of({name: table for name, table in tables.items() if name != META})
-    return Content(tables, layout, is_own=meta.get("digest") == layout.digest(meta))
+    try:
+        layout = Layout.of({name: table for name, table in tables.items() if name != META})
+        is_own = _is(data, layout.data(meta))
+        # orjson lets the last of two equal members win, which would silently drop what a person has
+        # written. The parser that sees them takes ten times as long, so it only reads files that
+        # aren't byte for byte what orjson writes: those can't hold any.
+        if not is_own and encode(tables) != data:
+            json.loads(data, object_pairs_hook=_without_duplicates)
+    except (RecursionError, orjson.JSONEncodeError):
+        raise StoreDamaged("it is nested too deeply") from None
+    return Content(tables, layout, is_own)
 
 
 def difference(known: Layout, data: bytes) -> Difference | None:
@@ -204,9 +195,7 @@ def difference(known: Layout, data: bytes) -> Difference | None:
     except ValueError:
         return None
     layout = Layout(tables)
-    is_own = meta.get("digest") == layout.digest(meta)
-    # Nothing else may stand between the records, whose digests fit.
-    return Difference(meta, changes, layout) if is_own and _is(data, layout.data(meta)) else None
+    return Difference(meta, changes, layout) if _is(data, layout.data(meta)) else None
 
 
 def _is(data: bytes, parts: Iterable[bytes]) -> bool:
@@ -277,9 +266,9 @@ def _place(block: bytes, key: str) -> tuple[int, int]:
     return begin, len(block) if end < 0 else end
 
 
-def _laid_out(key: str, record: Any) -> bytes:
-    """A record with its document id, indented as it stands in a table of the file."""
-    wrapped = orjson.dumps({"": {key: record}}, option=_INDENTED)
+def _laid_out(records: Mapping[str, Any]) -> bytes:
+    """Records with their document ids, indented as they stand in a table of the file."""
+    wrapped = orjson.dumps({"": records}, option=_INDENTED)
     return wrapped[len('{\n  "": {\n') : -len("\n  }\n}")]
 
 

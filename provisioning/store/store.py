@@ -1,5 +1,6 @@
 """The store: one immutable view for readers, one transaction at a time for changes."""
 
+import gc
 import os
 import threading
 import uuid
@@ -73,7 +74,8 @@ class Store:
         self._catching_up = threading.Lock()
         self._thread = threading.local()
         self._state = State(empty(tables), None, "")
-        self._begin()
+        with _without_collector():
+            self._begin()
         _STORES.add(self)
 
     @property
@@ -253,6 +255,18 @@ class Store:
             # An empty one is left by a part of the server that is no longer there.
             if name not in self._names and records:
                 raise StoreDamaged("no such table is known", table=name)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """While many objects are made that all stay: the collector would walk them again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def is_unfinished(tables: Tables) -> bool:

@@ -4,11 +4,14 @@ from collections import deque
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 from provisioning.store.errors import StoreDamaged
 from provisioning.store.query import Record
 
 Key = Callable[[Record], Hashable | None]
+Keys = dict[str, None]
+"""Document ids, in table order."""
 REMEMBERED = 100
 """How many of its last changes a table remembers."""
 _VERSIONS = count(1)
@@ -42,18 +45,19 @@ class Contents:
         self.fact = fact
         self.records: dict[str, Record] = {}
         self.unique: dict[str, dict[Hashable, str]] = {name: {} for name in fact.unique}
-        self.groups: dict[str, dict[Hashable, dict[str, Record]]] = {n: {} for n in fact.groups}
+        self.groups: dict[str, dict[Hashable, Keys]] = {name: {} for name in fact.groups}
         self.version = next(_VERSIONS)
         """A number that no other records have: what was worked out from these is true for it."""
         self._last: deque[tuple[int, str, Record | None]] = deque(maxlen=REMEMBERED)
-        self._own_groups: set[tuple[str, Hashable]] = set()
+        self._own: set[tuple[int, Hashable]] = set()
+        """The indexes and groups that no other contents have, each by whose part it is."""
 
     def copy(self) -> "Contents":
-        """A copy that may be changed; single groups are copied when they are first changed."""
+        """A copy that may be changed; an index, or group, is copied when it is first changed."""
         copy = Contents(self.fact)
         copy.records = dict(self.records)
-        copy.unique = {name: dict(index) for name, index in self.unique.items()}
-        copy.groups = {name: dict(groups) for name, groups in self.groups.items()}
+        copy.unique = dict(self.unique)
+        copy.groups = dict(self.groups)
         copy.version = self.version
         copy._last = self._last.copy()
         return copy
@@ -90,39 +94,23 @@ class Contents:
                 for key, record in records.items():
                     value = function(record)
                     if value is not None:
-                        groups.setdefault(value, {})[key] = record
+                        groups.setdefault(value, {})[key] = None
         except (KeyError, TypeError, ValueError, AttributeError):
             raise self._damaged(f"what makes its {name} is missing or wrong", key) from None
         return self
 
     def put(self, key: str, record: Record) -> None:
         """Create or replace; ValueError, and no change, where a unique index has the value."""
-        unique = {name: function(record) for name, function in self.fact.unique.items()}
-        groups = {name: function(record) for name, function in self.fact.groups.items()}
-        for name, value in unique.items():
-            if self.unique[name].get(value, key) != key:
+        for name, function in self.fact.unique.items():
+            if self.unique[name].get(function(record), key) != key:
                 raise ValueError(f"{self.fact.name}: {name} is not unique")
-        old = key in self.records
-        if old:
-            self._unindex(key, groups)
+        self._index(key, record)
         self._note(key)
         self.records[key] = record
-        for name, value in unique.items():
-            if value is not None:
-                self.unique[name][value] = key
-        for name, value in groups.items():
-            if value is not None:
-                members = self._own_group(name, value)
-                if old and key not in members:
-                    # It belongs between others, where the table has it.
-                    inside = {*members, key}
-                    members = {k: r for k, r in self.records.items() if k in inside}
-                    self.groups[name][value] = members
-                members[key] = record
 
     def remove(self, key: str) -> None:
         """Remove a record that is there."""
-        self._unindex(key, {})
+        self._index(key, None)
         self._note(key)
         del self.records[key]
 
@@ -131,22 +119,40 @@ class Contents:
         self._last.append((self.version, key, self.records.get(key)))
         self.version = next(_VERSIONS)
 
-    def _unindex(self, key: str, staying: Mapping[str, Hashable]) -> None:
-        """Take a record out of its indexes, but not out of the groups that it stays in."""
-        record = self.records[key]
+    def _index(self, key: str, after: Record | None) -> None:
+        """Put a record that is about to change where its new values belong; None: it goes."""
+        before = self.records.get(key)
         for name, function in self.fact.unique.items():
-            self.unique[name].pop(function(record), None)
+            old, new = _values(function, before, after)
+            if old != new:
+                index = self._own_part(self.unique, name)
+                if old is not None:
+                    del index[old]
+                if new is not None:
+                    index[new] = key
         for name, function in self.fact.groups.items():
-            value = function(record)
-            if value is not None and value != staying.get(name):
-                del self._own_group(name, value)[key]
+            old, new = _values(function, before, after)
+            if old != new:
+                groups = self._own_part(self.groups, name)
+                if old is not None:
+                    del self._own_part(groups, old)[key]
+                if new is not None:
+                    members = self._own_part(groups, new)
+                    members[key] = None
+                    if before is not None:
+                        # It belongs between others, where the table has it.
+                        groups[new] = {other: None for other in self.records if other in members}
 
-    def _own_group(self, name: str, value: Hashable) -> dict[str, Record]:
-        groups = self.groups[name]
-        if (name, value) not in self._own_groups:
-            self._own_groups.add((name, value))
-            groups[value] = dict(groups.get(value, {}))
-        return groups[value]
+    def _own_part(self, whole: dict[Any, dict[Any, Any]], name: Hashable) -> dict[Any, Any]:
+        """A part that may be changed, since no other contents have it."""
+        if (id(whole), name) not in self._own:
+            self._own.add((id(whole), name))
+            whole[name] = dict(whole.get(name, {}))
+        return whole[name]
 
     def _damaged(self, problem: str, key: str) -> StoreDamaged:
         return StoreDamaged(problem, table=self.fact.name, record=key)
+
+
+def _values(function: Key, *records: Record | None) -> list[Hashable | None]:
+    return [None if record is None else function(record) for record in records]

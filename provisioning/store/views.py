@@ -48,7 +48,8 @@ class View:
 
     def group(self, table: str, group: str, value: Hashable) -> Collection[Record]:
         """The records that have this value in a group, in table order."""
-        return self._contents[table].groups[group].get(value, {}).values()
+        contents = self._contents[table]
+        return [contents.records[key] for key in contents.groups[group].get(value, ())]
 
     def all(self, table: str) -> Collection[Record]:
         """All records of a table, in table order (= creation)."""

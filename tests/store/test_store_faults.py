@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -42,9 +42,10 @@ class FailingDisk(Disk):
             self._folders.add(descriptor)
         return descriptor
 
-    def write(self, descriptor: int, data: memoryview) -> int:
+    def write(self, descriptor: int, parts: Sequence[memoryview]) -> int:
+        data = memoryview(b"".join(parts))
         # Half of it is written before the disk fails, or by a call that does not fail.
-        written = super().write(descriptor, data[: len(data) // 2 + 1])
+        written = super().write(descriptor, [data[: len(data) // 2 + 1]])
         self._call("write")
         return written
 

@@ -1,16 +1,18 @@
 """Where a store is, as people write it, and what happens when it is opened."""
 
+import gc
 import logging
 import sqlite3
 import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from provisioning.store import Store, StoreUnavailable, Table
+from provisioning.store import Store, StoreDamaged, StoreUnavailable, Table
 from provisioning.store.opening import Place, open_store, place_of
 from provisioning.store.sql import SqlStore
 from provisioning.store.sql.postgresql import PostgreSQL
@@ -285,3 +287,21 @@ def test_a_store_is_one_whatever_it_is_kept_in(place: Place) -> None:
     store = open_store(place, TABLES)
     assert isinstance(store, Store) and isinstance(store, SqlStore)
     store.close()
+
+
+@pytest.mark.parametrize("content", [None, b"{"])
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_opening_leaves_the_garbage_collector_as_it_was(
+    content: bytes | None, is_enabled: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "db.json"
+    if content is not None:
+        path.write_bytes(content)
+    was_enabled = gc.isenabled()
+    (gc.enable if is_enabled else gc.disable)()
+    try:
+        with suppress(StoreDamaged):
+            open_store(place_of(str(path)), TABLES)
+        assert gc.isenabled() is is_enabled
+    finally:
+        (gc.enable if was_enabled else gc.disable)()

@@ -7,7 +7,7 @@ an entry of a folder that was not synced may be there or not, each on its own.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count, product
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,9 @@ class RecordingDisk(Disk):
             self.steps.append(("enter", path, self._names[path]))
         return descriptor
 
-    def write(self, descriptor: int, data: memoryview) -> int:
-        written = super().write(descriptor, data[: len(data) // 2 + 1])
+    def write(self, descriptor: int, parts: Sequence[memoryview]) -> int:
+        data = memoryview(b"".join(parts))
+        written = super().write(descriptor, [data[: len(data) // 2 + 1]])
         self.steps.append(("write", self._open[descriptor], bytes(data[:written])))
         return written
 
