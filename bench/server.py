@@ -93,8 +93,8 @@ def _against_bare(port: int, request: bytes, bare: int) -> str:
     )
     rate, bare_rate = side_by_side(
         3,
-        lambda: throughput(port, request, 1, CONNECTIONS),
-        lambda: throughput(bare, constant, 1, CONNECTIONS),
+        lambda: throughput(port, [request], 1, CONNECTIONS),
+        lambda: throughput(bare, [constant], 1, CONNECTIONS),
     )
     return f"{ours * 1e3:.2f} ms = {ours / theirs:.1f}x\n{rate:.0f}/s = {rate / bare_rate:.2f}x"
 

@@ -9,11 +9,12 @@ import threading
 from array import array
 from bisect import bisect_right, insort_right
 from collections import OrderedDict
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import Any, TypeVar
+from itertools import accumulate
+from typing import Any, NamedTuple, TypeVar
 
 from provisioning.store.query import (
     Page,
@@ -39,8 +40,7 @@ MOST_LATER = 200
 """How many changed texts are looked at one by one before all are joined anew."""
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """The instants, half-open, between which an answer stays the same."""
 
     begin: str = ""
@@ -64,8 +64,7 @@ def span_around(at: str, records: Iterable[Record]) -> Span:
     )
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """The document ids that a query finds, on all pages and in its order."""
 
     versions: dict[str, int]
@@ -78,27 +77,23 @@ class Answer:
         return len(self.keys)
 
 
-@dataclass(frozen=True)
-class Named:
+class Named(NamedTuple):
     """Whom the records that meet a condition name in one of their members."""
 
     versions: dict[str, int]
     span: Span
-    whom: dict[str, str]
-    """Document id of such a record -> whom it names."""
     by: dict[str, tuple[str, ...]]
     """Who is named -> the document ids of those that do."""
 
     @property
     def weight(self) -> int:
-        return 30 * len(self.whom)
+        return 30 * len(self.by)
 
 
 Kept = TypeVar("Kept", Answer, Named)
 
 
-@dataclass(frozen=True)
-class Places:
+class Places(NamedTuple):
     """Where the records of a table stand in it."""
 
     version: int
@@ -117,60 +112,63 @@ class Places:
         return Places(contents.version, numbers, known.following + len(new))
 
 
-class Texts:
+class Texts(NamedTuple):
     """The folded texts of a table's records, joined: a word is sought in all of them at once."""
 
-    def __init__(self, tables: Tables, table: str) -> None:
-        self._table = table
-        self._keys = list(tables[table].records)
-        texts = [text_of(tables, table, key).encode(*_UTF8) for key in self._keys]
-        self._joined = b"\0".join(texts)
-        self._begins = array("Q", [0])
-        for text in texts:
-            self._begins.append(self._begins[-1] + len(text) + 1)
-        self._later: dict[str, bytes | None] = {}
-        """The texts that have changed since they were joined; None: it is gone."""
-        self.versions = _versions(tables, _read_for_text(tables, table))
+    table: str
+    versions: dict[str, int]
+    keys: list[str]
+    joined: bytes
+    begins: Sequence[int]
+    """Where each text begins; the last is where another one would."""
+    later: dict[str, bytes | None]
+    """The texts that have changed since they were joined; None: it is gone."""
 
-    def brought_up(self, tables: Tables, changed: Changed) -> "Texts | None":
+    @staticmethod
+    def of(tables: Tables, table: str) -> "Texts":
+        keys = list(tables[table].records)
+        texts = [text_of(tables, table, key).encode(*_UTF8) for key in keys]
+        begins = array("Q", accumulate((len(text) + 1 for text in texts), initial=0))
+        versions = _versions(tables, _read_for_text(tables, table))
+        return Texts(table, versions, keys, b"\0".join(texts), begins, {})
+
+    def brought_up(self, tables: Tables) -> "Texts | None":
         """The same after changes; None where so much has changed that joining anew is better."""
-        contents = tables[self._table]
-        keys = set(changed.get(self._table, ()))
+        changed = _changed(self.versions, tables)
+        if not changed:
+            return None if changed is None else self
+        contents = tables[self.table]
+        keys = set(changed.get(self.table, ()))
         for member in contents.fact.text_of:
             if since := changed.get(contents.fact.references[member]):
                 keys.update(k for k, r in contents.records.items() if r.get(member) in since)
-        if len(keys) > MOST_LATER:
+        if len(self.later.keys() | keys) > MOST_LATER:
             return None
-        later = self._later | {
-            key: text_of(tables, self._table, key).encode(*_UTF8)
+        later = {
+            key: text_of(tables, self.table, key).encode(*_UTF8)
             if key in contents.records
             else None
             for key in keys
         }
-        if len(later) > MOST_LATER:
-            return None
-        texts = Texts.__new__(Texts)
-        texts.__dict__ |= self.__dict__
-        texts._later, texts.versions = later, _versions(tables, self.versions)
-        return texts
+        return self._replace(versions=_versions(tables, self.versions), later=self.later | later)
 
     def find(self, words: Iterable[str]) -> set[str]:
         """The document ids of the records in whose text each of these folded words occurs."""
         first, *others = sorted((word.encode(*_UTF8) for word in words), key=len, reverse=True)
         found = set()
-        at = self._joined.find(first)
+        at = self.joined.find(first)
         while at >= 0:
-            number = bisect_right(self._begins, at) - 1
-            begin, end = self._begins[number], self._begins[number + 1] - 1
+            number = bisect_right(self.begins, at) - 1
+            begin, end = self.begins[number], self.begins[number + 1] - 1
             if at + len(first) > end:
                 # It stands across two records.
-                at = self._joined.find(first, at + 1)
+                at = self.joined.find(first, at + 1)
                 continue
-            if all(self._joined.find(word, begin, end) >= 0 for word in others):
-                found.add(self._keys[number])
-            at = self._joined.find(first, end)
-        found.difference_update(self._later)
-        for key, text in self._later.items():
+            if all(self.joined.find(word, begin, end) >= 0 for word in others):
+                found.add(self.keys[number])
+            at = self.joined.find(first, end)
+        found.difference_update(self.later)
+        for key, text in self.later.items():
             if text is not None and all(word in text for word in (first, *others)):
                 found.add(key)
         return found
@@ -227,12 +225,7 @@ class Answers:
     def texts(self, tables: Tables, table: str, *, keep: bool) -> Texts:
         """The joined texts of a table."""
         known = self._texts.get(table)
-        changed = None if known is None else _changed(known.versions, tables)
-        if known is not None and changed is not None:
-            texts = known.brought_up(tables, changed) if changed else known
-        else:
-            texts = None
-        texts = texts or Texts(tables, table)
+        texts = (known and known.brought_up(tables)) or Texts.of(tables, table)
         if keep:
             self._texts[table] = texts
         return texts
@@ -282,32 +275,28 @@ class _Question:
         """Whom the records that are found name in this member."""
         looked_at = self._candidates()
         name = (self._name, member)
-        whom: dict[str, str] = {}
         by: dict[str, tuple[str, ...]] = {}
         span = Span()
-        if large := len(looked_at) > SMALL:
+        if is_large := len(looked_at) > SMALL:
             known, changed = self._kept(name, Named)
             if known is not None and not changed:
                 return known
             if known is not None and changed.keys() == {self._table} and not self._related:
-                whom, by, span = known.whom.copy(), known.by.copy(), known.span
-                looked_at = changed[self._table]
-        for key in looked_at:
-            if (who := whom.pop(key, None)) is not None:
-                by[who] = tuple(other for other in by[who] if other != key)
-                if not by[who]:
-                    del by[who]
+                by, span, looked_at = known.by.copy(), known.span, changed[self._table]
+                for key, before in changed[self._table].items():
+                    if (who := _named_in(before, member)) is not None:
+                        by[who] = tuple(other for other in by.get(who, ()) if other != key)
+                        if not by[who]:
+                            del by[who]
         naming: dict[str, list[str]] = {}
         for key in self._matching(looked_at):
-            who = self._records[key].get(member)
-            if isinstance(who, str):
-                whom[key] = who
+            if (who := _named_in(self._records[key], member)) is not None:
                 naming.setdefault(who, []).append(key)
         for who, keys in naming.items():
             by[who] = (*by.get(who, ()), *keys)
         span = span.within(self._span(looked_at))
-        named = Named(self._versions(), span, whom, by)
-        return self._keep_as(name, named) if large else named
+        named = Named(self._versions(), span, by)
+        return self._keep_as(name, named) if is_large else named
 
     def _named_by(self, related: Related) -> Named:
         condition = related.condition
@@ -391,8 +380,7 @@ class _Question:
             records = self._tables[related.table].records
             for key, before in changed.get(related.table, {}).items():
                 for record in (before, records.get(key)):
-                    who = record and record.get(related.member)
-                    if isinstance(who, str):
+                    if (who := _named_in(record, related.member)) is not None:
                         touched.setdefault(who, self._records.get(who))
         return touched
 
@@ -460,14 +448,18 @@ class _Question:
         return found
 
 
-@dataclass(frozen=True)
-class _Descending:
+class _Descending(NamedTuple):
     """A value that compares the other way round."""
 
     value: Any
 
-    def __lt__(self, other: "_Descending") -> bool:
+    def __lt__(self, other: "_Descending") -> bool:  # type: ignore[override]
         return bool(other.value < self.value)
+
+
+def _named_in(record: Record | None, member: str) -> str | None:
+    who = None if record is None else record.get(member)
+    return who if isinstance(who, str) else None
 
 
 _UTF8 = ("utf-8", "surrogatepass")
@@ -483,7 +475,8 @@ def text_of(tables: Tables, table: str, key: str) -> str:
         referred = other.records.get(record.get(member, ""))
         if referred is not None:
             values += [referred.get(name) for name in other.fact.text]
-    return fold("\n".join(value for value in values if isinstance(value, str)))
+    # A username often is the email too, and is searched once.
+    return fold("\n".join(dict.fromkeys(value for value in values if isinstance(value, str))))
 
 
 def _read(table: str, query: Query) -> set[str]:

@@ -383,7 +383,7 @@ def test_what_is_kept_does_not_grow_with_questions_and_changes() -> None:
             view.query("users", Query(words=(f"{number}",), by_key=True))
     kept = view._answers
     assert len(kept._kept) == answers.MOST_ANSWERS
-    assert len(kept._texts["users"]._later) <= answers.MOST_LATER
+    assert len(kept._texts["users"].later) <= answers.MOST_LATER
 
 
 def test_what_is_kept_weighs_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
