@@ -6,9 +6,8 @@ what it changes. The file holds a digest of the rest of it: where that fits, a s
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -29,8 +28,7 @@ _LARGE = 65_536
 """Bytes from which on a block takes no further record."""
 
 
-@dataclass(frozen=True)
-class TableLayout:
+class TableLayout(NamedTuple):
     """The bytes of a table's records, in blocks."""
 
     blocks: tuple[bytes, ...]
@@ -73,8 +71,7 @@ class TableLayout:
         return TableLayout(tuple(blocks), where, total)
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """The bytes of every record, by table."""
 
     tables: dict[str, TableLayout]
@@ -117,8 +114,7 @@ class Layout:
         return blake2b(orjson.dumps([rest, sums]), digest_size=16).hexdigest()
 
 
-@dataclass(frozen=True)
-class Content:
+class Content(NamedTuple):
     """What was read."""
 
     tables: Tables
@@ -128,8 +124,7 @@ class Content:
     """Whether a store wrote it as it is: every record of it has been checked before."""
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(NamedTuple):
     """How a file that a store wrote differs from the known one."""
 
     meta: Meta

@@ -5,14 +5,13 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 Record = dict[str, Any]
 Condition = Callable[[Record], bool]
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(NamedTuple):
     """Order by a member: letter case ignored, nulls last in both directions."""
 
     member: str
@@ -71,8 +70,7 @@ class Related:
     negated: bool = False
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(NamedTuple):
     """The records of one page, and how many there are on all pages."""
 
     records: list[Record]

@@ -6,7 +6,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 from weakref import WeakSet
 
 from provisioning.store.errors import StoreDamaged, StoreUnavailable
@@ -31,8 +31,7 @@ UNFINISHED_COPY = "A copy to here has not been finished. Begin it again: provisi
 GONE = "The data file is gone. Put it back, or restart to begin an empty store."
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """What is known of the data, published by one assignment."""
 
     view: View
@@ -171,7 +170,7 @@ class Store:
                 try:
                     self._state = self._loaded(signature, state)
                 except StoreDamaged as fault:
-                    self._state = replace(state, signature=signature, fault=fault.again())
+                    self._state = state._replace(signature=signature, fault=fault.again())
             return self._state
 
     def _signature(self) -> Signature:
