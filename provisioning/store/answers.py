@@ -250,7 +250,6 @@ class _Question:
             self._source = tables[table].groups[group].get(value, ())
         self._words = tuple(filter(None, map(fold, query.words)))
         self._keys = None if query.keys is None else set(query.keys)
-        self._related = [(self._named_by(each), each.negated) for each in query.related]
         instants = _instants(query)
         self._at = min(instants, default="")
         self._name = None
@@ -261,13 +260,13 @@ class _Question:
 
     def answer(self) -> list[str]:
         """What is found: as it is kept, or brought up, or worked out anew."""
-        candidates = self._candidates()
-        if len(candidates) <= SMALL:
-            return self._found(candidates, self._words)
         name = (self._name, self._query.order, self._query.by_key, self._words)
         known, changed = self._kept(name, Answer)
         if known is not None and not changed:
             return known.keys
+        candidates = self._candidates()
+        if len(candidates) <= SMALL:
+            return self._found(candidates, self._words)
         answer = self._brought_up(known, changed) if known is not None else None
         return self._keep_as(name, answer or self._worked_out(candidates)).keys
 
@@ -297,6 +296,10 @@ class _Question:
         span = span.within(self._span(looked_at))
         named = Named(self._versions(), span, by)
         return self._keep_as(name, named) if is_large else named
+
+    @cached_property
+    def _related(self) -> list[tuple[Named, bool]]:
+        return [(self._named_by(each), each.negated) for each in self._query.related]
 
     def _named_by(self, related: Related) -> Named:
         condition = related.condition

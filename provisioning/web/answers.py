@@ -3,11 +3,13 @@
 import hashlib
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 from flask import Response
+from werkzeug.datastructures import Headers
 
 from provisioning.domain.errors import PreconditionFailed
 from provisioning.web.context import current
@@ -16,6 +18,18 @@ from provisioning.web.operation import BASE_PATH
 JSON = "application/json"
 MARKED = re.compile("[0-9a-f]{32}-(gzip|br|deflate|zstd)")
 """An ETag of ours as Apache changes it when it compresses the answer."""
+
+
+class JsonAnswer(Response):
+    """An answer with content of ours, whose headers are complete when it is made."""
+
+    default_mimetype = JSON
+
+    def get_wsgi_headers(self, environ: Any) -> Headers:
+        """werkzeug's own looks through the headers again, for locations and absent content."""
+        return (
+            self.headers if self.status_code == HTTPStatus.OK else super().get_wsgi_headers(environ)
+        )
 
 
 def encode(representation: object) -> bytes:
@@ -38,7 +52,7 @@ def answer(representation: object, status: int = 200, **headers: str) -> Respons
         and request.if_none_match.contains_weak(etag)
     ):
         return Response(status=304, headers=facts)
-    return Response(content, status, facts, content_type=JSON)
+    return JsonAnswer(content, status, facts)
 
 
 def created(representation: object, *segments: object) -> Response:
@@ -54,7 +68,7 @@ def nothing() -> Response:
 
 def plain(representation: object, headers: Mapping[str, Any] | None = None) -> Response:
     """JSON without an ETag: lists and the caller."""
-    return Response(encode(representation), 200, headers, content_type=JSON)
+    return JsonAnswer(encode(representation), 200, headers)
 
 
 def require_match(representation: object) -> None:
