@@ -119,7 +119,8 @@ def load(
     BadFile lists every fault with its place.
     """
     outcome = Outcome()
-    now = server.clock.now()
+    with server.store.read() as view:
+        now = server.clock.now(view.time())
     guests = _guests(given)
     entries = seed.prepare_seed(server.collections, given, now, guests)
     with trying(server, outcome, is_dry) as transaction:
