@@ -279,7 +279,8 @@ class Import:
             if record["id"] is not None:
                 self.account_ids[record["id"]] = known["id"]
             return None
-        if known is None and record["home"] not in brought:
+        # A merge adds people to a tenant that is there; that there is one is looked at later.
+        if known is None and self.mode == REPLACE and record["home"] not in brought:
             self.errors.append(
                 f"{entry.place}.home: '{record['home']}' is not among the tenants of the file."
             )

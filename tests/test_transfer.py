@@ -144,6 +144,18 @@ def test_an_account_at_home_elsewhere_keeps_its_profile_and_is_told(desk):
     assert desk.globex.get("/users/gina@globex.test").json["firstName"] is None
 
 
+def test_a_merge_adds_an_account_to_a_tenant_that_it_does_not_bring(desk):
+    account = {"username": BOB, "email": BOB, "home": "acme"}
+    assert desk.load({"users": [account]})["created"] == {"users": [BOB]}
+
+
+@pytest.mark.parametrize(("home", "mode"), [("initech", "merge"), ("acme", "replace")])
+def test_an_account_has_no_home_that_is_not_there_or_not_replaced(desk, home, mode):
+    account = {"username": BOB, "email": BOB, "home": home}
+    result = desk.run("import", "-", "--mode", mode, given=json.dumps({"users": [account]}))
+    assert (result.exit_code, "users[0].home: " in result.stderr) == (1, True)
+
+
 def test_a_record_whose_id_another_tenants_has_gets_a_new_one(desk):
     taken = desk.export("--tenant", "globex")["privileges"][0]["id"]
     seed = {
