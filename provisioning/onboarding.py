@@ -47,11 +47,11 @@ def begin_tenant(
     `begin` begins the transaction, where that isn't the store's own. Raises Conflict for a tenant
     that exists, Invalid for what the API would refuse as well.
     """
-    now = server.clock.now()
     check_values({"label": label, "name": name, "username": username, "email": email})
     tenant = load_new(NEW_TENANT, {"label": label, "name": name})
     profile = load_part(USER, {"username": username})
     with (begin or server.store.transaction)() as transaction:
+        now = server.clock.now(transaction.time())
         records = create_tenant(transaction, server.catalogue, tenant["label"], tenant["name"], now)
         if transaction.get(USERS, username_key(username)) is None:
             profile |= load_part(USER, {"email": _email(username, email)})
@@ -82,7 +82,8 @@ def make_key(
     with (begin or server.store.transaction)() as transaction:
         if transaction.get(TENANTS, label) is None:
             raise NotFound(f"There is no tenant '{label}'.")
-        records = as_administrator(transaction, server.catalogue, label, server.clock.now())
+        now = server.clock.now(transaction.time())
+        records = as_administrator(transaction, server.catalogue, label, now)
         user = None if username is None else username_key(username)
         if user is not None and not people.privileges_of(records, user):
             raise NotFound(f"'{username}' has no privilege in the tenant '{label}'.")

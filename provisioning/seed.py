@@ -15,6 +15,7 @@ from typing import Any
 from provisioning.domain import people
 from provisioning.domain.activity import Instant, later, parse_duration, parse_instant
 from provisioning.domain.catalogue import Catalogue
+from provisioning.domain.errors import BadRequest, Invalid
 from provisioning.domain.names import ascii_domain, username_key
 from provisioning.domain.rules import RULES
 from provisioning.domain.services import subscribe_to_mandatory
@@ -26,6 +27,7 @@ from provisioning.resources.services import SERVICE
 from provisioning.resources.statements import STATEMENT
 from provisioning.resources.users import hashed
 from provisioning.store import Record, Transaction, View
+from provisioning.web.body import MAX_NESTING, check_values
 from provisioning.web.collection import Collection, Collections
 from provisioning.web.hosts import reserved_domain
 from provisioning.web.records import RecordSchema
@@ -83,6 +85,8 @@ def parse_json(content: bytes, name: str) -> Any:
         raise BadFile([f"{name}: {error.msg} at {place}."]) from error
     except RecursionError as error:
         raise BadFile([f"{name}: is nested too deeply."]) from error
+    except ValueError as error:  # Python converts no number of thousands of digits
+        raise BadFile([f"{name}: holds a number that is too long."]) from error
 
 
 def demo_seed() -> Any:
@@ -156,7 +160,7 @@ def prepare_seed(
     if not isinstance(seed, dict):
         raise BadFile(["A seed is a JSON object of lists of records."])
     lists = collections.seeded
-    errors = [f"{name}: there is no such list." for name in seed if name not in lists]
+    errors = [f"{_printable(name)}: there is no such list." for name in seed if name not in lists]
     entries: list[Entry] = []
     for name, collection in lists.items():
         given = [] if seed.get(name) is None else seed[name]
@@ -171,6 +175,10 @@ def prepare_seed(
             if not isinstance(item, dict):
                 errors.append(f"{place}: must be an object.")
                 continue
+            unfit = list(_unfit(item, place))
+            if unfit:
+                errors += unfit
+                continue
             record, faulty = _stored_form(collection, item, now)
             errors += [f"{place}.{fault}" for fault in faulty]
             prepared.append(Entry(place, collection, record))
@@ -178,6 +186,21 @@ def prepare_seed(
     if errors:
         raise BadFile(errors)
     return entries
+
+
+def _unfit(item: Record, place: str) -> Iterator[str]:
+    """What of a record no store can hold, whichever member it stands in."""
+    try:
+        # A configuration, which is a body of its own, stands one level deeper here.
+        check_values(item, MAX_NESTING + 1)
+    except Invalid as error:
+        yield from (f"{place}.{n}: {text}" for n, texts in error.errors.items() for text in texts)
+    except BadRequest:
+        yield f"{place}: is nested too deeply."
+
+
+def _printable(name: str) -> str:
+    return name.encode("utf-8", "replace").decode()
 
 
 def _stored_form(collection: Collection, item: Record, now: Instant) -> tuple[Record, list[str]]:

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+import orjson
+
 from provisioning import seed
 from provisioning.domain import people
 from provisioning.domain.activity import ActivityWindow, Instant
@@ -117,7 +119,8 @@ def load(
     BadFile lists every fault with its place.
     """
     outcome = Outcome()
-    now = server.clock.now()
+    with server.store.read() as view:
+        now = server.clock.now(view.time())
     guests = _guests(given)
     entries = seed.prepare_seed(server.collections, given, now, guests)
     with trying(server, outcome, is_dry) as transaction:
@@ -157,6 +160,12 @@ class Import:
     moved: dict[tuple[str, str], str] = field(default_factory=dict)
     """Table and document id in the file -> the document id that the record has here."""
     seen: set[tuple[str, str]] = field(default_factory=set)
+    given: set[tuple[str, str]] = field(default_factory=set)
+    """Table and id, as text, of what has one in the file: none of them is given anew."""
+    brought: set[str] = field(default_factory=set)
+    """The tenants that the file brings."""
+    twins: dict[str, dict[bytes, str]] = field(default_factory=dict)
+    """By table: what the brought tenants' records are apart from their ids -> document id."""
 
     def run(
         self,
@@ -164,9 +173,10 @@ class Import:
         guests: dict[int, str],
         watched: Callable[[Sequence[Entry]], Iterable[Entry]],
     ) -> None:
+        self._require_sound(entries)
         listed = {str(e.record["label"]) for e in entries if e.collection.table == TENANTS}
         named = {str(e.record["tenant"]) for e in entries if e.collection.is_owned}
-        brought = listed if self.mode == REPLACE else listed | named
+        self.brought = brought = listed if self.mode == REPLACE else listed | named
         self._require_brought(entries, named - brought)
         before = {
             label: people.administration(self._records(label))
@@ -174,12 +184,13 @@ class Import:
             if self.transaction.get(TENANTS, label) is not None
         }
         self._require_guests(guests)
+        self.given = {(e.collection.table, str(e.record.get("id"))) for e in entries}
         put = [
             found for each in watched(entries) if (found := self._put(each, brought)) is not None
         ]
         if self.mode == REPLACE:
             kept = {(each.collection.table, each.collection.key(each.record)) for each in put}
-            self._remove_others(brought, kept, set(guests.values()))
+            self._remove_others(brought, kept, set(map(username_key, guests.values())))
         self._check(put, before)
         if self.errors:
             raise BadFile(self.errors)
@@ -188,6 +199,22 @@ class Import:
 
     def _records(self, label: str) -> Records:
         return as_administrator(self.transaction, self.server.catalogue, label, self.now)
+
+    def _require_sound(self, entries: list[Entry]) -> None:
+        """BadFile for members that hold what none of their kind can; the rest relies on it."""
+        for entry in entries:
+            collection, record = entry.collection, entry.record
+            if collection.numbered is not None and record["id"] is None:
+                sample = collection.numbered.format(1)
+                record = record | {"id": int(sample) if sample.isdigit() else sample}
+            found = collection.faults(seed.key_of(collection, record), record)
+            self.errors += [
+                f"{entry.place_of(member)}: {message}"
+                for member, messages in found.items()
+                for message in messages
+            ]
+        if self.errors:
+            raise BadFile(self.errors)
 
     def _require_brought(self, entries: list[Entry], missing: set[str]) -> None:
         self.errors += [
@@ -207,6 +234,12 @@ class Import:
     def _put(self, entry: Entry, brought: set[str]) -> Entry | None:
         """Put a record where it belongs; None where it stays as it was, or is at fault."""
         collection, record, table = entry.collection, entry.record, entry.collection.table
+        for member in collection.account_ids:
+            if record.get(member) in self.account_ids:
+                record = record | {member: self.account_ids[record[member]]}
+        for member, target in collection.references.items():
+            if (target, record.get(member)) in self.moved:
+                record = record | {member: self.moved[target, record[member]]}
         if table == USERS:
             account = self._account(entry, brought)
             if account is None:
@@ -214,23 +247,10 @@ class Import:
             record = account
         elif collection.numbered is not None:
             record = self._with_own_id(collection, record)
-        for member in collection.account_ids:
-            if record.get(member) in self.account_ids:
-                record = record | {member: self.account_ids[record[member]]}
-        for member, target in collection.references.items():
-            if (target, record.get(member)) in self.moved:
-                record = record | {member: self.moved[target, record[member]]}
         key = seed.key_of(collection, record)
         self.moved[table, seed.key_of(collection, entry.record)] = key
-        found = collection.faults(key, record)
-        self.errors += [
-            f"{entry.place_of(member)}: {message}"
-            for member, messages in found.items()
-            for message in messages
-        ]
-        if not found and (table, key) in self.seen:
+        if (table, key) in self.seen:
             self.errors.append(f"{entry.place}: '{key}' stands in this seed twice.")
-        if found or (table, key) in self.seen:
             return None
         self.seen.add((table, key))
         known = self.transaction.get(table, key)
@@ -259,7 +279,8 @@ class Import:
             if record["id"] is not None:
                 self.account_ids[record["id"]] = known["id"]
             return None
-        if known is None and record["home"] not in brought:
+        # A merge adds people to a tenant that is there; that there is one is looked at later.
+        if known is None and self.mode == REPLACE and record["home"] not in brought:
             self.errors.append(
                 f"{entry.place}.home: '{record['home']}' is not among the tenants of the file."
             )
@@ -271,15 +292,14 @@ class Import:
             known is None and self.transaction.find(USERS, "id", own_id) is not None
         )
         if taken:
-            own_id = self.transaction.next_id(USERS)
+            own_id = self._new_id(entry.collection)
         if record["id"] is not None:
             self.account_ids[record["id"]] = own_id
         return record | {"id": own_id}
 
     def _with_own_id(self, collection: Collection, record: Record) -> Record:
         """The record with an id that is free, or its own already."""
-        table, numbered = collection.table, str(collection.numbered)
-        known = self._same(collection, record)
+        table, known = collection.table, self._same(collection, record)
         if known is not None:
             return record | {"id": known["id"]}
         taken = record["id"] is None or (
@@ -287,25 +307,41 @@ class Import:
             if table == TENANTS
             else self.transaction.get(table, str(record["id"])) is not None
         )
-        if not taken:
-            return record
-        number: Any = numbered.format(self.transaction.next_id(table))
-        return record | {"id": int(number) if number.isdigit() else number}
+        return record | {"id": self._new_id(collection)} if taken else record
+
+    def _new_id(self, collection: Collection) -> Any:
+        """An id that no record has, here or in the file."""
+        table, form = collection.table, str(collection.numbered)
+        while (table, text := form.format(self.transaction.next_id(table))) in self.given:
+            pass
+        return int(text) if text.isdigit() else text
 
     def _same(self, collection: Collection, record: Record) -> Record | None:
         """The stored record that this one stands for."""
-        known = None
-        if collection.table == API_KEYS and record["id"] is None:
-            known = self.transaction.find(
-                API_KEYS,
-                "token",
-                collection.unique["token"](record),
-            )
-        elif collection.table == TENANTS or record["id"] is not None:
-            known = self.transaction.get(collection.table, seed.key_of(collection, record))
+        table, known = collection.table, None
+        if table == TENANTS or record["id"] is not None:
+            known = self.transaction.get(table, seed.key_of(collection, record))
+        is_foreign = known is not None and known.get("tenant") != record.get("tenant")
+        if table == API_KEYS and (known is None or is_foreign):
+            known = self.transaction.find(table, "token", collection.unique["token"](record))
+        elif is_foreign:
+            known = self._twin(collection, record)
         if known is None or not collection.is_owned or known["tenant"] == record["tenant"]:
             return known
         return None
+
+    def _twin(self, collection: Collection, record: Record) -> Record | None:
+        """What an earlier import has made of this record, whose id is another tenant's."""
+        table = collection.table
+        if table not in self.twins:
+            self.twins[table] = {
+                _apart_from_id(each): collection.key(each)
+                for label in self.brought
+                for each in self.transaction.group(table, "tenant", label)
+                if (table, str(each["id"])) not in self.given
+            }
+        key = self.twins[table].pop(_apart_from_id(record), None)
+        return None if key is None else self.transaction.get(table, key)
 
     def _remove_others(
         self, brought: set[str], kept: set[tuple[str, str]], guests: set[str]
@@ -323,7 +359,7 @@ class Import:
         for label in brought:
             for account in self.transaction.query(USERS, Query(equal={"home": label})).records:
                 user = accounts.key(account)
-                if (USERS, user) in kept or account["username"] in guests:
+                if (USERS, user) in kept or user in guests:
                     continue
                 if self._is_named(user):
                     self.outcome.told.append(
@@ -357,3 +393,7 @@ class Import:
                 people.require_administration(self._records(label), windows)
             except Conflict as error:
                 self.errors.append(f"{label}: {error.detail}")
+
+
+def _apart_from_id(record: Record) -> bytes:
+    return orjson.dumps(record | {"id": None}, option=orjson.OPT_SORT_KEYS)

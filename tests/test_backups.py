@@ -62,6 +62,25 @@ def test_ids_are_not_given_again_after_a_restore(desk):
     assert desk.alice.post("/users", json=BOB).json["id"] > first
 
 
+def test_no_more_of_the_audit_is_kept_after_a_restore_than_is_wanted(desk):
+    app = create_app(Settings.from_env(desk.environment | {"PROVISIONING_AUDIT_KEEP": "2"}))
+    alice = Client(app, desk.alice.token)
+
+    def theme(name):
+        assert alice.put("/info", json={"theme": name}).status_code == 200
+
+    for name in ("a", "b"):
+        theme(name)
+    desk("backup", str(desk.backup))
+    for name in ("c", "d", "e"):
+        theme(name)
+    desk("restore", str(desk.backup))
+    for name in ("f", "g"):
+        theme(name)
+    kept = [each["changes"]["theme"]["to"] for each in alice.get("/audit").json]
+    assert kept == ["g", "f"]
+
+
 def test_what_was_before_a_restore_is_kept(desk):
     desk("backup", str(desk.backup))
     desk.alice.post("/users", json=BOB)

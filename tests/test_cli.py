@@ -7,14 +7,17 @@ import re
 import stat
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from provisioning.cli import CANNOT_START, application, main
+from provisioning.domain.activity import to_instant
 from provisioning.factory import create_app
 from provisioning.settings import Settings, described
+from provisioning.store import View
 from provisioning.testing.sandbox import Client
 
 ROOT = Path(__file__).parent.parent
@@ -53,6 +56,26 @@ def test_init_makes_a_tenant_whose_administrator_has_a_key_that_works(desk):
     assert caller["tenant"] == {"label": "acme", "name": "Acme"}
     assert (caller["role"], caller["keyType"]) == ("ADMINISTRATOR", "BASIC")
     assert caller["user"]["username"] == caller["user"]["email"] == "alice@acme.test"
+
+
+@pytest.fixture
+def database_ahead(monkeypatch):
+    """Stores whose clock, which all their servers share, is a day ahead of this machine's."""
+    ahead = datetime.now(UTC) + timedelta(days=1)
+    monkeypatch.setattr(View, "time", lambda self: ahead)
+    return to_instant(ahead)
+
+
+def test_what_commands_begin_begins_by_the_clock_of_the_store(desk, database_ahead):
+    desk(*INIT)
+    desk("key", "new", "--tenant", "acme", "--user", "alice@acme.test")
+    seed = {"privileges": [{"tenant": "acme", "username": "alice@acme.test", "role": "USER"}]}
+    file = desk.data.with_name("seed.json")
+    file.write_text(json.dumps(seed))
+    desk("import", str(file))
+    made = json.loads(desk("export", "-"))
+    begun = [each["activeFrom"] for each in (*made["privileges"], *made["apiKeys"])]
+    assert begun == [database_ahead] * 4
 
 
 def test_init_answers_one_json_object_and_nothing_else(desk):

@@ -144,6 +144,18 @@ def test_an_account_at_home_elsewhere_keeps_its_profile_and_is_told(desk):
     assert desk.globex.get("/users/gina@globex.test").json["firstName"] is None
 
 
+def test_a_merge_adds_an_account_to_a_tenant_that_it_does_not_bring(desk):
+    account = {"username": BOB, "email": BOB, "home": "acme"}
+    assert desk.load({"users": [account]})["created"] == {"users": [BOB]}
+
+
+@pytest.mark.parametrize(("home", "mode"), [("initech", "merge"), ("acme", "replace")])
+def test_an_account_has_no_home_that_is_not_there_or_not_replaced(desk, home, mode):
+    account = {"username": BOB, "email": BOB, "home": home}
+    result = desk.run("import", "-", "--mode", mode, given=json.dumps({"users": [account]}))
+    assert (result.exit_code, "users[0].home: " in result.stderr) == (1, True)
+
+
 def test_a_record_whose_id_another_tenants_has_gets_a_new_one(desk):
     taken = desk.export("--tenant", "globex")["privileges"][0]["id"]
     seed = {
@@ -153,6 +165,52 @@ def test_a_record_whose_id_another_tenants_has_gets_a_new_one(desk):
     desk.load(seed)
     assert desk.acme.get(f"/users/{BOB}/privilege").json["id"] != taken
     assert desk.globex.get(f"/privileges/{taken}").json["role"] == "ADMINISTRATOR"
+
+
+@pytest.fixture
+def elsewhere(tmp_path, desk):
+    """Another store, whose ids are globex's as far as they are acme's here."""
+    hire(desk.acme, BOB)
+    endpoint = {"url": "amqp://x.example", "endpointType": "MQ_INCOMING"}
+    assert desk.acme.post("/endpoints", json=endpoint).status_code == 201
+    other = Desk(tmp_path, "other.json")
+    other.globex = other.client(json.loads(other(*GLOBEX).stdout)["apiToken"])
+    hire(other.globex, "hank@globex.test")
+    assert other.globex.post("/endpoints", json=endpoint).status_code == 201
+    return other
+
+
+@pytest.mark.parametrize("mode", ["merge", "replace"])
+def test_a_new_id_is_none_that_stands_further_on_in_the_file(desk, elsewhere, mode):
+    seed = desk.export("--tenant", "acme")
+    done = elsewhere.load(seed, "--mode", mode)
+    assert done["created"]["users"] == [ALICE, BOB]
+    assert len(set(done["created"]["privileges"])) == len(seed["privileges"]) == 2
+    assert elsewhere("check")
+
+
+@pytest.mark.parametrize("mode", ["merge", "replace"])
+def test_an_import_knows_again_what_it_has_given_other_ids(desk, elsewhere, mode):
+    seed = desk.export("--tenant", "acme")
+    elsewhere.load(seed)
+    again = elsewhere.load(seed, "--mode", mode)
+    assert [again[what] for what in ("created", "changed", "removed")] == [{}, {}, {}]
+
+
+def test_a_key_is_known_by_its_token_whatever_its_id(desk, elsewhere):
+    seed = desk.export("--tenant", "acme")
+    elsewhere.load(seed)
+    seed["apiKeys"][0] |= {"id": "key-77", "name": "Renamed"}
+    done = elsewhere.load(seed)
+    assert (done["created"], list(done["changed"])) == ({}, ["apiKeys"])
+
+
+def test_a_guest_is_known_in_any_spelling(desk):
+    hire(desk.acme, BOB)
+    seed = desk.export("--tenant", "acme")
+    seed["users"] = [each for each in seed["users"] if each["username"] != BOB]
+    seed["users"].append({"username": BOB.upper()})
+    assert desk.load(seed, "--mode", "replace")["removed"] == {}
 
 
 def test_what_refers_to_an_id_that_is_given_anew_follows(desk):
@@ -210,6 +268,54 @@ def test_a_wrong_call_ends_with_2(desk, words):
 def test_a_fault_of_a_seed_has_its_place(desk, text, place):
     result = desk.run("import", "-", given=text)
     assert (result.exit_code, place in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        '"title": "\\ud800"',
+        '"title": "a\\u0000b"',
+        '"listOrder": 10000000000000000000000000',
+        '"settings": {"a": NaN}',
+        '"settings": {"a": 1e999}',
+        '"settings": {"a": 10000000000000000000000000}',
+        '"settings": {"\\ud800": 1}',
+        f'"settings": {{"a": {"[" * 100}{"]" * 100}}}',
+        '"label": ["x"]',
+        '"tenant": {"label": "acme"}',
+        '"\\ud800": 1',
+    ],
+)
+def test_what_no_member_can_hold_is_a_fault_with_its_place(desk, member):
+    result = desk.run("import", "-", given=f'{{"dashboards": [{{{member}}}]}}')
+    assert (result.exit_code, "dashboards[0]" in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"\\ud800": []}', f'{{"users": [{{"birthYear": {"9" * 5_000}}}]}}']
+)
+def test_what_no_file_can_hold_is_a_fault(desk, text):
+    assert desk.run("import", "-", given=text).exit_code == 1
+
+
+@pytest.mark.parametrize("member", ["id", "home", "username", "passwordHash"])
+def test_a_list_where_an_account_has_text_is_a_fault_with_its_place(desk, member):
+    account = {"username": BOB, "email": BOB, "home": "acme", member: [1]}
+    result = desk.run("import", "-", given=json.dumps({"users": [account]}))
+    assert (result.exit_code, f"users[0].{member}: " in result.stderr) == (1, True)
+
+
+def test_a_configuration_as_deep_as_the_api_takes_it_comes_back(desk):
+    assert desk.acme.post("/services/enterprise").status_code == 201
+    config = json.loads('{"a":' * 63 + "1" + "}" * 63)
+    path = "/statements/delayed-shipments/config"
+    assert desk.acme.put(path, json=config).status_code == 200
+    assert desk.load(desk.export())["changed"] == {}
+
+
+def test_a_folder_is_not_overwritten_by_an_export(desk, tmp_path):
+    result = desk.run("export", str(tmp_path), "--force")
+    assert (result.exit_code, str(tmp_path) in result.stderr) == (1, True)
 
 
 def test_an_import_is_in_the_audit_as_the_command_lines(desk):

@@ -51,7 +51,7 @@ def backup(file: Path) -> None:
     """
     place = _own_place()
     current_server(must_exist=True)
-    with _explained(file):
+    with explained(file):
         backups.back_up(place, file)
     click.echo(f"{place} is copied to {file}.")
 
@@ -64,7 +64,7 @@ def restore(file: Path) -> None:
     FILE is checked first, and what was is kept beside the data. Works while the server runs.
     """
     place = _own_place()
-    with _explained(file):
+    with explained(file):
         kept = backups.restore(file, place, COLLECTIONS.tables, COLLECTIONS.check)
     told = "" if kept is None else f" What was is in {kept}."
     click.echo(f"{place} holds the records of {file}.{told}")
@@ -79,7 +79,7 @@ def _own_place() -> Place:
 
 
 @contextmanager
-def _explained(file: Path) -> Iterator[None]:
+def explained(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -9,7 +9,7 @@ import click
 import orjson
 
 from provisioning import people_csv, transfer
-from provisioning.cli.data import write_new
+from provisioning.cli.data import explained, write_new
 from provisioning.cli.group import Command, as_json, progress
 from provisioning.cli.opening import current_server
 from provisioning.seed import BadFile, parse_json
@@ -36,7 +36,8 @@ def export(file: Path, tenant: str | None, force: bool) -> None:
         sys.stdout.buffer.write(content)
         return
     if force:
-        file.unlink(missing_ok=True)
+        with explained(file):
+            file.unlink(missing_ok=True)
     write_new(file, content)
     count = sum(map(len, seed.values()))
     click.echo(f"{count} records are in {file}. It holds secrets: keep it to yourself.", err=True)

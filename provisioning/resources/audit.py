@@ -30,8 +30,6 @@ HIGHEST_NUMBER = 2**53 - 1
 class AuditRecordSchema(RecordSchema):
     """One stored record that a request, or the command line, has created, changed or removed."""
 
-    orders = ("id", "at", "by", "key", "via", "requestId", "action", "resource", "target", "user")
-
     id = fields.Integer(dump_only=True)
     at = Moment(dump_only=True, allow_none=False)
     by = Text(dump_only=True)

@@ -96,10 +96,13 @@ class View:
         return dict(self._ids)
 
     def counting_from(self, ids: Mapping[str, int]) -> "View":
-        """The same records, and counters that have come at least as far as these."""
+        """The same records, and tables that count from these ids at least.
+
+        What counts within a tenant, as the audit does, goes on from its records.
+        """
         view = View(self._contents, self._ids, self._answers)
-        names = {**self._ids, **ids}
-        view._ids = {name: max(self._ids.get(name, 0), ids.get(name, 0)) for name in names}
+        tables = (self._ids.keys() | ids.keys()) & self._contents.keys()
+        view._ids = self._ids | {n: max(self._ids.get(n, 0), ids.get(n, 0)) for n in tables}
         return view
 
 

@@ -1,6 +1,7 @@
 """Reading a JSON body as strictly as section 6 asks, before any schema sees it."""
 
 import json
+import math
 from codecs import BOM_UTF8
 from collections.abc import Collection
 from typing import Any
@@ -113,7 +114,7 @@ def parse_object(content: bytes) -> Record:
     return parsed
 
 
-def check_values(body: Record) -> None:
+def check_values(body: Record, deepest: int = MAX_NESTING) -> None:
     """Invalid for text and numbers that no member can hold, BadRequest for deep nesting."""
     errors: dict[str, list[str]] = {}
     for member, value in body.items():
@@ -124,12 +125,14 @@ def check_values(body: Record) -> None:
             if isinstance(item, str):
                 faults.update(_text_faults(item))
             elif isinstance(item, (dict, list)):
-                if depth >= MAX_NESTING:
+                if depth >= deepest:
                     raise _too_deep()
                 inner = [*item.keys(), *item.values()] if isinstance(item, dict) else item
                 waiting.extend((depth + 1, part) for part in inner)
             elif isinstance(item, int) and not LOWEST_INTEGER <= item <= HIGHEST_INTEGER:
                 faults.add("Holds an integer that is out of range.")
+            elif isinstance(item, float) and not math.isfinite(item):
+                faults.add("Holds a number that JSON has none for.")
         if faults:
             errors[member.encode("utf-8", "replace").decode()] = sorted(faults)
     if errors:

@@ -318,3 +318,13 @@ def test_a_large_value_is_told_by_its_size_and_digest(sandbox):
     told = audit(alice)[0]["changes"]["description"]["to"]
     assert told["bytes"] == 2_002
     assert len(told["sha256"]) == 64
+
+
+def test_it_is_ordered_by_every_public_field_but_what_has_no_order(sandbox):
+    admin = administrator_of(sandbox, "acme")
+    assert admin.put("/info", json={"theme": "dark"}).status_code == 200
+    record, *_ = known = audit(admin)
+    for name in record.keys() - {"changes"}:
+        ordered = audit(admin, f"&order=-{name}")
+        assert sorted(ordered, key=lambda each: -each["id"]) == known, name
+    assert "client" in errors(admin.get("/audit?order=changes"))["order"][0]
