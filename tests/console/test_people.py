@@ -90,13 +90,16 @@ def filled(server):
     return server
 
 
-def settled(page):
-    """What the page has asked for is there."""
-    page.wait_for_load_state(
-        "networkidle"
-    ) if "emulator" not in page.url else page.wait_for_timeout(800)
-    expect(page.locator("main h1").first).to_be_visible()
-    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+@pytest.fixture
+def settled(settle):
+    """Waits until what a page has asked for is there."""
+
+    def wait(page):
+        expect(page.locator("main h1").first).to_be_visible()
+        settle(page)
+        expect(page.locator("[aria-busy=true]")).to_have_count(0)
+
+    return wait
 
 
 def serious_findings(page):
@@ -110,7 +113,7 @@ def serious_findings(page):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_axe_finds_nothing_serious_on_any_page(filled, sign_in, scheme):
+def test_axe_finds_nothing_serious_on_any_page(filled, sign_in, settled, scheme):
     page = sign_in(color_scheme=scheme)
     for place in PLACES:
         page.goto(f"{filled.root_url}/console#/{place}")
@@ -119,7 +122,7 @@ def test_axe_finds_nothing_serious_on_any_page(filled, sign_in, scheme):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_axe_finds_nothing_serious_in_any_dialog(filled, sign_in, scheme):
+def test_axe_finds_nothing_serious_in_any_dialog(filled, sign_in, settled, scheme):
     page = sign_in(color_scheme=scheme)
     for place, button in DIALOGS.items():
         page.goto(f"{filled.root_url}/console#/{place}")
@@ -128,7 +131,7 @@ def test_axe_finds_nothing_serious_in_any_dialog(filled, sign_in, scheme):
         expect(page.get_by_role("dialog")).to_be_visible()
         if button.startswith("New"):
             page.get_by_role("button", name="Save").click()
-            page.wait_for_timeout(300)
+            settled(page)
         assert serious_findings(page) == [], place
         page.reload()
 
@@ -142,7 +145,7 @@ def test_axe_finds_nothing_serious_where_one_signs_in(open_page, scheme):
 
 
 @pytest.mark.parametrize("width", [360, 800, 1280])
-def test_no_page_is_wider_than_the_window(filled, sign_in, width):
+def test_no_page_is_wider_than_the_window(filled, sign_in, settled, width):
     page = sign_in(viewport={"width": width, "height": 740})
     for place in PLACES:
         page.goto(f"{filled.root_url}/console#/{place}")
@@ -254,7 +257,7 @@ def hostile(server):
     return name
 
 
-def test_markup_in_names_is_text_everywhere(server, hostile, sign_in):
+def test_markup_in_names_is_text_everywhere(server, hostile, sign_in, settled):
     page = sign_in()
     person = f"users/{quote(hostile, safe='')}"
     shown = 0

@@ -104,6 +104,7 @@ def test_a_session_that_ends_says_why_and_goes_on_with_what_was_typed(server, si
     server.add_user("bob@acme.test", roles.ADMINISTRATOR)
     first, second = server.add_key("bob@acme.test"), server.add_key("bob@acme.test")
     page = sign_in("users", token=first)
+    expect(page.get_by_role("status")).to_have_text("2 users")
     page.get_by_role("button", name="New user").click()
     page.get_by_label("Username").fill("carol@acme.test")
     page.get_by_label("Email").fill("carol@acme.test")
@@ -123,10 +124,13 @@ def test_a_session_that_ends_says_why_and_goes_on_with_what_was_typed(server, si
     expect(page.get_by_role("heading", name="carol@acme.test")).to_be_visible()
 
 
-def test_a_list_is_read_again_once_one_has_signed_in_again(server, sign_in):
+def test_a_list_is_read_again_once_one_has_signed_in_again(server, sign_in, settle):
     server.add_user("bob@acme.test", roles.ADMINISTRATOR)
     first, second = server.add_key("bob@acme.test"), server.add_key("bob@acme.test")
     page = sign_in(token=first)
+    # What the overview asks for would end the session before the list does.
+    expect(page.get_by_text("Active users")).to_be_visible()
+    settle(page)
     keys = server.administrator.get("/users/bob@acme.test/api-keys").json()
     number = next(key["id"] for key in keys if key["apiToken"] == first)
     server.administrator.delete(f"/users/bob@acme.test/api-keys/{number}")

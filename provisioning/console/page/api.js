@@ -35,7 +35,7 @@ export function path(texts, ...segments) {
 	return texts.reduce((whole, text, place) => whole + encodeURIComponent(segments[place - 1]) + text);
 }
 
-/** One request to the API: {data, date, etag, total}. Throws a Problem. */
+/** One request to the API: {data, asked, date, etag, total}, `asked` in milliseconds. Throws a Problem. */
 export async function ask(target, { key = session.key, ...facts } = {}) {
 	try {
 		return await send(API, target, key, facts);
@@ -60,6 +60,7 @@ async function send(base, target, token, { method = "GET", body, etag, query, si
 	if (token) headers.Authorization = `Bearer ${token}`;
 	if (body !== undefined) headers["Content-Type"] = "application/json";
 	if (etag) headers["If-Match"] = etag;
+	const asked = Date.now();
 	let response;
 	let text;
 	try {
@@ -89,6 +90,7 @@ async function send(base, target, token, { method = "GET", body, etag, query, si
 	}
 	return {
 		data,
+		asked,
 		date: response.headers.get("Date"),
 		etag: response.headers.get("ETag"),
 		total: Number(response.headers.get("X-Total-Count")),

@@ -105,6 +105,8 @@ function Search({ text, onText }) {
 		clearTimeout(timer.current);
 		timer.current = setTimeout(() => onText((asked.current = given)), 250);
 	}
+	// Who types and leaves at once is not led back.
+	useEffect(() => () => clearTimeout(timer.current), []);
 	return html`
 		<div class="search"><${Text} type="search" aria-label="Search" placeholder="Search" value=${typed} onInput=${type} /></div>
 	`;
