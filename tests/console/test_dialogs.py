@@ -483,7 +483,7 @@ def test_a_statement_is_configured_as_json(server, sign_in):
 
 def test_the_tenant_is_renamed(server, sign_in):
     page = sign_in()
-    page.get_by_role("button", name="Change").click()
+    page.get_by_role("button", name="Change tenant").click()
     page.get_by_label("Name", exact=True).fill("Acme Limited")
     saved(page)
     expect(page.locator(".facts strong", has_text="Acme Limited")).to_be_visible()

@@ -35,7 +35,7 @@ DIALOGS = {
     "services": "New subscription",
     "endpoints": "New endpoint",
     "users/bob%40acme.test": "Revoke all",
-    "overview": "Change",
+    "overview": "Change tenant",
     "dashboards?view=own": "Remove",
     "audit": "Details",
 }
@@ -164,14 +164,14 @@ def test_on_a_narrow_screen_a_user_is_made_all_the_same(server, sign_in):
     expect(page.get_by_role("heading", name="bob@acme.test", level=1)).to_be_visible()
 
 
-def tab_to(page, name, presses=60):
-    """Press Tab until the control of that name has the focus."""
-    for _ in range(presses):
-        page.keyboard.press("Tab")
-        focused = page.locator("*:focus")
-        if focused.count() and name in (focused.first.inner_text() or ""):
-            return
-    raise AssertionError(f"Tab never came to {name}")
+def press(page, name, way="Tab"):
+    """Go to the control of that name by Tab, or back by Shift+Tab, and press Enter."""
+    expect(page.get_by_text(name, exact=True).first).to_be_visible()
+    for _ in range(60):
+        page.keyboard.press(way)
+        if page.evaluate("document.activeElement.innerText") == name:
+            return page.keyboard.press("Enter")
+    raise AssertionError(f"{way} never came to {name}")
 
 
 def test_the_keyboard_alone_is_enough(server, open_page):
@@ -180,11 +180,9 @@ def test_the_keyboard_alone_is_enough(server, open_page):
     page.keyboard.type(server.token)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
-    tab_to(page, "Users")
-    page.keyboard.press("Enter")
+    press(page, "Users")
     expect(page.get_by_role("heading", name="Users", level=1)).to_be_visible()
-    tab_to(page, "New user")
-    page.keyboard.press("Enter")
+    press(page, "New user")
     expect(page.get_by_label("Username")).to_be_focused()
     page.keyboard.type("bob@acme.test")
     page.keyboard.press("Tab")
@@ -195,6 +193,29 @@ def test_the_keyboard_alone_is_enough(server, open_page):
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="bob@acme.test", level=1)).to_be_visible()
     assert server.administrator.get("/users/bob@acme.test").status_code == 200
+
+    press(page, "New privilege")
+    expect(page.get_by_label("Role")).to_be_focused()
+    page.keyboard.type("MAN")
+    press(page, "Save")
+    row = page.get_by_role("row", name="MANAGEMENT")
+    expect(page.get_by_role("button", name="New privilege")).to_be_focused()
+    expect(row.get_by_role("button", name="Revoke")).to_be_visible()
+    press(page, "Revoke")
+    expect(page.get_by_role("dialog").get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(row.get_by_role("button", name="Revoke")).to_have_count(0)
+
+    press(page, "New API key")
+    expect(page.get_by_label("Type")).to_be_focused()
+    press(page, "Save")
+    expect(page.get_by_role("dialog", name="The new key")).to_be_visible()
+    press(page, "Done")
+    expect(page.get_by_role("button", name="New API key")).to_be_focused()
+    assert len(server.administrator.get("/users/bob@acme.test/api-keys").json()) == 1
+    press(page, "Sign out", "Shift+Tab")
+    expect(page.get_by_label("API key")).to_be_focused()
 
 
 def test_the_skip_link_leads_past_the_navigation(sign_in):

@@ -54,6 +54,11 @@ def test_an_unknown_key_is_refused_in_the_servers_words_and_stays_in_the_field(o
     expect(page.get_by_label("API key")).to_have_value("never-heard-of-it")
 
 
+def test_what_is_typed_as_a_key_is_given_to_no_spell_checker(open_page):
+    field = open_page().get_by_label("API key")
+    expect(field).to_have_attribute("spellcheck", "false")
+
+
 def test_no_key_at_all_is_refused_without_asking(open_page):
     page = open_page()
     page.get_by_role("button", name="Sign in").click()

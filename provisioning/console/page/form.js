@@ -80,7 +80,7 @@ export function Field({ field, text, errors = [], onText, autofocus }) {
 				...${facts}
 				inputmode=${type === "whole" ? "numeric" : type === "number" ? "decimal" : undefined}
 				autocomplete=${type === "password" ? "new-password" : "off"}
-				spellcheck="false"
+				spellcheck=${false}
 				list=${list}
 				value=${text}
 				onInput=${onInput}

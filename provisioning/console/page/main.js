@@ -36,6 +36,8 @@ function SignInForm({ session, children }) {
 	const [isShown, setShown] = useState(false);
 	const [problem, setProblem] = useState(null);
 	const [isBusy, setBusy] = useState(false);
+	const field = useRef();
+	useEffect(() => field.current.focus(), []);
 	async function signIn() {
 		if (!key.trim()) return setProblem({ detail: "Enter an API key. Whoever administers your tenant makes one." });
 		if (/[^!-~]/.test(key.trim())) return setProblem({ detail: "This is no API key: keys have neither blanks nor letters with accents." });
@@ -53,8 +55,8 @@ function SignInForm({ session, children }) {
 					class=${isShown ? "code" : "code concealed"}
 					autocomplete="off"
 					autocapitalize="off"
-					spellcheck="false"
-					autofocus
+					spellcheck=${false}
+					ref=${field}
 					value=${key}
 					aria-invalid=${problem ? "true" : undefined}
 					aria-describedby=${problem ? `${id}-error` : undefined}
@@ -123,6 +125,8 @@ function Shell({ place, session }) {
 	useEffect(() => {
 		document.title = `${title} · ${session.who?.tenant.name ?? "Provisioning console"}`;
 		scrollTo(0, 0);
+		// On a narrow screen the links are a strip that is longer than the screen.
+		document.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 	}, [title]);
 
 	let page = html`<${Empty} title="There is no such page, or it is not for your role."><p><a href=${address(["overview"])}>Go to the overview</a></p><//>`;

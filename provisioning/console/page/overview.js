@@ -46,7 +46,7 @@ export function OverviewPage() {
 			<h1>Overview</h1>
 			<div class="actions">
 				${document.documentElement.dataset.docs === "on" && html`<a class="button" href=${new URL("docs", ROOT).href}>Try the API</a>`}
-				${session.manages && html`<button onClick=${() => setChanging(true)}>Change</button>`}
+				${session.manages && html`<button onClick=${() => setChanging(true)}>Change tenant</button>`}
 			</div>
 		</header>
 		<${Trouble} problem=${info.problem} again=${info.reload} />

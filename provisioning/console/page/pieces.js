@@ -22,7 +22,8 @@ export function State({ of }) {
 
 export const Chip = ({ children }) => html`<span class="chip">${children}</span>`;
 
-export const UserLink = ({ name, none = "—" }) => (name ? html`<a href=${address(["users", name])}>${name}</a>` : none);
+/** A username leads to the user's page, and breaks before its @ if it must. */
+export const UserLink = ({ name, none = "—" }) => (name ? html`<a href=${address(["users", name])}>${name.split(/(?=@)/).map((part) => html`${part}<wbr />`)}</a>` : none);
 
 /** A URL as a link if it is one that a browser should follow, else as text. */
 export function SafeUrl({ url }) {
@@ -218,7 +219,7 @@ export function Switch({ label, choices, chosen, onChoose }) {
 /** A field by itself; its listeners get the text. */
 export function Text({ type = "text", onInput, onChange, ...facts }) {
 	const heard = (listener) => listener && ((event) => listener(event.currentTarget.value));
-	return html`<input type=${type} autocomplete="off" spellcheck="false" ...${facts} onInput=${heard(onInput)} onChange=${heard(onChange)} />`;
+	return html`<input type=${type} autocomplete="off" spellcheck=${false} ...${facts} onInput=${heard(onInput)} onChange=${heard(onChange)} />`;
 }
 
 /** A choice that narrows a list; "" for any. */

@@ -1,6 +1,6 @@
 // How members, numbers and instants are said to people.
 
-const SPECIAL = { url: "URL", apiKey: "API key", apiToken: "API token", id: "ID", at: "When", q: "Search" };
+const SPECIAL = { url: "URL", apiKey: "API key", apiToken: "API token", hint: "Password hint", id: "ID", at: "When", q: "Search" };
 
 /** A member in words: firstName is "First name". */
 export function inWords(member) {
