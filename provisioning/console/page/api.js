@@ -1,6 +1,8 @@
 // Requests to the API and the control API. The server is where this file came from, so that the
 // console works below any path prefix.
 
+import { searchOf } from "./address.js";
+
 export const ROOT = new URL("../", import.meta.url);
 const API = new URL("api/v1/provisioning", ROOT).href;
 const CONTROL = new URL("_control", ROOT).href;
@@ -52,9 +54,7 @@ export function control(target, facts = {}) {
 
 async function send(base, target, token, { method = "GET", body, etag, query, signal } = {}) {
 	const url = new URL(`${base}/${target}`);
-	for (const [name, value] of Object.entries(query ?? {})) {
-		if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, value);
-	}
+	url.search = searchOf(query);
 	// The request log and the audit tell by it what the console itself has asked.
 	const headers = { Accept: "application/json", "X-Request-ID": MARK + random() };
 	if (token) headers.Authorization = `Bearer ${token}`;

@@ -10,7 +10,7 @@ import { Lines } from "./lines.js";
 import { ListPage } from "./list.js";
 import { OverviewPage } from "./overview.js";
 import { Dialog, Empty, Notes, sent, Trouble } from "./pieces.js";
-import { NEEDS_KEY, SessionProvider, useSession } from "./session.js";
+import { isAllowed, NEEDS_KEY, SessionProvider, useSession } from "./session.js";
 import { UserPage } from "./user.js";
 import { html, render, useEffect, useId, useRef, useState } from "./view.js";
 
@@ -112,7 +112,7 @@ const PAGES = {
 function Shell({ place, session }) {
 	const [name = "overview", ...rest] = place.segments;
 	const main = useRef();
-	const kinds = session.who ? KINDS.filter((kind) => !kind.allowed || kind.allowed(session)) : [];
+	const kinds = session.who ? KINDS.filter((each) => isAllowed(each, session)) : [];
 	const kind = kinds.find((each) => each.name === name);
 	const links = [
 		...(session.who ? [["overview", "Overview"]] : []),
@@ -151,7 +151,7 @@ function Shell({ place, session }) {
 			</header>
 			<main ref=${main} tabindex="-1">
 				${session.ended && session.ended === session.endedSeen &&
-				html`<div class="trouble"><p>Your session has ended: ${session.ended}</p><button type="button" onClick=${session.signOut}>Use another key</button></div>`}
+				html`<div class="trouble"><p>Your session has ended: ${session.ended}</p><button onClick=${session.signOut}>Use another key</button></div>`}
 				${page}
 			</main>
 		</div>
@@ -168,7 +168,7 @@ function Me({ session }) {
 				${name ? html`<a href=${address(["users", name])}>${name}</a>` : NEEDS_KEY ? "A key of the tenant" : "No key is needed"}
 				<span class="muted">${who.role}${who.keyType === "BASIC" ? "" : `, ${who.keyType}`}</span>
 			</p>
-			${NEEDS_KEY && html`<button type="button" onClick=${session.signOut}>Sign out</button>`}
+			${NEEDS_KEY && html`<button onClick=${session.signOut}>Sign out</button>`}
 		</div>
 	`;
 }

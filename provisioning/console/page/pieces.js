@@ -144,7 +144,7 @@ export function Copy({ text, label = "Copy" }) {
 		setTimeout(() => setDone(false), 2000);
 	}
 	return html`
-		<button type="button" onClick=${copy}>${label}</button>
+		<button onClick=${copy}>${label}</button>
 		<span class="done" aria-live="polite">${done ? "Copied." : ""}</span>
 	`;
 }
@@ -159,7 +159,7 @@ export function NewKey({ apiKey, onClose, children }) {
 				<p><${Copy} text=${apiKey.apiToken} /></p>
 				${children}
 			</div>
-			<footer><button type="button" class="primary" onClick=${onClose}>Done</button></footer>
+			<footer><button class="primary" onClick=${onClose}>Done</button></footer>
 		<//>
 	`;
 }
@@ -209,7 +209,7 @@ export function Switch({ label, choices, chosen, onChoose }) {
 		<div class="switch" role="group" aria-label=${label}>
 			${choices.map(
 				([value, text]) => html`
-					<button type="button" aria-pressed=${String(value === chosen)} onClick=${() => onChoose(value)}>${text}</button>
+					<button aria-pressed=${String(value === chosen)} onClick=${() => onChoose(value)}>${text}</button>
 				`,
 			)}
 		</div>

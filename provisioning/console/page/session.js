@@ -10,6 +10,8 @@ export const NEEDS_KEY = auth === "required";
 const Session = createContext(null);
 export const SessionProvider = Session.Provider;
 export const useCurrent = () => useContext(Session);
+/** Whether a session, and for a record, allows a thing that says by whom it may be done or seen. */
+export const isAllowed = (thing, session, record) => !thing.allowed || thing.allowed(session, record);
 
 /** The session as the whole page shares it. `who` is null while nobody is signed in. */
 export function useSession() {
