@@ -282,8 +282,8 @@ class _Loading:
         missing = [user for user in holders if user not in listed]
         if len(missing) * 2 > len(holders) and not may_revoke_most:
             raise Conflict(
-                f"This would revoke {len(missing)} of the {len(holders)} users of the tenant, more "
-                "than half. Say --yes if that is meant."
+                f"Of the tenant's users this would revoke {len(missing)} out of {len(holders)}, "
+                "more than half. Say --yes if that is meant."
             )
         for user in missing:
             held = people.privileges_of(self.records, user)

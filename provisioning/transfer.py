@@ -262,7 +262,7 @@ class Import:
         try:
             self.transaction.put(table, key, record)
         except ValueError as error:
-            self.errors.append(f"{entry.place}: {error}, another tenant may have it.")
+            self.errors.append(f"{entry.place}: {error}.")
             return None
         return replace(entry, record=record)
 

@@ -257,7 +257,9 @@ def test_tenant_list_marks_an_inactive_tenant(desk):
 
 def test_check_says_that_a_file_is_sound_and_what_it_holds(desk):
     desk(*INIT)
-    assert desk("check") == f"{desk.data}: sound, 1 tenants, 1 users.\n"
+    assert desk("check") == f"{desk.data}: sound, 1 tenant, 1 user.\n"
+    desk("init", "--tenant", "globex", "--name", "Globex", "--admin", "greta@globex.test")
+    assert desk("check") == f"{desk.data}: sound, 2 tenants, 2 users.\n"
 
 
 @pytest.mark.parametrize(

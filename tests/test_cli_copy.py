@@ -41,7 +41,7 @@ def test_no_client_notices_that_the_store_is_another_one(
     before = Client(create_app(Settings(data=data)), token).get("/users/alice@acme.test")
     copied = run("copy", str(data), url)
     assert (copied.exit_code, copied.stderr) == (0, "")
-    assert copied.stdout.endswith(f"are copied from {data} to {url}.\n")
+    assert copied.stdout.endswith(f" records from {data} to {url}.\n")
     after = Client(create_app(Settings(data=place_of(url))), token).get("/users/alice@acme.test")
     assert (after.json, after.headers["ETag"]) == (before.json, before.headers["ETag"])
 

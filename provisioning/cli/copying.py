@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import click
 
-from provisioning.cli.group import Command
+from provisioning.cli.group import Command, counted
 from provisioning.factory import COLLECTIONS
 from provisioning.store import copying
 from provisioning.store.opening import Place, place_of
@@ -26,7 +26,7 @@ def copy(source: str, target: str) -> None:
     """
     places = _place(source, "FROM"), _place(target, "TO")
     total = copying.copy(*places, COLLECTIONS.tables, _progress)
-    click.echo(f"{total} records are copied from {places[0]} to {places[1]}.")
+    click.echo(f"Copied {counted(total, 'record')} from {places[0]} to {places[1]}.")
 
 
 def _place(text: str, name: str) -> Place:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from provisioning import seed
-from provisioning.cli.group import Command
+from provisioning.cli.group import Command, counted
 from provisioning.cli.opening import current_server
 from provisioning.domain.tables import TENANTS, USERS
 from provisioning.factory import COLLECTIONS
@@ -27,12 +27,13 @@ def check() -> None:
     server = current_server(must_exist=True)
     server.store.probe()
     with server.store.read() as view:
-        counts = f"{view.count(TENANTS)} tenants, {view.count(USERS)} users"
+        counts = f"{counted(view.count(TENANTS), 'tenant')}, {counted(view.count(USERS), 'user')}"
         found = list(seed.findings(server, view))
     for finding in found:
         click.echo(finding)
     if found:
-        raise click.ClickException(f"{server.settings.place}: {len(found)} findings, {counts}.")
+        faults = counted(len(found), "finding")
+        raise click.ClickException(f"{server.settings.place}: {faults}, {counts}.")
     click.echo(f"{server.settings.place}: sound, {counts}.")
 
 

@@ -32,6 +32,11 @@ class Commands(click.Group):
     group_class = type
 
 
+def counted(number: int, one: str) -> str:
+    """A number of things that are called so: 1 tenant, 2 tenants."""
+    return f"{number} {one}{'' if number == 1 else 's'}"
+
+
 def progress(items: Sequence[Item], label: str) -> Iterator[Item]:
     """The items one by one, with a bar on stderr while somebody looks at a terminal."""
     if not sys.stderr.isatty():

@@ -10,7 +10,7 @@ import orjson
 
 from provisioning import people_csv, transfer
 from provisioning.cli.data import explained, write_new
-from provisioning.cli.group import Command, as_json, progress
+from provisioning.cli.group import Command, as_json, counted, progress
 from provisioning.cli.opening import current_server
 from provisioning.seed import BadFile, parse_json
 from provisioning.transfer import Outcome
@@ -40,7 +40,8 @@ def export(file: Path, tenant: str | None, force: bool) -> None:
             file.unlink(missing_ok=True)
     write_new(file, content)
     count = sum(map(len, seed.values()))
-    click.echo(f"{count} records are in {file}. It holds secrets: keep it to yourself.", err=True)
+    told = f"Wrote {counted(count, 'record')} to {file}. It holds secrets: keep it to yourself."
+    click.echo(told, err=True)
 
 
 @click.command("import", cls=Command)

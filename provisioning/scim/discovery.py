@@ -6,7 +6,7 @@ from flask import Response, request
 from scim2_models import Context, ResourceType, SearchRequest, ServiceProviderConfig
 
 from provisioning.domain.errors import Forbidden
-from provisioning.domain.records import not_found
+from provisioning.domain.records import Records, not_found
 from provisioning.scim import filters, groups, users
 from provisioning.scim.filters import GROUP_FILTERS, USER_FILTERS
 from provisioning.scim.messages import (
@@ -15,14 +15,11 @@ from provisioning.scim.messages import (
     body,
     listed,
     location,
-    page_of,
     plain,
-    search_request,
 )
 from provisioning.scim.models import EnterpriseUser, Group, User
 from provisioning.scim.routing import RESOURCE, scim
 from provisioning.store import Record
-from provisioning.web.access import reading
 
 CONFIG = ServiceProviderConfig.model_validate(
     {
@@ -117,17 +114,18 @@ def require_no_filter() -> None:
 @scim.operation("POST", "/.search", name="search_scim_all", answer=RESOURCE, status=200)
 def search_all() -> Response:
     """List groups and users of the tenant together, groups first."""
-    asked: SearchRequest[Any] = search_request(User | Group, body())
-    filters.require_allowed(asked.filter, USER_FILTERS | GROUP_FILTERS)
-    users.require_sortable(asked, USER_FILTERS)
-    records = reading()
-    places = page_of(asked)
-    roles = groups.groups_asked(records, asked)
-    begin, end = max(0, places.start - len(roles)), max(0, places.stop - len(roles))
-    accounts, total = users.users_on(records, asked, slice(begin, end))
-    shown = groups.shown_groups(records, roles[places], asked)
-    shown += users.shown_users(records, accounts, asked)
-    return listed(shown, total + len(roles), places.start)
+    return filters.search(
+        User | Group, body(), shown_on, USER_FILTERS | GROUP_FILTERS, USER_FILTERS
+    )
+
+
+def shown_on(
+    records: Records, asked: SearchRequest[Any], places: slice
+) -> tuple[list[Record], int]:
+    found, before = groups.shown_on(records, asked, places)
+    rest = slice(max(0, places.start - before), max(0, places.stop - before))
+    people, total = users.shown_on(records, asked, rest)
+    return found + people, before + total
 
 
 NOT_DONE = {"answer": RESOURCE, "status": 501}

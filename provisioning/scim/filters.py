@@ -3,10 +3,12 @@
 Whatever a question leaves open is judged by scim2-models, user by user, over those it has found.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
+from flask import Response
+from scim2_models import SearchRequest
 from scim2_models.path import (
     AttrPath,
     CompareOperator,
@@ -24,8 +26,16 @@ from provisioning.domain.names import username_key
 from provisioning.domain.records import Records
 from provisioning.domain.tables import USERS
 from provisioning.scim import identities, people
-from provisioning.scim.messages import Refused
-from provisioning.store import Query, Related
+from provisioning.scim.messages import (
+    Refused,
+    bare,
+    invalid_value,
+    listed,
+    page_of,
+    search_request,
+)
+from provisioning.store import Query, Record, Related
+from provisioning.web.access import reading
 
 IN_TEXT = frozenset(
     {"username", "displayname", "emails", "emails.value", "name.givenname", "name.familyname"}
@@ -85,6 +95,28 @@ def require_allowed(filter_: ScimFilter[Any] | None, allowed: Collection[str]) -
             f"Nothing is filtered by {', '.join(sorted(others))}. "
             f"There are {', '.join(sorted(allowed))}.",
         )
+
+
+Found = Callable[[Records, SearchRequest[Any], slice], tuple[list[Record], int]]
+"""Finds the resources at some places of the list that is asked for, and how long it is."""
+
+
+def search(
+    model: Any,
+    given: Any,
+    found_on: Found,
+    filtered: frozenset[str],
+    sortable: frozenset[str] | None = None,
+) -> Response:
+    """The page of a list that a GET or a POST to .search asks for."""
+    asked = search_request(model, given)
+    allowed = filtered if sortable is None else sortable
+    if asked.sort_by is not None and bare(asked.sort_by) not in allowed:
+        raise invalid_value(f"sortBy: Must be one of {', '.join(sorted(allowed))}.")
+    require_allowed(asked.filter, filtered)
+    records, places = reading(), page_of(asked)
+    shown, total = found_on(records, asked, places)
+    return listed(shown, total, places.start)
 
 
 def narrow(records: Records, node: FilterNode, prefix: str = "") -> Narrowed:

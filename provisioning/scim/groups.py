@@ -31,29 +31,27 @@ from provisioning.scim.filters import GROUP_FILTERS
 from provisioning.scim.messages import (
     Refused,
     answer,
+    bare,
     body,
     immutable,
     invalid_value,
-    listed,
     location,
-    page_of,
     patch_body,
     read,
     require_version,
-    search_request,
     selection,
     shown,
     version_of,
 )
 from provisioning.scim.models import POLICY, Group, Member
 from provisioning.scim.routing import CHANGE, QUERY, RESOURCE, scim
-from provisioning.scim.users import require_sortable
 from provisioning.store import Query, Record
 from provisioning.web.access import changing, reading
 from provisioning.web.answers import nothing
 
 FIXED = "There is a group for each role. Groups are neither made nor removed; change their members."
 MEMBERS = frozenset({"members", "members.value"})
+SORTABLE = GROUP_FILTERS - MEMBERS
 OPERATIONS = frozenset({"add", "replace", "remove"})
 
 
@@ -106,40 +104,30 @@ def find(role: str) -> str:
 
 def wants_members(asked: Any) -> bool:
     """Whether members are among the attributes that an answer shall hold."""
-    included = {first_name(path) for path in asked.attributes or ()}
-    excluded = {str(path).rpartition(":")[2].lower() for path in asked.excluded_attributes or ()}
+    included = {bare(path).partition(".")[0] for path in asked.attributes or ()}
+    excluded = {bare(path) for path in asked.excluded_attributes or ()}
     return "members" not in excluded and (not included or "members" in included)
-
-
-def first_name(path: object) -> str:
-    return str(path).rpartition(":")[2].lower().partition(".")[0]
 
 
 @scim.operation("GET", "/Groups", name="list_scim_groups", answer=RESOURCE, parameters=QUERY)
 def list_groups() -> Response:
     """List the groups, one for each role."""
-    return search(request.args)
+    return filters.search(Group, request.args, shown_on, GROUP_FILTERS, SORTABLE)
 
 
 @scim.operation("POST", "/Groups/.search", name="search_scim_groups", answer=RESOURCE, status=200)
 def search_groups() -> Response:
     """List the groups, as a GET does, with the parameters in the body."""
-    return search(body())
+    return filters.search(Group, body(), shown_on, GROUP_FILTERS, SORTABLE)
 
 
-def search(given: Any) -> Response:
-    asked = search_request(Group, given)
-    require_sortable(asked, GROUP_FILTERS - MEMBERS)
-    filters.require_allowed(asked.filter, GROUP_FILTERS)
-    records = reading()
-    places = page_of(asked)
-    found = groups_asked(records, asked)
-    return listed(shown_groups(records, found[places], asked), len(found), places.start)
-
-
-def shown_groups(records: Records, found: list[str], asked: SearchRequest[Any]) -> list[Record]:
-    has_members = wants_members(asked)
-    return [shown(describe(records, role, has_members), Group, asked) for role in found]
+def shown_on(
+    records: Records, asked: SearchRequest[Any], places: slice
+) -> tuple[list[Record], int]:
+    """The groups at these places of the list that was asked for, and how long it is."""
+    found, has_members = groups_asked(records, asked), wants_members(asked)
+    on_page = [shown(describe(records, role, has_members), Group, asked) for role in found[places]]
+    return on_page, len(found)
 
 
 def groups_asked(records: Records, asked: SearchRequest[Any]) -> list[str]:
@@ -293,7 +281,7 @@ def note(role: str, asked: Wanted, operation: Record) -> None:
 
 
 def _note_attribute(role: str, asked: Wanted, kind: str, name: str, value: Any) -> None:
-    attribute = name.rpartition(":")[2].lower()
+    attribute = bare(name)
     if attribute == "members":
         _note_members(asked, kind, value)
     elif attribute == "displayname":

@@ -137,6 +137,11 @@ def location(*segments: object) -> str:
     )
 
 
+def bare(path: object) -> str:
+    """An attribute's path in lower case and without its schema."""
+    return str(path).rpartition(":")[2].lower()
+
+
 def version_of(resource: Record) -> str:
     """The ETag of a resource; where it is asked for doesn't change it."""
     return etag_of(encode(_bare(resource)))

@@ -1,6 +1,7 @@
 """The routes of users."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from flask import Response, request
@@ -12,16 +13,13 @@ from provisioning.domain.tables import USERS
 from provisioning.scim import filters, identities, people
 from provisioning.scim.filters import USER_FILTERS, Narrowed
 from provisioning.scim.messages import (
-    Refused,
     answer,
+    bare,
     body,
-    listed,
     of,
-    page_of,
     patch_body,
     read,
     require_version,
-    search_request,
     shown,
 )
 from provisioning.scim.models import POLICY, Email, GivenUser, Name, User
@@ -50,52 +48,33 @@ store's ends with them."""
 @scim.operation("GET", "/Users", name="list_scim_users", answer=RESOURCE, parameters=QUERY)
 def list_users() -> Response:
     """List the users of the tenant."""
-    return search(request.args)
+    return filters.search(User, request.args, shown_on, USER_FILTERS)
 
 
 @scim.operation("POST", "/Users/.search", name="search_scim_users", answer=RESOURCE, status=200)
 def search_users() -> Response:
     """List the users of the tenant, as a GET does, with the parameters in the body."""
-    return search(body())
+    return filters.search(User, body(), shown_on, USER_FILTERS)
 
 
-def search(given: Any) -> Response:
-    asked = search_request(User, given)
-    require_sortable(asked, USER_FILTERS)
-    filters.require_allowed(asked.filter, USER_FILTERS)
-    records = reading()
-    places = page_of(asked)
-    found, total = users_on(records, asked, places)
-    return listed(shown_users(records, found, asked), total, places.start)
-
-
-def shown_users(
-    records: Records, accounts: list[Record], asked: SearchRequest[Any]
-) -> list[Record]:
-    return [
+def shown_on(
+    records: Records, asked: SearchRequest[Any], places: slice
+) -> tuple[list[Record], int]:
+    """The users at these places of the list that was asked for, and how long it is."""
+    accounts, total = users_on(records, asked, places)
+    found = [
         shown(people.describe(records, each), User, asked)
         for each in accounts
         if identities.is_visible(records, username_key(each["username"]))
     ]
-
-
-def require_sortable(asked: SearchRequest[Any], allowed: frozenset[str]) -> None:
-    name = sorted_by(asked)
-    if name is not None and name not in allowed:
-        raise Refused(400, "invalidValue", f"sortBy: Must be one of {', '.join(sorted(allowed))}.")
-
-
-def sorted_by(asked: SearchRequest[Any]) -> str | None:
-    """The attribute to sort by, in lower case and without its schema."""
-    return None if asked.sort_by is None else str(asked.sort_by).rpartition(":")[2].lower()
+    return found, total
 
 
 def store_order(asked: SearchRequest[Any]) -> tuple[Order, ...] | None:
     """The order that is asked for, as the store has it; None where it has none."""
-    name = sorted_by(asked)
-    if name is None:
+    if asked.sort_by is None:
         return ()
-    member = ORDERS.get(name)
+    member = ORDERS.get(bare(asked.sort_by))
     descends = asked.sort_order == SearchRequest.SortOrder.descending
     if member is None or (descends and member not in ALWAYS_THERE):
         return None
@@ -105,7 +84,7 @@ def store_order(asked: SearchRequest[Any]) -> tuple[Order, ...] | None:
 def users_on(
     records: Records, asked: SearchRequest[Any], places: slice
 ) -> tuple[list[Record], int]:
-    """The accounts at these places of the list that was asked for, and how long it is."""
+    """The same as accounts."""
     narrowed = Narrowed(is_exact=True)
     if asked.filter is not None:
         narrowed = filters.narrow(records, asked.filter.ast)
@@ -161,22 +140,24 @@ class Facts:
 
     def __init__(self, records: Records, are_many: bool = False) -> None:
         self._records, self._are_many = records, are_many
-        self._active: set[str] | None = None
-        self._called: dict[str, str] | None = None
+
+    @cached_property
+    def _active(self) -> set[str]:
+        return identities.all_active(self._records)
+
+    @cached_property
+    def _called(self) -> dict[str, str]:
+        return identities.all_called(self._records)
 
     def is_active(self, user: str) -> bool:
-        if not self._are_many:
-            return bool(identities.active_privileges_of(self._records, user))
-        if self._active is None:
-            self._active = identities.all_active(self._records)
-        return user in self._active
+        if self._are_many:
+            return user in self._active
+        return bool(identities.active_privileges_of(self._records, user))
 
     def external_id(self, user: str) -> str | None:
-        if not self._are_many:
-            return identities.external_id_of_user(self._records, user)
-        if self._called is None:
-            self._called = identities.all_called(self._records)
-        return self._called.get(user)
+        if self._are_many:
+            return self._called.get(user)
+        return identities.external_id_of_user(self._records, user)
 
 
 def _judged(

@@ -103,7 +103,9 @@ class Contents:
         """Create or replace; ValueError, and no change, where a unique index has the value."""
         for name, function in self.fact.unique.items():
             if self.unique[name].get(function(record), key) != key:
-                raise ValueError(f"{self.fact.name}: {name} is not unique")
+                raise ValueError(
+                    f"{self.fact.name}: another record has its {name}, maybe another tenant's"
+                )
         self._index(key, record)
         self._note(key)
         self.records[key] = record

@@ -210,6 +210,51 @@ def test_a_privilege_is_granted_changed_and_revoked_on_the_users_page(server, si
     expect(row.get_by_role("button")).to_have_count(0)
 
 
+@pytest.fixture
+def bobs_privilege(server, sign_in):
+    """The page of bob, his one privilege, and how another administrator changes it."""
+    server.add_user("bob@acme.test")
+    page = sign_in("users/bob%40acme.test")
+    row = page.get_by_role("row", name="USER")
+    expect(row).to_contain_text("no end")
+    (held,) = server.administrator.get("/privileges?user=bob@acme.test").json()
+    change = {"activeUntil": "2040-01-01T00:00:00Z"}
+    path = f"/privileges/{held['id']}"
+    return page, row, path, lambda: server.administrator.put(path, json=change)
+
+
+def test_before_something_is_removed_one_is_told_what_of_it_has_changed(bobs_privilege):
+    page, row, _, change = bobs_privilege
+    change()
+    row.get_by_role("button", name="Revoke").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Somebody was faster")
+    expect(dialog.locator(".members")).to_have_text("Active until1 Jan 2040, 01:00")
+
+
+def test_what_changes_while_one_is_asked_is_not_removed(server, bobs_privilege):
+    page, row, path, change = bobs_privilege
+    row.get_by_role("button", name="Revoke").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("loses the role USER now")
+    change()
+    dialog.get_by_role("button", name="Revoke").click()
+    expect(dialog).to_contain_text("Somebody was faster")
+    assert server.administrator.get(path).json()["activeUntil"] == "2040-01-01T00:00:00Z"
+    dialog.get_by_role("button", name="Revoke").click()
+    expect(dialog).to_have_count(0)
+    assert server.administrator.get(path).json()["activeUntil"] < "2040"
+
+
+def test_what_is_gone_already_is_said(server, sign_in):
+    server.administrator.post("/domain-mapping", json={"domain": "insight.acme.example"})
+    page = sign_in("domain-mappings")
+    expect(page.get_by_role("status")).to_have_text("1 domain mapping")
+    server.administrator.delete("/domain-mapping/insight.acme.example")
+    page.get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("no such record")
+
+
 def test_privileges_over_time_are_drawn_and_each_bar_says_its_window(server, sign_in):
     server.add_user(
         "bob@acme.test", active_from="2020-01-01T00:00:00Z", active_until="2021-01-01T00:00:00Z"
@@ -325,6 +370,8 @@ def test_a_rotated_key_works_for_as_long_as_was_chosen(server, sign_in):
     page.get_by_role("dialog").get_by_role("button", name="Rotate").click()
     page.get_by_role("button", name="Done").click()
     expect(page.get_by_role("row")).to_have_count(5)
+    (sent,) = server.requests.find(method="PUT")
+    assert "If-Match" in sent["headers"]
     assert server.client(old).get("/whoami").status_code == 200
     server.clock.set("2100-01-01T00:00:00Z")
     assert server.client(old).get("/whoami").status_code == 401
@@ -436,7 +483,7 @@ def test_a_statement_is_configured_as_json(server, sign_in):
 
 def test_the_tenant_is_renamed(server, sign_in):
     page = sign_in()
-    page.get_by_role("button", name="Change").click()
+    page.get_by_role("button", name="Change tenant").click()
     page.get_by_label("Name", exact=True).fill("Acme Limited")
     saved(page)
     expect(page.locator(".facts strong", has_text="Acme Limited")).to_be_visible()

@@ -8,9 +8,6 @@ from playwright.sync_api import expect
 pytestmark = pytest.mark.slow
 
 SHOW_USER = "#operations-users-get_user"
-LONGEST = 30_000
-"""Milliseconds; Swagger UI is 1.7 MB of script, which a busy machine takes its time to read."""
-expect.set_options(timeout=LONGEST)
 
 
 @pytest.fixture
@@ -19,7 +16,6 @@ def open_docs(open_page):
 
     def open_one(path="/docs", **facts):
         page = open_page(path, **facts)
-        page.set_default_timeout(LONGEST)
         page.wait_for_selector(".opblock-tag")
         return page
 

@@ -124,10 +124,11 @@ def test_a_search_without_result_leads_back_to_the_whole_list(sign_in):
     expect(page.get_by_role("status")).to_have_text("1 user")
 
 
-def test_what_the_server_refuses_is_said_and_can_be_tried_again(server, sign_in):
+def test_what_the_server_refuses_is_said_and_can_be_tried_again(server, sign_in, settle):
     page = sign_in()
     # The overview counts users, too: the fault is for the list.
-    page.wait_for_load_state("networkidle")
+    expect(page.get_by_text("Active users")).to_be_visible()
+    settle(page)
     server.faults.add("/users", status=503, times=1)
     page.get_by_role("link", name="Users", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("injected by fault")

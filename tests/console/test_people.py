@@ -35,7 +35,7 @@ DIALOGS = {
     "services": "New subscription",
     "endpoints": "New endpoint",
     "users/bob%40acme.test": "Revoke all",
-    "overview": "Change",
+    "overview": "Change tenant",
     "dashboards?view=own": "Remove",
     "audit": "Details",
 }
@@ -90,13 +90,16 @@ def filled(server):
     return server
 
 
-def settled(page):
-    """What the page has asked for is there."""
-    page.wait_for_load_state(
-        "networkidle"
-    ) if "emulator" not in page.url else page.wait_for_timeout(800)
-    expect(page.locator("main h1").first).to_be_visible()
-    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+@pytest.fixture
+def settled(settle):
+    """Waits until what a page has asked for is there."""
+
+    def wait(page):
+        expect(page.locator("main h1").first).to_be_visible()
+        settle(page)
+        expect(page.locator("[aria-busy=true]")).to_have_count(0)
+
+    return wait
 
 
 def serious_findings(page):
@@ -110,7 +113,7 @@ def serious_findings(page):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_axe_finds_nothing_serious_on_any_page(filled, sign_in, scheme):
+def test_axe_finds_nothing_serious_on_any_page(filled, sign_in, settled, scheme):
     page = sign_in(color_scheme=scheme)
     for place in PLACES:
         page.goto(f"{filled.root_url}/console#/{place}")
@@ -119,7 +122,7 @@ def test_axe_finds_nothing_serious_on_any_page(filled, sign_in, scheme):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_axe_finds_nothing_serious_in_any_dialog(filled, sign_in, scheme):
+def test_axe_finds_nothing_serious_in_any_dialog(filled, sign_in, settled, scheme):
     page = sign_in(color_scheme=scheme)
     for place, button in DIALOGS.items():
         page.goto(f"{filled.root_url}/console#/{place}")
@@ -128,7 +131,7 @@ def test_axe_finds_nothing_serious_in_any_dialog(filled, sign_in, scheme):
         expect(page.get_by_role("dialog")).to_be_visible()
         if button.startswith("New"):
             page.get_by_role("button", name="Save").click()
-            page.wait_for_timeout(300)
+            settled(page)
         assert serious_findings(page) == [], place
         page.reload()
 
@@ -142,7 +145,7 @@ def test_axe_finds_nothing_serious_where_one_signs_in(open_page, scheme):
 
 
 @pytest.mark.parametrize("width", [360, 800, 1280])
-def test_no_page_is_wider_than_the_window(filled, sign_in, width):
+def test_no_page_is_wider_than_the_window(filled, sign_in, settled, width):
     page = sign_in(viewport={"width": width, "height": 740})
     for place in PLACES:
         page.goto(f"{filled.root_url}/console#/{place}")
@@ -161,14 +164,14 @@ def test_on_a_narrow_screen_a_user_is_made_all_the_same(server, sign_in):
     expect(page.get_by_role("heading", name="bob@acme.test", level=1)).to_be_visible()
 
 
-def tab_to(page, name, presses=60):
-    """Press Tab until the control of that name has the focus."""
-    for _ in range(presses):
-        page.keyboard.press("Tab")
-        focused = page.locator("*:focus")
-        if focused.count() and name in (focused.first.inner_text() or ""):
-            return
-    raise AssertionError(f"Tab never came to {name}")
+def press(page, name, way="Tab"):
+    """Go to the control of that name by Tab, or back by Shift+Tab, and press Enter."""
+    expect(page.get_by_text(name, exact=True).first).to_be_visible()
+    for _ in range(60):
+        page.keyboard.press(way)
+        if page.evaluate("document.activeElement.innerText") == name:
+            return page.keyboard.press("Enter")
+    raise AssertionError(f"{way} never came to {name}")
 
 
 def test_the_keyboard_alone_is_enough(server, open_page):
@@ -177,11 +180,9 @@ def test_the_keyboard_alone_is_enough(server, open_page):
     page.keyboard.type(server.token)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
-    tab_to(page, "Users")
-    page.keyboard.press("Enter")
+    press(page, "Users")
     expect(page.get_by_role("heading", name="Users", level=1)).to_be_visible()
-    tab_to(page, "New user")
-    page.keyboard.press("Enter")
+    press(page, "New user")
     expect(page.get_by_label("Username")).to_be_focused()
     page.keyboard.type("bob@acme.test")
     page.keyboard.press("Tab")
@@ -192,6 +193,29 @@ def test_the_keyboard_alone_is_enough(server, open_page):
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="bob@acme.test", level=1)).to_be_visible()
     assert server.administrator.get("/users/bob@acme.test").status_code == 200
+
+    press(page, "New privilege")
+    expect(page.get_by_label("Role")).to_be_focused()
+    page.keyboard.type("MAN")
+    press(page, "Save")
+    row = page.get_by_role("row", name="MANAGEMENT")
+    expect(page.get_by_role("button", name="New privilege")).to_be_focused()
+    expect(row.get_by_role("button", name="Revoke")).to_be_visible()
+    press(page, "Revoke")
+    expect(page.get_by_role("dialog").get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(row.get_by_role("button", name="Revoke")).to_have_count(0)
+
+    press(page, "New API key")
+    expect(page.get_by_label("Type")).to_be_focused()
+    press(page, "Save")
+    expect(page.get_by_role("dialog", name="The new key")).to_be_visible()
+    press(page, "Done")
+    expect(page.get_by_role("button", name="New API key")).to_be_focused()
+    assert len(server.administrator.get("/users/bob@acme.test/api-keys").json()) == 1
+    press(page, "Sign out", "Shift+Tab")
+    expect(page.get_by_label("API key")).to_be_focused()
 
 
 def test_the_skip_link_leads_past_the_navigation(sign_in):
@@ -254,7 +278,7 @@ def hostile(server):
     return name
 
 
-def test_markup_in_names_is_text_everywhere(server, hostile, sign_in):
+def test_markup_in_names_is_text_everywhere(server, hostile, sign_in, settled):
     page = sign_in()
     person = f"users/{quote(hostile, safe='')}"
     shown = 0

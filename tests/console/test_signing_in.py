@@ -54,6 +54,11 @@ def test_an_unknown_key_is_refused_in_the_servers_words_and_stays_in_the_field(o
     expect(page.get_by_label("API key")).to_have_value("never-heard-of-it")
 
 
+def test_what_is_typed_as_a_key_is_given_to_no_spell_checker(open_page):
+    field = open_page().get_by_label("API key")
+    expect(field).to_have_attribute("spellcheck", "false")
+
+
 def test_no_key_at_all_is_refused_without_asking(open_page):
     page = open_page()
     page.get_by_role("button", name="Sign in").click()
@@ -104,6 +109,7 @@ def test_a_session_that_ends_says_why_and_goes_on_with_what_was_typed(server, si
     server.add_user("bob@acme.test", roles.ADMINISTRATOR)
     first, second = server.add_key("bob@acme.test"), server.add_key("bob@acme.test")
     page = sign_in("users", token=first)
+    expect(page.get_by_role("status")).to_have_text("2 users")
     page.get_by_role("button", name="New user").click()
     page.get_by_label("Username").fill("carol@acme.test")
     page.get_by_label("Email").fill("carol@acme.test")
@@ -123,10 +129,13 @@ def test_a_session_that_ends_says_why_and_goes_on_with_what_was_typed(server, si
     expect(page.get_by_role("heading", name="carol@acme.test")).to_be_visible()
 
 
-def test_a_list_is_read_again_once_one_has_signed_in_again(server, sign_in):
+def test_a_list_is_read_again_once_one_has_signed_in_again(server, sign_in, settle):
     server.add_user("bob@acme.test", roles.ADMINISTRATOR)
     first, second = server.add_key("bob@acme.test"), server.add_key("bob@acme.test")
     page = sign_in(token=first)
+    # What the overview asks for would end the session before the list does.
+    expect(page.get_by_text("Active users")).to_be_visible()
+    settle(page)
     keys = server.administrator.get("/users/bob@acme.test/api-keys").json()
     number = next(key["id"] for key in keys if key["apiToken"] == first)
     server.administrator.delete(f"/users/bob@acme.test/api-keys/{number}")

@@ -476,7 +476,10 @@ over_all_rows = pytest.mark.parametrize(
 )
 
 
-@pytest.mark.parametrize("key_type", KEY_TYPES)
+@pytest.mark.parametrize(
+    "key_type",
+    ["BASIC", *(pytest.param(each, marks=pytest.mark.storeless) for each in KEY_TYPES[1:])],
+)
 @over_all_rows
 def test_a_request_is_answered_as_the_table_says(verb, path, whose, statuses, key_type):
     wanted = {role: expected(verb, statuses[role], key_type) for role in ROLES}
@@ -487,6 +490,7 @@ def test_a_request_is_answered_as_the_table_says(verb, path, whose, statuses, ke
     assert got == wanted
 
 
+@pytest.mark.storeless
 @over_all_rows
 def test_a_tenant_only_basic_key_counts_as_an_administrators(verb, path, whose, statuses):
     scene = scene_for(verb, statuses["ADMINISTRATOR"], "ADMINISTRATOR", "BASIC")
@@ -538,6 +542,7 @@ def test_head_is_a_read_for_every_kind_of_key(sandbox, key_type):
         assert client.head(path).status_code == (200 if key_type == "QUERY_ONLY" else 403)
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize("verb, path", [(r["verb"], r["path"]) for r in ROUTES])
 def test_a_route_refuses_another_tenants_host(verb, path):
     scene = standing_scene("ADMINISTRATOR", "BASIC")

@@ -112,6 +112,7 @@ def sources(token):
     }
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize("source", sources(""))
 def test_a_key_may_stand_in_the_query_or_in_either_header(sandbox, source):
     headers, query = sources(token_of(sandbox, tenant="globex"))[source]
@@ -134,6 +135,7 @@ def test_one_key_in_several_places_is_one_key(sandbox):
     assert ask(sandbox, "GET", f"/whoami?apikey={token}&apikey={token}").status_code == 200
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize(
     "query, headers",
     [
@@ -150,6 +152,7 @@ def test_several_keys_that_differ_are_refused_though_each_is_good(sandbox, query
     assert answer.status_code == 401
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize("other", ["Basic YTpi", "Digest x", "Token {}", "{}"])
 def test_an_authorization_of_another_scheme_is_ignored(sandbox, other):
     token = token_of(sandbox)
@@ -280,6 +283,7 @@ def test_forwarded_hosts_are_not_believed(sandbox):
 ALLOWED = ("api.example.org", "*.wild.example.org", "localhost")
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize(
     "host, status",
     [
@@ -568,6 +572,7 @@ def test_with_authentication_off_an_unknown_configured_tenant_is_404():
     assert who_is_at(Sandbox(auth="off", tenant="initech")).status_code == 404
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize(
     "host, status",
     [
@@ -595,6 +600,7 @@ def test_with_authentication_off_the_allowed_hosts_are_a_setting():
     assert who_is_at(sandbox, "evil.example.org").status_code == 403
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize(
     "address, status",
     [
@@ -616,6 +622,7 @@ def test_with_authentication_off_only_loopback_clients_are_answered(address, sta
         assert "key" in answer.json["detail"]
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize(
     "header",
     [
@@ -644,6 +651,7 @@ def test_with_authentication_off_a_forwarded_request_is_refused(header, facts):
     assert "key" in answer.json["detail"]
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize("address, status", [("10.1.2.3", 200), ("11.0.0.1", 403), ("::1", 200)])
 def test_with_authentication_off_clients_may_be_allowed_besides_loopback(address, status):
     networks = (ip_network("10.0.0.0/8"),)
@@ -651,6 +659,7 @@ def test_with_authentication_off_clients_may_be_allowed_besides_loopback(address
     assert who_is_at(sandbox, client=address).status_code == status
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize(
     "request_, status",
     [
@@ -675,6 +684,7 @@ def test_demo_mode_answers_the_same_clients_and_still_asks_for_a_key(request_, s
 EVIL = "https://evil.example.org"
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize("mode", [{"auth": "off", "tenant": "acme"}, {"demo": "on"}])
 @pytest.mark.parametrize(
     ("headers", "is_answered"),
@@ -734,6 +744,7 @@ def client_told(headers, proxies=PROXIES, peer="10.0.0.1"):
     return environ["REMOTE_ADDR"]
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize(
     ("told", "client"),
     [
@@ -754,6 +765,7 @@ def test_the_client_is_the_last_address_that_is_no_proxys(told, client):
     assert client_told({"X-Forwarded-For": told}) == client
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize(
     ("proxies", "peer"), [((), "10.0.0.1"), (PROXIES, "11.0.0.1"), (PROXIES, "")]
 )
@@ -763,6 +775,7 @@ def test_who_is_no_proxy_is_not_believed(proxies, peer):
     assert answer.json["instance"] == "/api/v1/provisioning/nothing"
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize(
     ("prefix", "taken"),
     [
@@ -795,6 +808,7 @@ def test_a_prefix_that_is_one_stands_before_every_path_that_is_told(prefix, take
     assert through_a_proxy(headers, path="//").headers["Location"] == f"{taken}/docs"
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize(
     ("proto", "scheme"),
     [("https", "https"), ("HTTP", "http"), ("ftp", "http"), ("http, https", "https")],
@@ -876,6 +890,7 @@ def test_a_listed_origin_may_read_why_its_key_is_refused():
     assert answer.headers["Access-Control-Allow-Origin"] == APP
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize(
     "origin",
     [
@@ -894,6 +909,7 @@ def test_another_origin_gets_no_cors_headers(origin):
     assert not [name for name, _ in answer.headers if name.startswith("Access-Control")]
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize(
     ("verb", "path"),
     [
@@ -918,6 +934,7 @@ def test_a_preflight_needs_no_key(verb, path):
     assert all(name in allowed for name in asked.split(", "))
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize(
     ("path", "verbs"),
     [
@@ -933,6 +950,7 @@ def test_a_preflight_allows_the_verbs_that_the_path_has(path, verbs, asked):
     assert answer.headers["Access-Control-Allow-Methods"] == verbs
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize(
     "origin, listed",
     [

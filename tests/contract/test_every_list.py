@@ -94,12 +94,14 @@ def test_a_page_beyond_the_end_is_empty(shelf):
     assert "next" not in links(answer)
 
 
+@pytest.mark.storeless
 @every
 @pytest.mark.parametrize("page", ["-1", "x", "1.5", "", "%201", "1_0", "%EF%BC%91", "0&page=1"])
 def test_a_bad_page_is_refused_by_name(shelf, page):
     assert "page" in errors(shelf.list(f"page={page}"))
 
 
+@pytest.mark.storeless
 @every
 @pytest.mark.parametrize("size", ["0", "301", "-1", "x", "2.0", "", "1_0", "5&size=5"])
 def test_a_bad_size_is_refused_by_name(shelf, size):
@@ -181,6 +183,7 @@ def test_several_order_members_apply_one_after_the_other(shelf):
     assert all(group == sorted(group, reverse=True) for group in groups.values())
 
 
+@pytest.mark.storeless
 @every
 @pytest.mark.parametrize("order", ["colour", "-colour", "id,colour", "password,id", "__class__"])
 def test_order_by_an_unknown_member_is_refused_and_names_the_allowed_ones(shelf, order):
@@ -188,6 +191,7 @@ def test_order_by_an_unknown_member_is_refused_and_names_the_allowed_ones(shelf,
     assert [member for member in shelf.resource.order if member not in message] == []
 
 
+@pytest.mark.storeless
 @those_with(lambda r: [(member,) for member in r.secrets], "secret")
 def test_order_by_a_secret_is_refused_and_not_offered(shelf, secret):
     message = str(errors(shelf.list(f"order=-{secret}"))["order"])

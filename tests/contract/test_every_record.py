@@ -70,6 +70,7 @@ def test_null_for_active_from_means_now_at_creation(shelf):
 # Bodies
 
 
+@pytest.mark.storeless
 @those_with(lambda r: [(member,) for member in r.required], "member")
 def test_a_missing_required_member_is_named(shelf, member):
     body = shelf.body()
@@ -77,12 +78,14 @@ def test_a_missing_required_member_is_named(shelf, member):
     assert member in errors(shelf.client.post(shelf.post_path(), json=body))
 
 
+@pytest.mark.storeless
 @those_with(lambda r: [(member,) for member in r.required], "member")
 def test_null_for_a_required_member_is_refused_at_creation(shelf, member):
     body = shelf.body() | {member: None}
     assert member in errors(shelf.client.post(shelf.post_path(), json=body))
 
 
+@pytest.mark.storeless
 @those_with(lambda r: [(m, v) for m in r.wrong for v in r.wrong[m]], "member, value")
 def test_a_wrong_value_is_refused_by_name_at_creation(shelf, member, value):
     body = shelf.body() | {member: value}
@@ -91,6 +94,7 @@ def test_a_wrong_value_is_refused_by_name_at_creation(shelf, member, value):
     assert shelf.list().data == before
 
 
+@pytest.mark.storeless
 @those_with(
     lambda r: [
         (m, v) for m in r.wrong for v in r.wrong[m][:3] if (r.name, m) != ("privileges", "username")
@@ -104,6 +108,7 @@ def test_a_wrong_value_is_refused_by_name_in_a_change(shelf, member, value):
     assert shelf.client.get(path).data == before
 
 
+@pytest.mark.storeless
 @those_with(
     lambda r: [
         (member, value)
@@ -130,6 +135,7 @@ def test_text_may_be_as_long_as_its_limit(shelf, member, too_long, character):
     assert member in errors(refused)
 
 
+@pytest.mark.storeless
 @every
 def test_an_unknown_member_is_named(shelf):
     created = shelf.client.post(shelf.post_path(), json=shelf.body() | {"colour": "red"})
@@ -138,6 +144,7 @@ def test_an_unknown_member_is_named(shelf):
     assert list(errors(changed)) == ["colour"]
 
 
+@pytest.mark.storeless
 @every
 def test_all_mistakes_of_a_body_are_named_at_once(shelf):
     members = [*shelf.resource.wrong][:2]
@@ -155,6 +162,7 @@ def test_a_read_only_member_is_accepted_and_ignored(shelf, member, value):
     assert (changed.status_code, changed.json) == (200, created.json)
 
 
+@pytest.mark.storeless
 @those(lambda r: r.text)
 @pytest.mark.parametrize(
     "escape", [r"\u0000", r"\ud800", r"\udc00x"], ids=["NUL", "high surrogate", "low surrogate"]
@@ -180,6 +188,7 @@ LINES = {"hint", "description", "query", "legend"}
 """Members that may hold tabs and line ends (section 4)."""
 
 
+@pytest.mark.storeless
 @those(lambda r: r.text)
 @pytest.mark.parametrize("control", ["\x01", "\t", "\n", "\r", "\x1b", "\x7f", "\x85", "\x9f"])
 def test_text_with_a_control_character_is_refused(shelf, control):
@@ -233,6 +242,7 @@ def test_null_clears_a_member_that_may_be_empty(shelf, member, value):
     assert shelf.client.get(path).json[member] is None
 
 
+@pytest.mark.storeless
 @those_with(
     lambda r: [
         (member,)

@@ -61,6 +61,7 @@ def some(path):
     return path
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize("slash", ["", "/"])
 @pytest.mark.parametrize("path", PATHS)
 def test_options_answers_204_with_allow_and_without_a_key(sandbox, path, slash):
@@ -69,6 +70,7 @@ def test_options_answers_204_with_allow_and_without_a_key(sandbox, path, slash):
     assert set(answer.headers["Allow"].replace(" ", "").split(",")) == verbs_of(path)
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize("path", PATHS)
 def test_a_wrong_verb_is_405_with_allow_before_a_key_is_asked_for(sandbox, path):
     for verb in {"GET", "POST", "PUT", "DELETE", "PATCH"} - verbs_of(path):
@@ -78,6 +80,7 @@ def test_a_wrong_verb_is_405_with_allow_before_a_key_is_asked_for(sandbox, path)
         assert set(answer.headers["Allow"].replace(" ", "").split(",")) == verbs_of(path)
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize("verb", ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 @pytest.mark.parametrize(
     "path", ["/nothing", "/users/a/b", "/users/a/privilege/b", "/statements/a/b", "", "/Users"]
@@ -90,6 +93,7 @@ def test_an_unknown_path_is_404_for_every_verb_and_without_a_key(sandbox, verb, 
         assert answer.json["status"] == 404
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize("verb, path", [(route["verb"], route["path"]) for route in ROUTES])
 def test_every_route_asks_for_a_key(sandbox, verb, path):
     answer = ask(sandbox, verb, some(path))
@@ -134,6 +138,7 @@ def send(client, verb, path, **request):
     return getattr(client, verb.lower())(some(path), **request)
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize(
     "body, verb, path",
     [
@@ -149,6 +154,7 @@ def test_a_malformed_body_is_400_on_every_route_that_takes_one(enterprise, verb,
     assert answer.json["detail"]
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize(
     "verb, path", [route for route in WITH_BODY if route != ("POST", "/services/{label}")]
 )
@@ -197,6 +203,7 @@ def test_a_name_that_no_record_can_have_is_404(enterprise, verb, path):
         assert answer.mimetype == "application/problem+json"
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize("verb, path", WITH_BODY)
 @pytest.mark.parametrize(
     "content_type",
@@ -215,6 +222,7 @@ def test_a_body_of_another_type_is_415_on_every_route(enterprise, verb, path, co
     assert (answer.status_code, answer.mimetype) == (415, "application/problem+json")
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize(
     "content_type",
     ["application/json", "Application/JSON", "application/json; charset=utf-8"],
@@ -224,6 +232,7 @@ def test_the_media_type_may_have_parameters_and_any_case(administrator, content_
     assert answer.status_code == 200
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize("depth, status", [(64, 201), (65, 400)])
 def test_a_body_may_be_nested_64_deep(administrator, depth, status):
     inner: Any = {}
@@ -241,12 +250,14 @@ def body_of(size):
     return start + b"x" * (size - len(start) - len(end)) + end
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize("verb, path", WITH_BODY)
 def test_a_body_over_the_limit_is_413_on_every_route(enterprise, verb, path):
     too_long = send(enterprise, verb, path, data=body_of(MIB + 1), content_type="application/json")
     assert (too_long.status_code, too_long.mimetype) == (413, "application/problem+json")
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize("size, status", [(MIB, 422), (MIB + 1, 413), (2 * MIB, 413)])
 @pytest.mark.parametrize("chunked", [False, True])
 def test_the_limit_of_a_body_is_one_mib_chunked_too(sandbox, size, status, chunked):
@@ -272,6 +283,7 @@ def test_the_limit_of_a_body_is_one_mib_chunked_too(sandbox, size, status, chunk
     assert answer.status_code == status
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize("digits", [30, 400, 5000])
 def test_an_integer_that_no_member_can_hold_is_422_of_whatever_length(administrator, digits):
     body = b'{"birthYear": ' + b"9" * digits + b"}"

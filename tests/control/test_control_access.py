@@ -7,6 +7,8 @@ import pytest
 from provisioning.testing.sandbox import Sandbox
 from tests.control.conftest import Controls
 
+pytestmark = pytest.mark.storeless
+
 ELSEWHERE = {"REMOTE_ADDR": "203.0.113.9"}
 TOKEN = "a-token-for-the-control"
 VERBS = {"get", "post", "put", "delete"}

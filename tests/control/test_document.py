@@ -12,6 +12,8 @@ from provisioning.control.routes import RESOURCES
 from provisioning.testing.sandbox import Sandbox
 from tests.control.conftest import Controls
 
+pytestmark = pytest.mark.storeless
+
 
 @functools.cache
 def document() -> Any:

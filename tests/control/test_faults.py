@@ -7,6 +7,8 @@ import pytest
 
 from provisioning.control.faults import MOST_FAULTS, Faults
 
+pytestmark = pytest.mark.storeless
+
 BASE = "/api/v1/provisioning"
 
 

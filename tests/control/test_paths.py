@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from provisioning.control.paths import matches
 
+pytestmark = pytest.mark.storeless
+
 WHOLE = "/api/v1/provisioning"
 
 

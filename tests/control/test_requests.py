@@ -11,6 +11,8 @@ from provisioning.store import MemoryStorage, Store, StoreUnavailable
 from provisioning.testing.sandbox import Sandbox
 from tests.control.conftest import Controls
 
+pytestmark = pytest.mark.storeless
+
 BASE = "/api/v1/provisioning"
 
 

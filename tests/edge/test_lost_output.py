@@ -19,7 +19,7 @@ from .serving import NOT_INHERITED, PATIENCE, ROOT, prepared
 
 pytestmark = pytest.mark.slow
 
-REQUESTS = 300
+REQUESTS = 120
 """Their lines are more than a pipe of one page takes, and they are more than there are threads."""
 PAGE = 4_096
 COMMANDS = {

@@ -23,13 +23,24 @@ JULY, AUGUST = "2027-07-01T00:00:00Z", "2027-08-01T00:00:00Z"
 
 @dataclass(frozen=True)
 class Track:
-    """Where the races take place: clients that reach all servers and workers."""
+    """Where the races take place: a store, and the servers that share it."""
 
-    clients: list[Client]
+    place: Place
+    servers: list[Server]
+    token: str
+    """A key of the tenant acme."""
+
+    @property
+    def clients(self) -> list[Client]:
+        """Clients that reach all servers and workers."""
+        return [self.client_at(number, self.token) for number in range(CLIENTS)]
 
     @property
     def client(self) -> Client:
-        return self.clients[0]
+        return self.client_at(0, self.token)
+
+    def client_at(self, number: int, token: str) -> Client:
+        return self.servers[number % len(self.servers)].client(token)
 
 
 def provision(data: Place) -> str:
@@ -64,8 +75,7 @@ def track(
     place = place_of_kind(request.param, tmp_path_factory.mktemp("races"), request)
     token = provision(place)
     with racing(place) as servers:
-        clients = [servers[number % len(servers)].client(token) for number in range(CLIENTS)]
-        yield Track(clients)
+        yield Track(place, servers, token)
 
 
 @pytest.fixture
@@ -219,60 +229,56 @@ def test_who_counts_with_if_match_loses_no_step(track):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["revoke", "demote", "delete the user"])
-def test_of_the_last_two_administrators_who_remove_each_other_one_remains(place, way, rounds):
+def test_of_the_last_two_administrators_who_remove_each_other_one_remains(track, way, rounds):
     couples = []
-    with prepared(place) as provisioner:
+    with prepared(track.place) as provisioner:
         for number in rounds:
-            tenant = provisioner.add_tenant(f"tenant{number}")
+            tenant = provisioner.add_tenant(f"two-{way.replace(' ', '-')}-{number}")
             couple = []
             for name in ("alice", "bob"):
                 user = provisioner.add_user(f"{name}@{tenant}.test", None, tenant)
                 privilege = provisioner.grant(user, "ADMINISTRATOR", tenant)
                 couple.append((user, privilege, provisioner.add_key(user, tenant)))
             couples.append(couple)
-    with racing(place) as servers:
-        for (alice, her_privilege, her_key), (bob, his_privilege, his_key) in couples:
-            answers = race(
-                partial(remove, servers[0].client(her_key), way, bob, his_privilege),
-                partial(remove, servers[-1].client(his_key), way, alice, her_privilege),
-            )
-            codes = sorted(answer.status_code for answer in answers)
-            # Who came second is no administrator any more: without a role, or with a lower one.
-            assert codes[0] in {200, 204}
-            assert codes[1] in {401, 403}
-            left = [
-                key
-                for key in (her_key, his_key)
-                if role_of(servers[0].client(key)) == "ADMINISTRATOR"
-            ]
-            assert len(left) == 1
+    for (alice, her_privilege, her_key), (bob, his_privilege, his_key) in couples:
+        answers = race(
+            partial(remove, track.client_at(0, her_key), way, bob, his_privilege),
+            partial(remove, track.client_at(1, his_key), way, alice, her_privilege),
+        )
+        codes = sorted(answer.status_code for answer in answers)
+        # Who came second is no administrator any more: without a role, or with a lower one.
+        assert codes[0] in {200, 204}
+        assert codes[1] in {401, 403}
+        left = [
+            key for key in (her_key, his_key) if role_of(track.client_at(0, key)) == "ADMINISTRATOR"
+        ]
+        assert len(left) == 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["revoke", "demote", "end", "delete the user"])
-def test_of_all_administrators_who_step_down_at_once_one_can_not(place, way, rounds):
-    with prepared(place) as provisioner:
+def test_of_all_administrators_who_step_down_at_once_one_can_not(track, way, rounds):
+    with prepared(track.place) as provisioner:
         tenants = []
         for number in rounds:
-            tenant = provisioner.add_tenant(f"tenant{number}")
+            tenant = provisioner.add_tenant(f"all-{way.replace(' ', '-')}-{number}")
             users = [provisioner.add_user(f"{n}@{tenant}.test", None, tenant) for n in range(4)]
             grants = [provisioner.grant(user, "ADMINISTRATOR", tenant) for user in users]
             key = provisioner.add_key(None, tenant)
             tenants.append((key, list(zip(users, grants, strict=True))))
-    with racing(place) as servers:
-        for key, administrators in tenants:
-            answers = race(
-                *(
-                    partial(remove, servers[number % len(servers)].client(key), way, user, grant)
-                    for number, (user, grant) in enumerate(administrators)
-                )
+    for key, administrators in tenants:
+        answers = race(
+            *(
+                partial(remove, track.client_at(number, key), way, user, grant)
+                for number, (user, grant) in enumerate(administrators)
             )
-            done = 200 if way in {"demote", "end"} else 204
-            assert statuses(answers) == {done: len(administrators) - 1, 409: 1}
-            active = servers[0].client(key).get("/privileges?active=true").json()
-            assert [(each["role"], each["activeUntil"]) for each in active].count(
-                ("ADMINISTRATOR", None)
-            ) == 1
+        )
+        done = 200 if way in {"demote", "end"} else 204
+        assert statuses(answers) == {done: len(administrators) - 1, 409: 1}
+        active = track.client_at(0, key).get("/privileges?active=true").json()
+        assert [(each["role"], each["activeUntil"]) for each in active].count(
+            ("ADMINISTRATOR", None)
+        ) == 1
 
 
 def role_of(client: Client) -> str | None:

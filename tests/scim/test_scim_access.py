@@ -8,6 +8,8 @@ import pytest
 from provisioning.testing.sandbox import Sandbox
 from tests.scim.asking import ERROR, LIST, SCIM, USER, IdentityProvider, error, kind
 
+pytestmark = pytest.mark.storeless
+
 DISCOVERY = ["/ServiceProviderConfig", "/ResourceTypes", "/Schemas"]
 
 

@@ -358,6 +358,7 @@ def reads_of(monkeypatch, size, ask):
     return reads
 
 
+@pytest.mark.storeless
 @pytest.mark.parametrize(
     "ask",
     [

@@ -1,6 +1,8 @@
 // Requests to the API and the control API. The server is where this file came from, so that the
 // console works below any path prefix.
 
+import { searchOf } from "./address.js";
+
 export const ROOT = new URL("../", import.meta.url);
 const API = new URL("api/v1/provisioning", ROOT).href;
 const CONTROL = new URL("_control", ROOT).href;
@@ -35,7 +37,7 @@ export function path(texts, ...segments) {
 	return texts.reduce((whole, text, place) => whole + encodeURIComponent(segments[place - 1]) + text);
 }
 
-/** One request to the API: {data, date, etag, total}. Throws a Problem. */
+/** One request to the API: {data, asked, date, etag, total}, `asked` in milliseconds. Throws a Problem. */
 export async function ask(target, { key = session.key, ...facts } = {}) {
 	try {
 		return await send(API, target, key, facts);
@@ -52,14 +54,13 @@ export function control(target, facts = {}) {
 
 async function send(base, target, token, { method = "GET", body, etag, query, signal } = {}) {
 	const url = new URL(`${base}/${target}`);
-	for (const [name, value] of Object.entries(query ?? {})) {
-		if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, value);
-	}
+	url.search = searchOf(query);
 	// The request log and the audit tell by it what the console itself has asked.
 	const headers = { Accept: "application/json", "X-Request-ID": MARK + random() };
 	if (token) headers.Authorization = `Bearer ${token}`;
 	if (body !== undefined) headers["Content-Type"] = "application/json";
 	if (etag) headers["If-Match"] = etag;
+	const asked = Date.now();
 	let response;
 	let text;
 	try {
@@ -89,6 +90,7 @@ async function send(base, target, token, { method = "GET", body, etag, query, si
 	}
 	return {
 		data,
+		asked,
 		date: response.headers.get("Date"),
 		etag: response.headers.get("ETag"),
 		total: Number(response.headers.get("X-Total-Count")),

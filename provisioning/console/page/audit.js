@@ -70,7 +70,7 @@ function Changes({ record, onClose }) {
 					</table>
 				</div>
 			</div>
-			<footer><button type="button" class="primary" onClick=${onClose}>Close</button></footer>
+			<footer><button class="primary" onClick=${onClose}>Close</button></footer>
 		<//>
 	`;
 }

@@ -56,10 +56,9 @@ function Clock({ session, onMoved }) {
 	const [by, setBy] = useState("");
 	const [problem, setProblem] = useState(null);
 	const isFrozen = session.clock.frozenAt !== null;
-	const isOff = isFrozen || Math.abs(session.now() - Date.now()) > 2000;
 	async function move(target, method, body) {
 		try {
-			session.tell((await control(target, { method, body })).data);
+			session.tell(await control(target, { method, body }));
 			setProblem(null);
 			onMoved();
 		} catch (caught) {
@@ -75,7 +74,7 @@ function Clock({ session, onMoved }) {
 			<p class="actions">
 				<button disabled=${isFrozen} onClick=${() => freeze(true)}>Freeze</button>
 				<button disabled=${!isFrozen} onClick=${() => freeze(false)}>Run</button>
-				${isOff && html`<button onClick=${() => move("clock", "DELETE")}>Back to the machine's time</button>`}
+				${(isFrozen || session.clock.isMoved) && html`<button onClick=${() => move("clock", "DELETE")}>Back to the machine's time</button>`}
 			</p>
 			<p class="actions">${JUMPS.map(([jump, text]) => html`<button class="small" onClick=${() => advance(jump)}>${text}</button>`)}</p>
 			<form class="inline" novalidate onSubmit=${sent(set)}>

@@ -24,8 +24,7 @@ function toValue(field, text) {
 	if (field.type === "flag") return text;
 	if (text === "") return null;
 	if (field.type === "instant") return fromField(text);
-	if (field.type === "whole") return /^-?\d+$/.test(text.trim()) ? Number(text) : text;
-	if (field.type === "number") return Number.isNaN(Number(text)) ? text : Number(text);
+	if (field.type === "whole" || field.type === "number") return /^\s*-?\d+(\.\d+)?\s*$/.test(text) ? Number(text) : text;
 	if (field.type === "json") {
 		try {
 			return JSON.parse(text);
@@ -80,7 +79,7 @@ export function Field({ field, text, errors = [], onText, autofocus }) {
 				...${facts}
 				inputmode=${type === "whole" ? "numeric" : type === "number" ? "decimal" : undefined}
 				autocomplete=${type === "password" ? "new-password" : "off"}
-				spellcheck="false"
+				spellcheck=${false}
 				list=${list}
 				value=${text}
 				onInput=${onInput}

@@ -2,7 +2,7 @@
 import { ask, path, Problem } from "./api.js";
 import { RecordDialog, suggestUsers, WINDOW_FIELDS } from "./form.js";
 import { NewKey } from "./pieces.js";
-import { changing, removing } from "./records.js";
+import { changing, Current, removing } from "./records.js";
 import { useCurrent } from "./session.js";
 import { html, useState } from "./view.js";
 import { utc } from "./words.js";
@@ -51,8 +51,13 @@ export function NewKeyDialog({ owner, onDone, onClose }) {
 
 export const ChangeKeyDialog = changing(({ record }) => ({ title: `Change ${keyTitle(record)}`, target: keyPath(record), fields: TERMS }));
 
+export const RotateKeyDialog = (given) => {
+	const title = `Rotate ${keyTitle(given.record)}`;
+	return html`<${Current} title=${title} target=${keyPath(given.record)} onClose=${given.onClose}>${({ etag }) => html`<${Rotate} ...${given} title=${title} etag=${etag} />`}<//>`;
+};
+
 /** A new key on the terms of an old one, which ends when its user says. */
-export function RotateKeyDialog({ record: old, onDone, onClose }) {
+function Rotate({ record: old, title, etag, onDone, onClose }) {
 	const session = useCurrent();
 	const [made, setMade] = useState(null);
 	const [isMine] = useState(old.apiToken === session.key);
@@ -75,9 +80,9 @@ export function RotateKeyDialog({ record: old, onDone, onClose }) {
 		try {
 			if (isMine) await session.signIn(key.apiToken);
 			const until = utc(session.now() + (GRACE[ends] ?? 0));
-			if (ends === REMOVED) await ask(keyPath(old), { method: "DELETE" });
+			if (ends === REMOVED) await ask(keyPath(old), { method: "DELETE", etag });
 			else if (ends in GRACE && (old.activeUntil === null || old.activeUntil > until)) {
-				await ask(keyPath(old), { method: "PUT", body: { activeUntil: until } });
+				await ask(keyPath(old), { method: "PUT", body: { activeUntil: until }, etag });
 			}
 		} catch (caught) {
 			problem = caught;
@@ -86,7 +91,7 @@ export function RotateKeyDialog({ record: old, onDone, onClose }) {
 	}
 	return html`
 		<${RecordDialog}
-			title=${`Rotate ${keyTitle(old)}`}
+			title=${title}
 			intro=${`A new ${old.type} key of ${ownerOf(old) ?? "the tenant"} is made, and the old one ends.`}
 			fields=${fields}
 			record=${{ ends: Object.keys(GRACE)[0], name: old.name, activeUntil: null }}

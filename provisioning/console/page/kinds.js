@@ -87,6 +87,8 @@ function Roles({ user, now }) {
 	return [...new Set(held.map((privilege) => privilege.role))].map((role) => html`<${Chip}>${role}<//> `);
 }
 
+const whileOpen = (session, record) => session.manages && !isOver(record, session);
+
 export const privileges = {
 	name: "privileges",
 	title: "Privileges",
@@ -102,19 +104,16 @@ export const privileges = {
 		{ member: "reportsTo", order: "reportsTo", show: (record) => html`<${UserLink} name=${record.reportsTo} />` },
 		...WINDOW,
 	],
-	keyOf: (record) => record.id,
 	make: { label: "New privilege", dialog: "create" },
 	actions: [
-		{ label: "Change", dialog: "change", allowed: (session, record) => session.manages && !isOver(record, session) },
-		{ label: "Revoke", dialog: "remove", danger: true, allowed: (session, record) => session.manages && !isOver(record, session) },
+		{ label: "Change", dialog: "change", allowed: whileOpen },
+		{ label: "Revoke", dialog: "remove", danger: true, allowed: whileOpen },
 	],
 	dialogs: { create: GrantDialog, change: ChangePrivilegeDialog, remove: RevokeDialog },
 	empty: "No privileges.",
 };
 
-export function isOver(record, session) {
-	return ["ended", "revoked before it began"].includes(windowState(record, session.now()));
-}
+export const isOver = (record, session) => ["ended", "revoked before it began"].includes(windowState(record, session.now()));
 
 export const apiKeys = {
 	name: "api-keys",
@@ -130,7 +129,6 @@ export const apiKeys = {
 		chip("type"),
 		...WINDOW,
 	],
-	keyOf: (key) => key.id,
 	make: { label: "New API key", dialog: "create", allowed: (session) => session.may("makeKeys") },
 	afterMaking: (key) => ({ view: key.user ? "users" : "tenant" }),
 	actions: [
@@ -175,8 +173,8 @@ const services = {
 	make: { label: "New subscription", dialog: "create" },
 	actions: [
 		{ label: "Subscribe", dialog: "create", view: "catalogue", allowed: (session, record) => session.manages && record.status !== "ARCHIVED" },
-		{ label: "Change", dialog: "change", view: "subscribed", allowed: (session, record) => session.manages && !isOver(record, session) },
-		{ label: "Unsubscribe", dialog: "remove", view: "subscribed", danger: true, allowed: (session, record) => session.manages && !isOver(record, session) && !kept(record) },
+		{ label: "Change", dialog: "change", view: "subscribed", allowed: whileOpen },
+		{ label: "Unsubscribe", dialog: "remove", view: "subscribed", danger: true, allowed: (session, record) => whileOpen(session, record) && !kept(record) },
 	],
 	dialogs: {
 		create: making(({ record }) => ({
@@ -270,7 +268,6 @@ const endpoints = {
 		flag("durable"),
 		...WINDOW,
 	],
-	keyOf: (record) => record.id,
 	make: { label: "New endpoint", dialog: "create" },
 	actions: usual(),
 	dialogs: plainDialogs({
@@ -285,12 +282,15 @@ const endpoints = {
 	empty: "No endpoints yet.",
 };
 
+const TITLE = { member: "title", required: true };
+const LABEL = { member: "label", required: true, natural: true, hint: "Lower-case letters and digits, joined by - or _." };
+const STATUS = { member: "status", required: true, options: STATUSES, initial: "PRODUCTION" };
 const DASHBOARD_FIELDS = [
-	{ member: "title", required: true },
+	TITLE,
 	{ member: "menuLabel", required: true },
-	{ member: "label", required: true, natural: true, hint: "Lower-case letters and digits, joined by - or _." },
+	LABEL,
 	{ member: "type", required: true, options: DASHBOARD_TYPES, initial: "CUSTOM" },
-	{ member: "status", required: true, options: STATUSES, initial: "PRODUCTION" },
+	STATUS,
 	{ member: "listOrder", required: true, type: "whole", initial: "100" },
 	{ member: "subtitle", more: true },
 	{ member: "biLine", more: true },
@@ -302,10 +302,10 @@ const DASHBOARD_FIELDS = [
 	{ member: "settings", type: "json", more: true },
 ];
 const STATEMENT_FIELDS = [
-	{ member: "title", required: true },
-	{ member: "label", required: true, natural: true, hint: "Lower-case letters and digits, joined by - or _." },
+	TITLE,
+	LABEL,
 	{ member: "type", required: true, options: ["OI", "CUSTOM"], initial: "CUSTOM" },
-	{ member: "status", required: true, options: STATUSES, initial: "PRODUCTION" },
+	STATUS,
 	{ member: "listOrder", type: "whole" },
 	{ member: "query", type: "long", required: true },
 	{ member: "description", type: "long" },
@@ -313,7 +313,8 @@ const STATEMENT_FIELDS = [
 ];
 const isOwn = (entry) => entry.service === null;
 
-function entries(one, fields, facts) {
+/** `columns` are those beside what both kinds of entries have, `actions` and `dialogs` likewise. */
+function entries(one, fields, { columns = [], actions = [], dialogs }) {
 	return {
 		name: `${one}s`,
 		title: `${one[0].toUpperCase()}${one.slice(1)}s`,
@@ -323,10 +324,19 @@ function entries(one, fields, facts) {
 			{ name: "subscribed", label: "Subscribed", place: `service-${one}s` },
 			{ name: "own", label: "Our own", place: `tenant-${one}s` },
 		],
+		columns: () => [
+			plain("title", { isName: true }),
+			...columns,
+			plain("label"),
+			chip("type"),
+			chip("status"),
+			plain("listOrder"),
+			{ ...plain("service"), show: (entry) => entry.service ?? "our own" },
+		],
 		keyOf: (entry) => entry.label,
 		make: { label: `New ${one}`, dialog: "create" },
+		actions: [...actions, ...usual(isOwn)],
 		empty: `No ${one}s.`,
-		...facts,
 		dialogs: {
 			...plainDialogs({
 				one,
@@ -335,34 +345,15 @@ function entries(one, fields, facts) {
 				fields,
 				removed: (entry) => html`<strong>${entry.title}</strong> is removed for good.`,
 			}),
-			...facts.dialogs,
+			...dialogs,
 		},
 	};
 }
 
-const dashboards = entries("dashboard", DASHBOARD_FIELDS, {
-	columns: () => [
-		plain("title", { isName: true }),
-		plain("menuLabel"),
-		plain("label"),
-		chip("type"),
-		chip("status"),
-		plain("listOrder"),
-		{ ...plain("service"), show: (entry) => entry.service ?? "our own" },
-	],
-	actions: usual(isOwn),
-});
+const dashboards = entries("dashboard", DASHBOARD_FIELDS, { columns: [plain("menuLabel")] });
 
 const statements = entries("statement", STATEMENT_FIELDS, {
-	columns: () => [
-		plain("title", { isName: true }),
-		plain("label"),
-		chip("type"),
-		chip("status"),
-		plain("listOrder"),
-		{ ...plain("service"), show: (entry) => entry.service ?? "our own" },
-	],
-	actions: [{ label: "Configure", dialog: "configure", allowed: (session) => session.manages }, ...usual(isOwn)],
+	actions: [{ label: "Configure", dialog: "configure", allowed: (session) => session.manages }],
 	dialogs: {
 		configure: changing(({ record }) => ({
 			title: `Configure ${record.title}`,

@@ -2,7 +2,7 @@
 // the address.
 import { ask } from "./api.js";
 import { address, Empty, Filter, go, Switch, Text, Trouble, useLoaded, Zone } from "./pieces.js";
-import { useCurrent } from "./session.js";
+import { isAllowed, useCurrent } from "./session.js";
 import { Table } from "./table.js";
 import { html, useEffect, useRef, useState } from "./view.js";
 import { dateAndTime, fromField, number, plural, toField, utc } from "./words.js";
@@ -13,7 +13,7 @@ const SIZE = 20;
 export function ListPage({ kind, query, children }) {
 	const session = useCurrent();
 	const [dialog, setDialog] = useState(null);
-	const views = kind.views.filter((view) => !view.allowed || view.allowed(session));
+	const views = kind.views.filter((each) => isAllowed(each, session));
 	const view = views.find((each) => each.name === query.view) ?? views[0];
 	const set = (changes, replace = false) => go(address([kind.name], { ...query, page: undefined, ...changes }), replace);
 
@@ -105,6 +105,8 @@ function Search({ text, onText }) {
 		clearTimeout(timer.current);
 		timer.current = setTimeout(() => onText((asked.current = given)), 250);
 	}
+	// Who types and leaves at once is not led back.
+	useEffect(() => () => clearTimeout(timer.current), []);
 	return html`
 		<div class="search"><${Text} type="search" aria-label="Search" placeholder="Search" value=${typed} onInput=${type} /></div>
 	`;

@@ -10,7 +10,7 @@ import { Lines } from "./lines.js";
 import { ListPage } from "./list.js";
 import { OverviewPage } from "./overview.js";
 import { Dialog, Empty, Notes, sent, Trouble } from "./pieces.js";
-import { NEEDS_KEY, SessionProvider, useSession } from "./session.js";
+import { isAllowed, NEEDS_KEY, SessionProvider, useSession } from "./session.js";
 import { UserPage } from "./user.js";
 import { html, render, useEffect, useId, useRef, useState } from "./view.js";
 
@@ -36,6 +36,8 @@ function SignInForm({ session, children }) {
 	const [isShown, setShown] = useState(false);
 	const [problem, setProblem] = useState(null);
 	const [isBusy, setBusy] = useState(false);
+	const field = useRef();
+	useEffect(() => field.current.focus(), []);
 	async function signIn() {
 		if (!key.trim()) return setProblem({ detail: "Enter an API key. Whoever administers your tenant makes one." });
 		if (/[^!-~]/.test(key.trim())) return setProblem({ detail: "This is no API key: keys have neither blanks nor letters with accents." });
@@ -53,8 +55,8 @@ function SignInForm({ session, children }) {
 					class=${isShown ? "code" : "code concealed"}
 					autocomplete="off"
 					autocapitalize="off"
-					spellcheck="false"
-					autofocus
+					spellcheck=${false}
+					ref=${field}
 					value=${key}
 					aria-invalid=${problem ? "true" : undefined}
 					aria-describedby=${problem ? `${id}-error` : undefined}
@@ -110,7 +112,7 @@ const PAGES = {
 function Shell({ place, session }) {
 	const [name = "overview", ...rest] = place.segments;
 	const main = useRef();
-	const kinds = session.who ? KINDS.filter((kind) => !kind.allowed || kind.allowed(session)) : [];
+	const kinds = session.who ? KINDS.filter((each) => isAllowed(each, session)) : [];
 	const kind = kinds.find((each) => each.name === name);
 	const links = [
 		...(session.who ? [["overview", "Overview"]] : []),
@@ -123,6 +125,8 @@ function Shell({ place, session }) {
 	useEffect(() => {
 		document.title = `${title} · ${session.who?.tenant.name ?? "Provisioning console"}`;
 		scrollTo(0, 0);
+		// On a narrow screen the links are a strip that is longer than the screen.
+		document.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 	}, [title]);
 
 	let page = html`<${Empty} title="There is no such page, or it is not for your role."><p><a href=${address(["overview"])}>Go to the overview</a></p><//>`;
@@ -147,7 +151,7 @@ function Shell({ place, session }) {
 			</header>
 			<main ref=${main} tabindex="-1">
 				${session.ended && session.ended === session.endedSeen &&
-				html`<div class="trouble"><p>Your session has ended: ${session.ended}</p><button type="button" onClick=${session.signOut}>Use another key</button></div>`}
+				html`<div class="trouble"><p>Your session has ended: ${session.ended}</p><button onClick=${session.signOut}>Use another key</button></div>`}
 				${page}
 			</main>
 		</div>
@@ -164,7 +168,7 @@ function Me({ session }) {
 				${name ? html`<a href=${address(["users", name])}>${name}</a>` : NEEDS_KEY ? "A key of the tenant" : "No key is needed"}
 				<span class="muted">${who.role}${who.keyType === "BASIC" ? "" : `, ${who.keyType}`}</span>
 			</p>
-			${NEEDS_KEY && html`<button type="button" onClick=${session.signOut}>Sign out</button>`}
+			${NEEDS_KEY && html`<button onClick=${session.signOut}>Sign out</button>`}
 		</div>
 	`;
 }

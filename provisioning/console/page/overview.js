@@ -10,26 +10,16 @@ import { number, utc } from "./words.js";
 const DAYS = 30;
 const DAY = 86_400_000;
 const MOST_PAGES = 20;
-const COUNTS = [
-	{ label: "Active users", place: "users", to: ["users"] },
-	{ label: "Active privileges", place: "privileges", query: { active: "true" }, to: ["privileges"], toQuery: { active: "true" } },
-	{ label: "Active services", place: "services", to: ["services"] },
-	{ label: "Keys of users", place: "user-api-keys", to: ["api-keys"], toQuery: { view: "users" } },
-	{ label: "Keys of the tenant", place: "api-keys", to: ["api-keys"], isOverseer: true },
-	{ label: "Domain mappings", place: "domain-mapping", to: ["domain-mappings"], isOverseer: true },
-	{ label: "Endpoints", place: "endpoints", to: ["endpoints"], isOverseer: true },
-];
-const ENDING = [
-	{ kind: "role", place: "privileges", query: { active: "true" }, what: (record) => html`<${Chip}>${record.role}<//> of <${UserLink} name=${record.user.username} />` },
-	{
-		kind: "key",
-		place: "user-api-keys",
-		what: (record) => html`${record.name ?? record.id} of <${UserLink} name=${record.user.username} />`,
-	},
-	{ kind: "key", place: "api-keys", isOverseer: true, what: (record) => `${record.name ?? record.id} of the tenant` },
-	{ kind: "subscription", place: "services", query: { active: "true" }, what: (record) => record.service?.name },
-	{ kind: "domain", place: "domain-mapping", isOverseer: true, what: (record) => record.domain },
-	{ kind: "endpoint", place: "endpoints", isOverseer: true, what: (record) => record.url },
+const active = { active: "true" };
+/** What is counted, and of what has an end of its own (`kind`) what that is the end of. */
+const LISTS = [
+	{ label: "Active users", place: "users", to: "users" },
+	{ label: "Active privileges", place: "privileges", query: active, to: "privileges", toQuery: active, kind: "role", what: (record) => html`<${Chip}>${record.role}<//> of <${UserLink} name=${record.user.username} />` },
+	{ label: "Active services", place: "services", query: active, to: "services", kind: "subscription", what: (record) => record.service?.name },
+	{ label: "Keys of users", place: "user-api-keys", to: "api-keys", toQuery: { view: "users" }, kind: "key", what: (record) => html`${record.name ?? record.id} of <${UserLink} name=${record.user.username} />` },
+	{ label: "Keys of the tenant", place: "api-keys", to: "api-keys", isOverseer: true, kind: "key", what: (record) => `${record.name ?? record.id} of the tenant` },
+	{ label: "Domain mappings", place: "domain-mapping", to: "domain-mappings", isOverseer: true, kind: "domain", what: (record) => record.domain },
+	{ label: "Endpoints", place: "endpoints", to: "endpoints", isOverseer: true, kind: "endpoint", what: (record) => record.url },
 ];
 
 const ChangeTenant = changing(() => ({
@@ -41,10 +31,10 @@ const ChangeTenant = changing(() => ({
 export function OverviewPage() {
 	const session = useCurrent();
 	const [isChanging, setChanging] = useState(false);
-	const mine = (each) => !each.isOverseer || session.isOverseer;
+	const lists = LISTS.filter((each) => !each.isOverseer || session.isOverseer);
 	const info = useLoaded(async () => (await ask("info")).data, "info");
-	const counts = useLoaded(() => Promise.all(COUNTS.filter(mine).map(counted)), "counts");
-	const ending = useLoaded(() => endingSoon(ENDING.filter(mine), session.now()), "ending");
+	const counts = useLoaded(() => Promise.all(lists.map(counted)), "counts");
+	const ending = useLoaded(() => endingSoon(lists.filter((each) => each.kind), session.now()), "ending");
 	const tenant = info.data;
 	function changed() {
 		setChanging(false);
@@ -56,7 +46,7 @@ export function OverviewPage() {
 			<h1>Overview</h1>
 			<div class="actions">
 				${document.documentElement.dataset.docs === "on" && html`<a class="button" href=${new URL("docs", ROOT).href}>Try the API</a>`}
-				${session.manages && html`<button onClick=${() => setChanging(true)}>Change</button>`}
+				${session.manages && html`<button onClick=${() => setChanging(true)}>Change tenant</button>`}
 			</div>
 		</header>
 		<${Trouble} problem=${info.problem} again=${info.reload} />
@@ -82,7 +72,7 @@ function Count({ count }) {
 	return html`
 		<div>
 			<dt id=${id}>${count.label}</dt>
-			<dd><a href=${address(count.to, count.toQuery)} aria-describedby=${id}>${number(count.total)}</a></dd>
+			<dd><a href=${address([count.to], count.toQuery)} aria-describedby=${id}>${number(count.total)}</a></dd>
 		</div>
 	`;
 }

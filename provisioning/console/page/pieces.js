@@ -22,7 +22,8 @@ export function State({ of }) {
 
 export const Chip = ({ children }) => html`<span class="chip">${children}</span>`;
 
-export const UserLink = ({ name, none = "—" }) => (name ? html`<a href=${address(["users", name])}>${name}</a>` : none);
+/** A username leads to the user's page, and breaks before its @ if it must. */
+export const UserLink = ({ name, none = "—" }) => (name ? html`<a href=${address(["users", name])}>${name.split(/(?=@)/).map((part) => html`${part}<wbr />`)}</a>` : none);
 
 /** A URL as a link if it is one that a browser should follow, else as text. */
 export function SafeUrl({ url }) {
@@ -143,7 +144,7 @@ export function Copy({ text, label = "Copy" }) {
 		setTimeout(() => setDone(false), 2000);
 	}
 	return html`
-		<button type="button" onClick=${copy}>${label}</button>
+		<button onClick=${copy}>${label}</button>
 		<span class="done" aria-live="polite">${done ? "Copied." : ""}</span>
 	`;
 }
@@ -158,7 +159,7 @@ export function NewKey({ apiKey, onClose, children }) {
 				<p><${Copy} text=${apiKey.apiToken} /></p>
 				${children}
 			</div>
-			<footer><button type="button" class="primary" onClick=${onClose}>Done</button></footer>
+			<footer><button class="primary" onClick=${onClose}>Done</button></footer>
 		<//>
 	`;
 }
@@ -208,7 +209,7 @@ export function Switch({ label, choices, chosen, onChoose }) {
 		<div class="switch" role="group" aria-label=${label}>
 			${choices.map(
 				([value, text]) => html`
-					<button type="button" aria-pressed=${String(value === chosen)} onClick=${() => onChoose(value)}>${text}</button>
+					<button aria-pressed=${String(value === chosen)} onClick=${() => onChoose(value)}>${text}</button>
 				`,
 			)}
 		</div>
@@ -218,7 +219,7 @@ export function Switch({ label, choices, chosen, onChoose }) {
 /** A field by itself; its listeners get the text. */
 export function Text({ type = "text", onInput, onChange, ...facts }) {
 	const heard = (listener) => listener && ((event) => listener(event.currentTarget.value));
-	return html`<input type=${type} autocomplete="off" spellcheck="false" ...${facts} onInput=${heard(onInput)} onChange=${heard(onChange)} />`;
+	return html`<input type=${type} autocomplete="off" spellcheck=${false} ...${facts} onInput=${heard(onInput)} onChange=${heard(onChange)} />`;
 }
 
 /** A choice that narrows a list; "" for any. */

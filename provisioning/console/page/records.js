@@ -45,55 +45,77 @@ function ShowDialog({ title, record, onClose }) {
 	`;
 }
 
-/** Change the record at `target`: gets it with its ETag first. `prepare` makes it fit the fields. */
-function ChangeDialog({ title, warning, target, fields, prepare = (data) => data, unwrap = (body) => body, onDone, onClose }) {
-	const session = useCurrent();
-	const again = async () => {
-		const { data, etag } = await ask(target);
-		return { data: prepare(data), etag };
-	};
-	const { data, problem } = useLoaded(again, target);
-	if (problem) {
-		return html`
+/** A dialog about the record at `target` as it is now: `children` makes it of {data, etag, again, reload}. */
+export function Current({ title, target, onClose, children }) {
+	const again = () => ask(target);
+	const { data, problem, reload } = useLoaded(again, target);
+	if (data) return children({ ...data, again, reload });
+	return (
+		problem &&
+		html`
 			<${Dialog} title=${title} onClose=${onClose}>
 				<div class="body"><${Trouble} problem=${problem} /></div>
 				<footer><button onClick=${onClose}>Close</button></footer>
 			<//>
-		`;
-	}
-	if (!data) return null;
+		`
+	);
+}
+
+/** Change the record at `target`. `prepare` makes it fit the fields. */
+function ChangeDialog({ title, warning, target, fields, prepare = (data) => data, unwrap = (body) => body, onDone, onClose }) {
+	const session = useCurrent();
 	return html`
-		<${RecordDialog}
-			title=${title}
-			intro=${warning?.(session)}
-			fields=${fields}
-			record=${data.data}
-			etag=${data.etag}
-			again=${again}
-			save=${(body, etag) => ask(target, { method: "PUT", body: unwrap(body), etag })}
-			said="Saved."
-			onSaved=${onDone}
-			onClose=${onClose}
-		/>
+		<${Current} title=${title} target=${target} onClose=${onClose}>
+			${({ data, etag, again }) => html`
+				<${RecordDialog}
+					title=${title}
+					intro=${warning?.(session)}
+					fields=${fields}
+					record=${prepare(data)}
+					etag=${etag}
+					again=${() => again().then(({ data, etag }) => ({ data: prepare(data), etag }))}
+					save=${(body, etag) => ask(target, { method: "PUT", body: unwrap(body), etag })}
+					said="Saved."
+					onSaved=${onDone}
+					onClose=${onClose}
+				/>
+			`}
+		<//>
 	`;
 }
 
-/** Remove, revoke or end what is at `target`, after asking. */
-function RemoveDialog({ title, verb = "Remove", target, text, said, warning, onDone, onClose }) {
+/** Remove, revoke or end what is at `target` after asking, and telling what of it is not as in `shown`. */
+function RemoveDialog({ title, verb = "Remove", target, shown, text, said, warning, onDone, onClose }) {
 	const session = useCurrent();
-	async function act() {
-		await ask(target, { method: "DELETE" });
-		say(said);
-		onDone();
-	}
-	return html`<${Confirm} title=${title} verb=${verb} warning=${warning?.(session)} act=${act} onClose=${onClose}><p>${text}</p><//>`;
+	return html`
+		<${Current} title=${title} target=${target} onClose=${onClose}>
+			${({ data, etag, reload }) => {
+				async function act() {
+					await ask(target, { method: "DELETE", etag }).catch((problem) => {
+						if (problem.status === 412) reload();
+						throw problem;
+					});
+					say(said);
+					onDone();
+				}
+				// Of a person all that a row shows is the public profile.
+				const changed = Object.entries(data).filter(([member, value]) => member in shown && member !== "user" && JSON.stringify(value) !== JSON.stringify(shown[member]));
+				return html`
+					<${Confirm} title=${title} verb=${verb} warning=${warning?.(session)} act=${act} onClose=${onClose}>
+						<p>${text}</p>
+						${changed.length > 0 && html`<section class="difference"><p>Somebody was faster: it is no longer as it was shown.</p><${Members} record=${Object.fromEntries(changed)} /></section>`}
+					<//>
+				`;
+			}}
+		<//>
+	`;
 }
 
 // Dialogs of a kind are components that are opened with {record, onDone, onClose}; what they need
 // beside that is a function of these. `warning` gets the session.
 const opened = (component, facts) => (given) => html`<${component} onDone=${given.onDone} onClose=${given.onClose} ...${facts(given)} />`;
 export const changing = (facts) => opened(ChangeDialog, facts);
-export const removing = (facts) => opened(RemoveDialog, facts);
+export const removing = (facts) => opened(RemoveDialog, (given) => ({ shown: given.record, ...facts(given) }));
 export const showing = (titleOf) => opened(ShowDialog, ({ record }) => ({ record, title: titleOf(record) }));
 /** A new record, POSTed to `place`, unless `save` says otherwise. */
 export const making = (facts) =>

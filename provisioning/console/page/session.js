@@ -10,19 +10,21 @@ export const NEEDS_KEY = auth === "required";
 const Session = createContext(null);
 export const SessionProvider = Session.Provider;
 export const useCurrent = () => useContext(Session);
+/** Whether a session, and for a record, allows a thing that says by whom it may be done or seen. */
+export const isAllowed = (thing, session, record) => !thing.allowed || thing.allowed(session, record);
 
 /** The session as the whole page shares it. `who` is null while nobody is signed in. */
 export function useSession() {
 	const [state, setState] = useState({ phase: "asking", who: null, reason: null, ended: null });
-	const [clock, setClock] = useState({ offset: 0, frozenAt: null });
+	const [clock, setClock] = useState({ offset: 0, frozenAt: null, isMoved: false });
 	// "off": there is none; "token": it asks for one; "on": it answers.
 	const [controlState, setControlState] = useState(hasControl === "on" ? "asking" : "off");
 	const [key, setKey] = useState(() => sessionStorage.getItem(KEY));
 
 	async function begin(given) {
 		try {
-			const { data: who, date } = await ask("whoami", { key: given });
-			if (hasControl !== "on") tell({ now: date });
+			const { data: who, date, asked } = await ask("whoami", { key: given });
+			if (hasControl !== "on") tell({ asked, data: { now: date } });
 			useKey(given);
 			if (given) sessionStorage.setItem(KEY, given);
 			setKey(given);
@@ -56,8 +58,7 @@ export function useSession() {
 		if (hasControl !== "on") return;
 		useControlToken(sessionStorage.getItem(CONTROL_TOKEN));
 		try {
-			const { data } = await control("clock");
-			tell(data);
+			tell(await control("clock"));
 			setControlState("on");
 		} catch (problem) {
 			setControlState(problem.status === 401 ? "token" : "off");
@@ -66,17 +67,17 @@ export function useSession() {
 
 	async function giveControlToken(token) {
 		useControlToken(token);
-		const { data } = await control("clock");
+		const answer = await control("clock");
 		sessionStorage.setItem(CONTROL_TOKEN, token);
-		tell(data);
+		tell(answer);
 		setControlState("on");
 	}
 
-	/** What the control API has said about the server's clock. */
-	function tell({ now, frozen }) {
-		// What runs is told to the second, cut off: better a second early than what has ended active.
+	/** What an answer says about the server's clock. */
+	function tell({ asked, data: { now, frozen, offset } }) {
+		// What runs is told to the second, cut off, and on its way: better early than what has ended active.
 		const at = Date.parse(now);
-		setClock({ offset: at + 1000 - Date.now(), frozenAt: frozen ? at : null });
+		setClock({ offset: at + 1000 - asked, frozenAt: frozen ? at : null, isMoved: Boolean(offset) });
 	}
 
 	useEffect(() => {

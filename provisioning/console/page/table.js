@@ -1,5 +1,5 @@
 // A table of records, whose headings sort it where `onOrder` is given. Narrow, a row becomes a card.
-import { useCurrent } from "./session.js";
+import { isAllowed, useCurrent } from "./session.js";
 import { html, useId } from "./view.js";
 import { inWords } from "./words.js";
 
@@ -10,7 +10,7 @@ import { inWords } from "./words.js";
 export function Table({ columns, rows, keyOf = (record) => record.id, actions = [], shows, order, onOrder, onDialog, isLoading }) {
 	const session = useCurrent();
 	const id = useId();
-	const allowed = (record) => actions.filter((action) => !action.allowed || action.allowed(session, record));
+	const allowed = (record) => actions.filter((action) => isAllowed(action, session, record));
 	const hasActions = rows.some((record) => allowed(record).length);
 	return html`
 		<table class="list" role="table" aria-busy=${String(Boolean(isLoading))}>

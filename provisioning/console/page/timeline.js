@@ -86,9 +86,8 @@ function ticks(begin, end, most) {
 	const found = [];
 	const edge = (end - begin) / 40;
 	const months = Math.round(step / (30.44 * DAY));
-	if (months < 1) at.setHours(0, 0, 0, 0);
-	else {
-		at.setHours(0, 0, 0, 0);
+	at.setHours(0, 0, 0, 0);
+	if (months >= 1) {
 		at.setDate(1);
 		if (months >= 12) at.setMonth(0);
 		if (months > 12) at.setFullYear(Math.floor(at.getFullYear() / (months / 12)) * (months / 12));

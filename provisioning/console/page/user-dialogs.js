@@ -14,7 +14,7 @@ const PROFILE = [
 	{ member: "avatar", hint: "A URL. The console does not load it.", more: true },
 	{ member: "gender", options: ["M", "F", "U"], more: true },
 	{ member: "birthYear", type: "whole", more: true },
-	{ member: "hint", label: "Password hint", more: true },
+	{ member: "hint", more: true },
 ];
 const PRIVILEGE = ["role", "activeFrom", "activeUntil", "reportsTo"];
 

@@ -48,7 +48,7 @@ export function UserPage({ username }) {
 				${mayProfile && html`<button onClick=${() => open(users)("change", user)}>Change profile</button>`}
 				${session.manages &&
 				privileges.some((each) => !isOver(each, session)) &&
-				html`<button class="danger" onClick=${() => open(users)("revokeAll")}>Revoke all</button>`}
+				html`<button class="danger" onClick=${() => open(users)("revokeAll", user)}>Revoke all</button>`}
 			</div>
 		</header>
 		<${Trouble} problem=${problem} again=${reload} />

@@ -1,6 +1,6 @@
 // How members, numbers and instants are said to people.
 
-const SPECIAL = { url: "URL", apiKey: "API key", apiToken: "API token", id: "ID", at: "When", q: "Search" };
+const SPECIAL = { url: "URL", apiKey: "API key", apiToken: "API token", hint: "Password hint", id: "ID", at: "When", q: "Search" };
 
 /** A member in words: firstName is "First name". */
 export function inWords(member) {
@@ -9,16 +9,17 @@ export function inWords(member) {
 }
 
 export const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
-const DATE_AND_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
-const SECONDS = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const NUMBER = new Intl.NumberFormat();
 const AGO = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 
 export const number = (value) => NUMBER.format(value);
-export const dateAndTime = (instant) => DATE_AND_TIME.format(new Date(instant));
-export const toTheSecond = (instant) => SECONDS.format(new Date(instant));
-export const date = (instant) => DATE.format(new Date(instant));
+function dates(timeStyle) {
+	const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle });
+	return (instant) => format.format(new Date(instant));
+}
+export const dateAndTime = dates("short");
+export const toTheSecond = dates("medium");
+export const date = dates();
 
 /** "in 3 days", seen from `now` (milliseconds). */
 export function fromNow(instant, now) {

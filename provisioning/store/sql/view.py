@@ -275,7 +275,7 @@ class SqlTransaction(SqlView, Transaction):
                 and not is_given
                 and self._is_taken(table, f"u_{name}", row[f"u_{name}"], row["key"])
             ):
-                raise ValueError(f"{table}: {name} is not unique")
+                raise ValueError(f"{table}: another record has its {name}, maybe another tenant's")
         self._note(table, key, before, kept)
         self._waiting.append((self._questions.put(table, is_new=before is None), row))
         self._raise_id(table, key, before, kept)
