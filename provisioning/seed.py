@@ -7,7 +7,7 @@ Instants are RFC 3339, or relative to loading: `now`, `+P30D`, `-P1DT2H`.
 """
 
 import json
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,15 @@ class Entry:
         given = {stored: name for name, stored in self.collection.people.items()}
         return f"{self.place}.{given.get(member, member)}"
 
+    def told(self, faults: Iterable[tuple[str, str]]) -> list[str]:
+        """Faults of stored members as sentences that begin with their place in the seed."""
+        return [f"{self.place_of(member)}: {message}" for member, message in faults]
+
+    def faults(self, key: str, record: Record) -> list[str]:
+        """What is wrong with what is to be stored of it, without a look at other records."""
+        found = self.collection.faults(key, record)
+        return self.told((member, each) for member in found for each in found[member])
+
 
 def read_json(path: Any) -> Any:
     """What a JSON file holds; BadFile with line and column if it holds none."""
@@ -116,34 +125,25 @@ def load_seed(
         record, table = entry.record, collection.table
         if collection.numbered and record["id"] is None:
             known = transaction.get(table, key_of(collection, record))
-            number: Any = collection.numbered.format(transaction.next_id(table))
-            number = int(number) if number.isdigit() else number
-            record = record | {"id": known["id"] if known else number}
+            record = record | {"id": known["id"] if known else new_id(transaction, collection)}
         key = key_of(collection, record)
-        found = collection.faults(key, record)
-        errors += [
-            f"{entry.place_of(member)}: {message}"
-            for member, messages in found.items()
-            for message in messages
-        ]
-        if not found and (table, key) in seen:
-            errors.append(f"{entry.place}: '{key}' stands in this seed twice.")
-        elif not found:
-            seen.add((table, key))
-            try:
-                transaction.put(table, key, record)
-            except ValueError as error:
-                errors.append(f"{entry.place}: {error}")
-            put.append(replace(entry, record=record))
+        faults = entry.faults(key, record)
+        if not faults and (table, key) in seen:
+            faults = [f"{entry.place}: '{key}' stands in this seed twice."]
+        if faults:
+            errors += faults
+            continue
+        seen.add((table, key))
+        try:
+            transaction.put(table, key, record)
+        except ValueError as error:
+            errors.append(f"{entry.place}: {error}")
+        put.append(replace(entry, record=record))
     errors += [fault for entry in put for fault in dangling(transaction, entry)]
     if not errors:
-        errors += [
-            f"{entry.place_of(member)}: {message}"
-            for entry in put
-            for member, message in broken_rules(
-                server, transaction, entry.collection, entry.record, now
-            )
-        ]
+        for entry in put:
+            rules = broken_rules(server, transaction, entry.collection, entry.record, now)
+            errors += entry.told(rules)
     if errors:
         raise BadFile(errors)
     for tenant in transaction.all(TENANTS):
@@ -268,13 +268,19 @@ def key_of(collection: Collection, record: Record) -> str:
         return ""
 
 
+def new_id(transaction: Transaction, collection: Collection) -> int | str:
+    """An id for a record of a collection that numbers its records."""
+    identity = str(collection.numbered).format(transaction.next_id(collection.table))
+    return int(identity) if identity.isdigit() else identity
+
+
 def dangling(transaction: Transaction, entry: Entry) -> list[str]:
     record = entry.record
-    return [
-        f"{entry.place_of(member)}: '{record[member]}' is not in {target}."
+    return entry.told(
+        (member, f"'{record[member]}' is not in {target}.")
         for member, target in entry.collection.facts.references.items()
         if record.get(member) is not None and transaction.get(target, record[member]) is None
-    ]
+    )
 
 
 def broken_rules(

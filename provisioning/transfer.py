@@ -207,12 +207,7 @@ class Import:
             if collection.numbered is not None and record["id"] is None:
                 sample = collection.numbered.format(1)
                 record = record | {"id": int(sample) if sample.isdigit() else sample}
-            found = collection.faults(seed.key_of(collection, record), record)
-            self.errors += [
-                f"{entry.place_of(member)}: {message}"
-                for member, messages in found.items()
-                for message in messages
-            ]
+            self.errors += entry.faults(seed.key_of(collection, record), record)
         if self.errors:
             raise BadFile(self.errors)
 
@@ -382,12 +377,10 @@ class Import:
         if self.errors:
             return
         for entry in put:
-            self.errors += [
-                f"{entry.place_of(member)}: {message}"
-                for member, message in seed.broken_rules(
-                    self.server, self.transaction, entry.collection, entry.record, self.now
-                )
-            ]
+            rules = seed.broken_rules(
+                self.server, self.transaction, entry.collection, entry.record, self.now
+            )
+            self.errors += entry.told(rules)
         for label, windows in before.items():
             try:
                 people.require_administration(self._records(label), windows)
