@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 import click
 
 from provisioning.cli.group import Command
-from provisioning.control import routes as control
 from provisioning.domain import roles
 from provisioning.factory import RESOURCES, WHOLES
 from provisioning.settings import Settings, described
@@ -70,7 +69,7 @@ def lines(group: click.Group) -> Iterator[str]:
     yield ""
     yield "## The control API"
     yield ""
-    yield from _table(("verb", "path", "does"), [row[:3] for row in _routes(control.RESOURCES)])
+    yield from _table(("verb", "path", "does"), [row[:3] for row in _routes(_control())])
     yield ""
     yield "## Beside the API"
     yield ""
@@ -112,6 +111,12 @@ def _commands(group: click.Group, path: str) -> list[tuple[str, str, str]]:
 
 def _optional() -> Sequence[Resource]:
     return tuple(each for whole in WHOLES for each in whole.resources(Settings(scim="on")))
+
+
+def _control() -> Sequence[Resource]:
+    from provisioning.control import routes  # noqa: PLC0415 - no other command loads it
+
+    return routes.RESOURCES
 
 
 def _routes(resources: Sequence[Resource]) -> list[tuple[str, str, str, str]]:

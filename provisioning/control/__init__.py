@@ -10,10 +10,18 @@
     masking.py      what of a request is a secret, and not kept
     paths.py        patterns of paths
 
-Nothing of it runs unless the settings say so.
+Nothing of it is loaded unless the settings say so.
 """
 
-from provisioning.control.hooks import init_app
-from provisioning.control.parts import Control, control_of
+from flask import Flask
 
-__all__ = ["Control", "control_of", "init_app"]
+from provisioning.settings import Settings
+
+
+def init_app(routes: Flask, settings: Settings) -> None:
+    """Give routes a control API if the settings want one; after the gate, before Targets."""
+    if settings.has_control:
+        # Most servers have none, and start sooner without it.
+        from provisioning.control import hooks  # noqa: PLC0415
+
+        hooks.init_app(routes, settings)

@@ -249,8 +249,6 @@ def _shown_answer(response: Response, masking: Masking) -> Any:
 
 
 def init_app(routes: Flask, settings: Settings) -> None:
-    """Give routes a control API if the settings want one; after the gate, before Targets."""
-    if settings.has_control:
-        routes.before_request(strike)
-        routes.after_request(record)
-        routes.wsgi_app = Controlled(routes, make_control(settings))  # type: ignore[method-assign]
+    routes.before_request(strike)
+    routes.after_request(record)
+    routes.wsgi_app = Controlled(routes, make_control(settings))  # type: ignore[method-assign]

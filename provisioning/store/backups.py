@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
@@ -40,6 +39,8 @@ def back_up(place: Place, target: Path) -> None:
 
 
 def _copy_sqlite(source: Path, target: Path) -> None:
+    import sqlite3  # noqa: PLC0415 - whoever keeps a JSON file needs none of this
+
     with (
         closing(sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True)) as from_,
         closing(sqlite3.connect(target)) as to,

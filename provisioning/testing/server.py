@@ -5,7 +5,7 @@ import json
 from types import TracebackType
 from typing import Any, Self
 
-from provisioning.control import control_of
+from provisioning.control.parts import control_of
 from provisioning.domain import roles
 from provisioning.domain.activity import Clock
 from provisioning.factory import COLLECTIONS, memory_store, serve
