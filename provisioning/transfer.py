@@ -304,12 +304,12 @@ class Import:
         )
         return record | {"id": self._new_id(collection)} if taken else record
 
-    def _new_id(self, collection: Collection) -> Any:
+    def _new_id(self, collection: Collection) -> int | str:
         """An id that no record has, here or in the file."""
-        table, form = collection.table, str(collection.numbered)
-        while (table, text := form.format(self.transaction.next_id(table))) in self.given:
-            pass
-        return int(text) if text.isdigit() else text
+        found = seed.new_id(self.transaction, collection)
+        while (collection.table, str(found)) in self.given:
+            found = seed.new_id(self.transaction, collection)
+        return found
 
     def _same(self, collection: Collection, record: Record) -> Record | None:
         """The stored record that this one stands for."""
