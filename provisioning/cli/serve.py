@@ -230,7 +230,8 @@ def _end_with(parent: int) -> None:
 
 
 def _is_adopted(parent: int) -> bool:
-    """Whether the real parent ended before anyone looked: who adopts is of another session."""
+    """Whether this process had lost its parent before it looked: the one that has taken the
+    parent's place belongs to another session."""
     session = os.getsid(0)
     try:
         return session not in (os.getpid(), os.getsid(parent))

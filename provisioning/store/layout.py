@@ -35,7 +35,7 @@ class TableLayout(NamedTuple):
     where: dict[str, int]
     """Document id -> the number of its block."""
     total: int
-    """The sum of its records' digests, which a change of one record changes quickly."""
+    """The sum of its records' digests: after a change of one record no other's is needed."""
 
     @classmethod
     def of(cls, table: Mapping[str, Any]) -> "TableLayout":

@@ -233,7 +233,7 @@ class DurableStorage(tinydb.storages.Storage):
         )
 
     def probe(self) -> None:
-        """Prove, under the lock, that a file can be written here; raises StoreUnavailable."""
+        """Write a file and remove it. For a holder of the lock; raises StoreUnavailable."""
         self._require_replaceable()
         with _explained("The store can't be written"):
             try:

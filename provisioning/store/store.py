@@ -79,7 +79,7 @@ class Store:
 
     @property
     def instance(self) -> str:
-        """What tells this store from every other one, for as long as there is it."""
+        """A text that no other store has, and that this one keeps for all its life."""
         return self._state.instance
 
     @contextmanager

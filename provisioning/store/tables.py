@@ -50,7 +50,7 @@ class Contents:
         """A number that no other records have: what was worked out from these is true for it."""
         self._last: deque[tuple[int, str, Record | None]] = deque(maxlen=REMEMBERED)
         self._own: set[tuple[int, Hashable]] = set()
-        """The indexes and groups that no other contents have, each by whose part it is."""
+        """The indexes and groups that were copied: the id of a dictionary, the name in it."""
 
     def copy(self) -> "Contents":
         """A copy that may be changed; an index, or group, is copied when it is first changed."""
@@ -146,7 +146,7 @@ class Contents:
                         groups[new] = {other: None for other in self.records if other in members}
 
     def _own_part(self, whole: dict[Any, dict[Any, Any]], name: Hashable) -> dict[Any, Any]:
-        """A part that may be changed, since no other contents have it."""
+        """An index or a group, copied unless it has been, so that others don't see it change."""
         if (id(whole), name) not in self._own:
             self._own.add((id(whole), name))
             whole[name] = dict(whole.get(name, {}))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.store import Disk, DurableStorage, Store, StoreUnavailable
+from provisioning.store import Disk, DurableStorage, Store, StoreUnavailable, layout
 
 from .conftest import TABLES
 
@@ -129,6 +129,20 @@ def test_a_failure_before_the_file_is_in_place_leaves_the_old_state(
     disk.failing = {}
     put(store, 2)
     assert number(store) == reopened(path) == 2
+
+
+def test_a_file_of_more_parts_than_one_call_takes_is_written_whole(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, "_LARGE", 1)
+    people = {str(number): {"number": number, "team": None} for number in range(1_100)}
+    store = Store(DurableStorage(path), TABLES)
+    with store.transaction() as transaction:
+        for key, person in people.items():
+            transaction.put("people", key, person)
+    monkeypatch.undo()
+    with Store(DurableStorage(path), TABLES).read() as view:
+        assert view.tables()["people"] == people
 
 
 def test_a_failed_fsync_of_the_file_is_not_tried_again_on_the_same_file(
