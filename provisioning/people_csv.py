@@ -151,9 +151,9 @@ def load(
         now = server.clock.now(transaction.time())
         records = as_administrator(transaction, server.catalogue, label, now)
         loading = _Loading(records, now, hashes, outcome)
+        holders = loading.holders() if revoke_missing else []
         loading.run(rows, watched)
-        if revoke_missing:
-            loading.revoke_missing(rows, may_revoke_most)
+        loading.revoke_missing(rows, holders, may_revoke_most)
         loading.check()
     return outcome
 
@@ -270,28 +270,36 @@ class _Loading:
                 if closed != other:
                     self.records.put(PRIVILEGES, str(other["id"]), closed)
 
-    def revoke_missing(self, rows: list[Row], may_revoke_most: bool) -> None:
-        """Revoke all privileges of whoever the file lacks, the last administrator's excepted."""
-        listed = {username_key(row.username) for row in rows}
+    def holders(self) -> list[str]:
+        """Who holds something in the tenant, or will."""
         lasting = Query(within=("tenant", self.records.label), ended=False, at=self.now)
         holding = Query(related=(Related(PRIVILEGES, "user", lasting),))
-        holders = [
+        return [
             username_key(account["username"])
             for account in self.records.query(USERS, holding).records
         ]
-        missing = [user for user in holders if user not in listed]
-        if len(missing) * 2 > len(holders) and not may_revoke_most:
-            raise Conflict(
-                f"Of the tenant's users this would revoke {len(missing)} out of {len(holders)}, "
-                "more than half. Say --yes if that is meant."
-            )
-        for user in missing:
+
+    def revoke_missing(self, rows: list[Row], holders: list[str], may_revoke_most: bool) -> None:
+        """Revoke all privileges of the holders whom the file lacks, the last administrator's
+        excepted. `holders` are those of before the file: whom it adds makes no half of it."""
+        listed = {username_key(row.username) for row in rows}
+        revoked = 0
+        for user in holders:
+            if user in listed:
+                continue
             held = people.privileges_of(self.records, user)
             kept = self._kept_for_administration(held)
             people.close(self.records, [each for each in held if each["id"] not in kept])
             if kept:
                 name = people.username_of(self.records.view, user)
                 self.outcome.told.append(f"'{name}' is the last administrator, and stays.")
+            else:
+                revoked += 1
+        if revoked * 2 > len(holders) and not may_revoke_most:
+            raise Conflict(
+                f"Of the tenant's users this would revoke {revoked} out of {len(holders)}, more "
+                "than half. Say --yes if that is meant."
+            )
 
     def _kept_for_administration(self, held: Any) -> set[int]:
         before = people.administration(self.records)

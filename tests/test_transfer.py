@@ -465,6 +465,21 @@ def test_more_than_half_of_the_tenant_is_revoked_only_with_yes(desk):
     assert len(desk.acme.get("/users").json) == 1
 
 
+def test_whom_a_file_adds_makes_no_half_of_the_tenant(desk):
+    hire(desk.acme, BOB)
+    hire(desk.acme, "eve@x.test")
+    others = "".join(f"other{number}@x.test\n" for number in range(9))
+    assert "2 out of 3" in desk.csv_faults(f"username\n{others}", "--revoke-missing")
+    assert len(desk.acme.get("/users").json) == 3
+
+
+def test_the_last_administrator_who_stays_is_not_counted_as_revoked(desk):
+    hire(desk.acme, BOB)
+    hire(desk.acme, "eve@x.test")
+    desk.csv(f"username\n{BOB}\n", "--revoke-missing")
+    assert [each["username"] for each in desk.acme.get("/users").json] == [ALICE, BOB]
+
+
 @pytest.mark.slow
 def test_progress_is_shown_on_a_terminal_and_nothing_of_it_in_a_pipe(desk, tmp_path):
     file = tmp_path / "people.csv"

@@ -43,6 +43,8 @@ IN_TEXT = frozenset(
 """Attributes in lower case whose values words are sought in."""
 USER_FILTERS = IN_TEXT | {"id", "externalid", "emails.type", "emails.primary", "active"}
 GROUP_FILTERS = frozenset({"id", "externalid", "displayname", "members", "members.value"})
+MOST_WORDS = 20
+"""So many words of a filter narrow what is looked at: more take a database more than they save."""
 OCCURS = frozenset({CompareOperator.eq, CompareOperator.co, CompareOperator.sw, CompareOperator.ew})
 
 
@@ -141,7 +143,7 @@ def _compared(records: Records, node: Comparison, name: str) -> Narrowed:
         return NAMES[name](records, value)
     # Of other text it isn't certain that what occurs in it occurs in its folded form, too.
     if isinstance(value, str) and node.op in OCCURS and name in IN_TEXT and value.isascii():
-        return Narrowed(words=tuple(value.split()))
+        return Narrowed(words=tuple(value.split()[:MOST_WORDS]))
     return Narrowed()
 
 
@@ -175,11 +177,15 @@ NAMES = {
 def _all(parts: list[Narrowed]) -> Narrowed:
     keys = [part.keys for part in parts if part.keys is not None]
     emails = [part.email for part in parts if part.email is not None]
+    related: list[Related] = []
+    for each in (each for part in parts for each in part.related):
+        if each not in related:
+            related.append(each)
     return Narrowed(
         frozenset.intersection(*keys) if keys else None,
         emails[0] if emails and not keys else None,
-        tuple(each for part in parts for each in part.related),
-        tuple(word for part in parts for word in part.words),
+        tuple(related),
+        tuple(word for part in parts for word in part.words)[:MOST_WORDS],
         all(part.is_exact for part in parts),
     )
 

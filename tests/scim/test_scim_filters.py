@@ -8,8 +8,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from scim2_models import ScimFilter
 
+from provisioning.factory import COLLECTIONS
 from provisioning.scim.models import POLICY, User
 from provisioning.store import View
+from provisioning.store.sql import SqlStore
+from provisioning.store.sql.sqlite import SQLite
 from provisioning.testing.sandbox import Sandbox
 from tests.contract.asking import LATER
 from tests.scim.asking import ENTERPRISE, IdentityProvider, kind
@@ -398,3 +401,21 @@ def reads_of(monkeypatch, size, ask):
 )
 def test_nothing_that_an_identity_provider_asks_of_one_user_grows_with_the_tenant(monkeypatch, ask):
     assert reads_of(monkeypatch, 20, ask) == reads_of(monkeypatch, 200, ask)
+
+
+@pytest.mark.parametrize(
+    "filter_",
+    [
+        'userName co "{}"'.format(" ".join(f"{number:04}" for number in range(1_900))),
+        " and ".join(f'userName co "{number:04}"' for number in range(360)),
+        " and ".join(["active eq true", "active eq false"] * 250),
+    ],
+    ids=["words", "conditions", "windows"],
+)
+def test_a_filter_of_the_longest_kind_finds_nobody_in_a_database(tmp_path, filter_):
+    store = SqlStore(SQLite(tmp_path / "p.db", COLLECTIONS.tables, patience=5))
+    sandbox = Sandbox(store, scim="on")
+    provider = IdentityProvider(sandbox.client(sandbox.add_key(None)))
+    answer = provider.post("/Users/.search", {"filter": filter_})
+    assert (answer.status_code, answer.json["totalResults"]) == (200, 0)
+    store.close()
