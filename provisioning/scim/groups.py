@@ -62,7 +62,7 @@ def describe(records: Records, role: str, has_members: bool = True) -> Record:
         "id": role,
         "displayName": role,
     }
-    external_id = identities.external_id_of_group(records, role)
+    external_id = identities.external_id(records, identities.GROUPS_KNOWN, role)
     if external_id is not None:
         resource["externalId"] = external_id
     meta = {"resourceType": "Group", "location": location("Groups", role)}
@@ -139,7 +139,7 @@ def groups_asked(records: Records, asked: SearchRequest[Any]) -> list[str]:
         Group.model_construct(
             id=role,
             display_name=role,
-            external_id=identities.external_id_of_group(records, role),
+            external_id=identities.external_id(records, identities.GROUPS_KNOWN, role),
             members=[
                 Member.model_construct(value=user_id)
                 for user_id in named
@@ -327,7 +327,7 @@ def change(records: Records, role: str, asked: Wanted) -> None:
     if "If-Match" in request.headers:
         require_version(describe(records, role))
     if asked.calls:
-        identities.call_group(records, role, asked.external_id)
+        identities.call(records, identities.GROUPS_KNOWN, {"role": role}, asked.external_id)
     wanted = dict(users_named(records, asked))
     with domain.keeping_administration(records):
         if asked.is_all:

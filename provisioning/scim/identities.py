@@ -82,15 +82,9 @@ COLLECTIONS = (
 )
 
 
-def external_id_of_user(records: Records, user: str) -> str | None:
-    return _external_id(records.get(USERS_KNOWN, records.own_key(user)))
-
-
-def external_id_of_group(records: Records, role: str) -> str | None:
-    return _external_id(records.get(GROUPS_KNOWN, records.own_key(role)))
-
-
-def _external_id(record: Record | None) -> str | None:
+def external_id(records: Records, table: str, name: str) -> str | None:
+    """What an identity provider calls a user or a group of the tenant."""
+    record = records.get(table, records.own_key(name))
     return None if record is None else record["externalId"]
 
 
@@ -100,15 +94,9 @@ def users_called(records: Records, external_id: str) -> set[str]:
     return {record["user"] for record in found}
 
 
-def call_user(records: Records, user: str, external_id: str | None) -> None:
-    _call(records, USERS_KNOWN, {"user": user}, records.own_key(user), external_id)
-
-
-def call_group(records: Records, role: str, external_id: str | None) -> None:
-    _call(records, GROUPS_KNOWN, {"role": role}, records.own_key(role), external_id)
-
-
-def _call(records: Records, table: str, whom: Record, key: str, external_id: str | None) -> None:
+def call(records: Records, table: str, whom: Record, external_id: str | None) -> None:
+    """Remember what `whom`, a user or a role by its member, is called; None: nothing any more."""
+    key = records.own_key(*whom.values())
     if external_id is not None:
         records.put(table, key, {**whom, "externalId": external_id})
     elif records.get(table, key) is not None:

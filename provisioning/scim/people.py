@@ -44,7 +44,7 @@ def describe(records: Records, account: Record) -> Record:
     resource = {
         "schemas": [str(User.__schema__), *([ENTERPRISE] if manager else [])],
         "id": str(account["id"]),
-        "externalId": identities.external_id_of_user(records, user),
+        "externalId": identities.external_id(records, identities.USERS_KNOWN, user),
         "userName": account["username"],
         "name": {part: text for part, text in name.items() if text},
         "displayName": display_name(account),
@@ -199,7 +199,7 @@ def create(records: Records, username: str, asked: Wanted, password_hash: str | 
         records.transaction.put(USERS, user, account)
     else:
         account = change_profile(records, user, account, asked, password_hash)
-    identities.call_user(records, user, asked.external_id)
+    identities.call(records, identities.USERS_KNOWN, {"user": user}, asked.external_id)
     if asked.active is False:
         people.revoke(records, people.privileges_of(records, user))
         grant_user(records, user, records.now)
@@ -218,7 +218,7 @@ def change(
 ) -> Record:
     """The account of a visible user, made what was asked for."""
     account = change_profile(records, user, account, asked, password_hash)
-    identities.call_user(records, user, asked.external_id)
+    identities.call(records, identities.USERS_KNOWN, {"user": user}, asked.external_id)
     is_active = bool(identities.active_privileges_of(records, user))
     if asked.active is False:
         people.revoke(records, people.privileges_of(records, user))

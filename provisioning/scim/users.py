@@ -157,7 +157,7 @@ class Facts:
     def external_id(self, user: str) -> str | None:
         if self._are_many:
             return self._called.get(user)
-        return identities.external_id_of_user(self._records, user)
+        return identities.external_id(self._records, identities.USERS_KNOWN, user)
 
 
 def _judged(
