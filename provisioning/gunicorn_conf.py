@@ -8,12 +8,15 @@ against slow clients: others than this machine reach it through a proxy that col
 and answers, as deploy/nginx.conf does.
 """
 
+import functools
+import gc
 import os
 import re
 import shutil
 import socket
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from logging import Formatter, LogRecord
@@ -67,12 +70,17 @@ _REPEATS_INPUT = re.compile(
 )
 
 
-def _redacted(text: str) -> str:
+@functools.cache
+def _redacting() -> Callable[[str], str]:
     # Imported in the workers alone: what the arbiter imports would survive a HUP, which is how
     # gunicorn takes up new code.
     from provisioning.web.redaction import redacted_target  # noqa: PLC0415
 
-    return redacted_target(text)
+    return redacted_target
+
+
+def _redacted(text: str) -> str:
+    return _redacting()(text)
 
 
 _OURS = frozenset("hltusbBTDMLp")
@@ -187,6 +195,8 @@ def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> N
 def post_worker_init(worker: Any) -> None:
     # Not before: until now a worker that starts could miss a SIGTERM, and importing takes a while.
     worker.log.error_log.addFilter(_redact_record)
+    # What has been read and imported stays: the collector needn't walk all of it again and again.
+    gc.freeze()
     # Delays that the control API makes must leave it one of them.
     with suppress(AttributeError):  # another application
         worker.wsgi.extensions["provisioning.threads"] = worker.cfg.threads

@@ -4,7 +4,6 @@ import re
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response
-from flask_cors import CORS
 
 from provisioning.domain.errors import Forbidden
 from provisioning.settings import Settings
@@ -52,6 +51,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     origins = listed_origins(settings)
     if not origins:
         return
+    from flask_cors import CORS  # noqa: PLC0415 - most servers need none of it, at each start
 
     # Flask calls what comes first last: this sees what Flask-CORS has put in.
     @app.after_request
