@@ -47,9 +47,9 @@ def move(server: Server, username: str, tenant: str) -> Record:
 def rename(server: Server, old: str, new: str) -> Record:
     """The account under another username, and with it every record that names it."""
     username = load_part(USER, {"username": new})["username"]
-    with by_command_line(server) as transaction:
+    renamed = username_key(username)
+    with by_command_line(server, renamed=(username_key(old), renamed)) as transaction:
         user, account = find_account(transaction, old)
-        renamed = username_key(username)
         if renamed != user and transaction.get(USERS, renamed) is not None:
             raise Conflict(f"There is an account '{new}' already.")
         account = account | {"username": username}

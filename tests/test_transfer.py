@@ -325,6 +325,21 @@ def test_a_folder_is_not_overwritten_by_an_export(desk, tmp_path):
     assert (result.exit_code, str(tmp_path) in result.stderr) == (1, True)
 
 
+def test_what_a_file_has_in_place_of_others_is_removed_and_created_in_the_audit(desk):
+    mapping = {"domain": "old.example.org"}
+    assert desk.acme.post("/domain-mapping", json=mapping).status_code == 201
+    seed = desk.export("--tenant", "acme")
+    (old,) = seed["domainMappings"]
+    seed["domainMappings"] = [old | {"domain": f"{name}.example.org"} for name in ("one", "two")]
+    desk.load(seed, "--mode", "replace")
+    told = [(each["action"], each["target"]) for each in desk.acme.get("/audit?size=3").json]
+    assert told == [
+        ("remove", "old.example.org"),
+        ("create", "two.example.org"),
+        ("create", "one.example.org"),
+    ]
+
+
 def test_an_import_is_in_the_audit_as_the_command_lines(desk):
     desk.csv(f"username\n{BOB}\n")
     record = desk.acme.get("/audit").json[0]

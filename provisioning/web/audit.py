@@ -18,7 +18,7 @@ from provisioning.domain.names import username_key
 from provisioning.domain.records import Records
 from provisioning.domain.roles import MASK
 from provisioning.domain.tables import AUDIT, USERS
-from provisioning.store import Change, Query, Record, Transaction, View
+from provisioning.store import Change, Order, Query, Record, Transaction, View
 from provisioning.web.collection import Collection
 from provisioning.web.server import Server
 
@@ -45,14 +45,23 @@ class Author:
     client: str | None = None
 
 
-def keep(server: Server, transaction: Transaction, author: Author, now: Instant) -> None:
-    """Put a record for each stored record that the transaction has changed."""
+def keep(
+    server: Server,
+    transaction: Transaction,
+    author: Author,
+    now: Instant,
+    renamed: tuple[str, str] | None = None,
+) -> None:
+    """Put a record for each stored record that the transaction has changed.
+
+    `renamed` are the old and the new key of an account: what names it may have moved with it.
+    """
     limit = server.audit_keep
     if not limit:
         return
     view = transaction
     made_by = people.username_of(view, author.user)
-    for change in _with_renamed(transaction.changes()):
+    for change in _joined(server, transaction.changes(), renamed):
         collection = server.collections[change.table]
         tenant = _tenant(collection, change, author)
         if collection.audit is None or tenant is None:
@@ -81,21 +90,25 @@ def keep(server: Server, transaction: Transaction, author: Author, now: Instant)
         _drop(transaction, tenant, number - limit)
 
 
-def _with_renamed(changes: list[Change]) -> list[Change]:
-    """The same with a removal and a creation of one id, which is a record renamed, as one."""
-    removed = {
-        (each.table, each.before.get("id")): each
-        for each in changes
-        if each.before and not each.after
-    }
+def _joined(server: Server, changes: list[Change], renamed: tuple[str, str] | None) -> list[Change]:
+    """The same with the removal and the creation of what moved with a renamed account as one."""
+    if renamed is None:
+        return changes
+    old, new = renamed
+    moved: dict[tuple[str, str], Change] = {}
     found: list[Change] = []
     for change in changes:
-        old = removed.get((change.table, (change.after or {}).get("id")))
-        if change.before is None and old is not None:
-            found.remove(old)
-            found.append(replace(change, before=old.before))
-        else:
-            found.append(change)
+        collection, before = server.collections[change.table], change.before
+        if before is not None and change.after is None:
+            names = {each: new for each in collection.people.values() if before[each] == old}
+            key = new if change.table == USERS else collection.key(before | names)
+            moved[change.table, key] = change
+        elif before is None and (change.table, change.key) in moved:
+            gone = moved[change.table, change.key]
+            found.remove(gone)
+            found.append(replace(change, before=gone.before))
+            continue
+        found.append(change)
     return found
 
 
@@ -104,12 +117,20 @@ def key_of(tenant: str, number: int) -> str:
 
 
 def _drop(transaction: Transaction, tenant: str, number: int) -> None:
-    """Remove the record of this number and those before it, which are no longer kept."""
-    for old in range(number, max(0, number - MOST_DROPPED), -1):
-        key = key_of(tenant, old)
-        if transaction.get(AUDIT, key) is None:
-            return
-        transaction.remove(AUDIT, key)
+    """Remove the record of this number, which is no longer kept.
+
+    Where fewer are to be kept than there were, others are before it: then the oldest go first, so
+    that what is left has no gap.
+    """
+    if transaction.get(AUDIT, key_of(tenant, number)) is None:
+        return
+    numbers = [number]
+    if transaction.get(AUDIT, key_of(tenant, number - 1)) is not None:
+        oldest = Query(within=("tenant", tenant), order=(Order("id"),), size=MOST_DROPPED)
+        found = [record["number"] for record in transaction.query(AUDIT, oldest).records]
+        numbers = [each for each in found if each <= number]
+    for each in numbers:
+        transaction.remove(AUDIT, key_of(tenant, each))
 
 
 def _action(change: Change) -> str:
@@ -152,7 +173,7 @@ def differences(view: View, collection: Collection, change: Change) -> Record:
             None if record is None else record.get(stored)
             for record in (change.before, change.after)
         )
-        if before == after and type(before) is type(after):
+        if orjson.dumps(before) == orjson.dumps(after):  # to Python 1, 1.0 and true are the same
             continue
         found[name] = {
             side: _shown(view, collection, name, stored, value)
@@ -175,14 +196,17 @@ def _shown(view: View, collection: Collection, name: str, stored: str, value: An
 
 
 @contextmanager
-def by_command_line(server: Server, erasing: str | None = None) -> Iterator[Transaction]:
+def by_command_line(
+    server: Server, erasing: str | None = None, renamed: tuple[str, str] | None = None
+) -> Iterator[Transaction]:
     """A transaction of the operator's, which is audited like those of requests.
 
-    `erasing` names a user of whom the audit then holds no values any more.
+    `erasing` names a user of whom the audit then holds no values any more; `renamed` is as for
+    `keep`.
     """
     with server.store.transaction() as transaction:
         yield transaction
-        keep(server, transaction, Author(CLI), server.clock.now(transaction.time()))
+        keep(server, transaction, Author(CLI), server.clock.now(transaction.time()), renamed)
         if erasing is not None:
             about = Query(equal={"aboutUser": erasing})
             for record in transaction.query(AUDIT, about).records:

@@ -1,5 +1,7 @@
 """The audit: each change leaves a record for each stored record, and a refusal leaves none."""
 
+from dataclasses import replace
+
 import pytest
 
 from provisioning.testing.sandbox import Sandbox
@@ -328,3 +330,24 @@ def test_it_is_ordered_by_every_public_field_but_what_has_no_order(sandbox):
         ordered = audit(admin, f"&order=-{name}")
         assert sorted(ordered, key=lambda each: -each["id"]) == known, name
     assert "client" in errors(admin.get("/audit?order=changes"))["order"][0]
+
+
+def test_a_number_that_becomes_another_kind_of_number_is_a_change(sandbox):
+    admin = administrator_of(sandbox, "acme")
+    for value in (b"1", b"1.0"):
+        body = b'{"a": ' + value + b"}"
+        path = "/statements/delayed-shipments/config"
+        answer = admin.put(path, data=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 200
+    assert b'"config":{"from":{"a":1},"to":{"a":1.0}}' in admin.get("/audit?size=1").data
+
+
+def test_of_many_that_are_no_longer_kept_none_stays(sandbox):
+    admin = administrator_of(sandbox, "acme")
+    for number in range(250):
+        assert admin.put("/info", json={"theme": str(number)}).status_code == 200
+    parts = sandbox.parts
+    parts.settings = replace(parts.settings, audit_keep=3)
+    for number in range(4):
+        assert admin.put("/info", json={"theme": f"new {number}"}).status_code == 200
+    assert [each["changes"]["theme"]["to"] for each in audit(admin)] == ["new 3", "new 2", "new 1"]

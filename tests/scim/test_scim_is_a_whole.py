@@ -136,6 +136,19 @@ def test_a_renamed_account_keeps_its_external_id(sandbox, provider):
     assert provider.found('externalId eq "b-1"') == ["robert@acme.test"]
 
 
+def test_an_account_with_external_ids_in_two_tenants_is_renamed_in_both(sandbox, provider):
+    there = IdentityProvider(sandbox.client(sandbox.add_key(None, "globex")))
+    provider.create("bob@acme.test", externalId="a-1")
+    there.create("bob@acme.test", externalId="g-1")
+
+    accounts.rename(sandbox.parts, "bob@acme.test", "robert@acme.test")
+
+    assert provider.found('externalId eq "a-1"') == ["robert@acme.test"]
+    assert there.found('externalId eq "g-1"') == ["robert@acme.test"]
+    told = there.client.get("/audit?resource=users").json[0]
+    assert (told["action"], told["target"], told["changes"]) == ("change", "robert@acme.test", {})
+
+
 @pytest.mark.parametrize("told", [{}, {"tenant": "acme"}], ids=["all", "one tenant"])
 def test_the_emulator_s_reset_takes_it_back_with_everything_else(told):
     sandbox = Sandbox(scim="on", control="on")
