@@ -2,18 +2,20 @@
 
     factory.py    puts everything together: create_app(settings)
     resources/    what we serve, one file per resource: its schema and its routes
-    web/          HTTP, once: admission, bodies, paging, ETags, problems, OpenAPI
+    web/          HTTP for all resources: admission, bodies, paging, ETags, problems, OpenAPI
     domain/       what provisioning means: windows, roles, tenants, rules between records
-    store/        the file: views, transactions, durability
+    store/        where records are kept (memory, JSON file, SQL): views, transactions, durability
     settings.py   every setting
-    seed.py       demo data, seeds and the catalogue; transfer.py and people_csv.py: in and out
-    accounts.py   accounts moved, renamed and erased, by whoever runs the server
+    seed.py       demo data, seeds and the catalogue
+    transfer.py   export and import of seeds; people_csv.py imports users from CSV
+    accounts.py   moves, renames and erases accounts for whoever runs the server
     control/      the control API: state, time, requests and faults of a mock
     testing/      a server in a thread, the pytest plugin
-    cli/          the command line, `provisioning serve` with it; onboarding.py makes first
-                  tenants and keys
-    gunicorn_conf.py  how gunicorn runs it; output.py: lines of a log may be lost, answers not
-    local_server.py   HTTP for the servers of testing/
+    cli/          the command line, `provisioning serve` included
+    onboarding.py     makes tenants and their first keys, for cli/ and control/
+    gunicorn_conf.py  how gunicorn runs the server
+    output.py         a stdout and stderr that never make a request wait
+    local_server.py   the HTTP server of testing/
 
 Imports go one way: factory, then resources, web, domain, store.
 """
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Settings", "__version__", "create_app"]
 
 __version__ = "0.2.0"
-"""Of this server; what the base path tells is the version of the API."""
+"""The version of this server. The version of the API is the one in the base path."""
 
 
 def __getattr__(name: str) -> Any:

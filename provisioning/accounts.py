@@ -21,7 +21,7 @@ from provisioning.web.server import Server
 
 
 def find_account(view: View, username: str) -> tuple[str, Record]:
-    """Key and account; NotFound says that there is none."""
+    """The account with this username, as (its key, its record); NotFound if there is none."""
     user = username_key(username)
     account = view.get(USERS, user)
     if account is None:
@@ -30,7 +30,10 @@ def find_account(view: View, username: str) -> tuple[str, Record]:
 
 
 def move(server: Server, username: str, tenant: str) -> Record:
-    """The account with its home in another tenant, where the user has a privilege record."""
+    """Make a tenant the home of an account, and return the account as it is then.
+
+    NotFound for an unknown account or tenant; Conflict if the user has no privilege record there.
+    """
     with by_command_line(server) as transaction:
         user, account = find_account(transaction, username)
         if transaction.get(TENANTS, tenant) is None:
@@ -45,7 +48,10 @@ def move(server: Server, username: str, tenant: str) -> Record:
 
 
 def rename(server: Server, old: str, new: str) -> Record:
-    """The account under another username, and with it every record that names it."""
+    """Give an account another username, also in every record that names the account.
+
+    Returns the account as it is then. Invalid for a bad username, Conflict for one that is taken.
+    """
     username = load_part(USER, {"username": new})["username"]
     renamed = username_key(username)
     with by_command_line(server, renamed=(username_key(old), renamed)) as transaction:
@@ -60,19 +66,19 @@ def rename(server: Server, old: str, new: str) -> Record:
         transaction.remove(USERS, user)
         transaction.put(USERS, renamed, account)
         for collection, record in naming:
-            named = {each: renamed for each in collection.people.values() if record[each] == user}
-            _rewrite(transaction, collection, record, record | named)
-        for record in _of_audit(transaction, user):
-            moved = {name: renamed for name in ("byUser", "aboutUser") if record[name] == user}
-            transaction.put(AUDIT, server.collections[AUDIT].key(record), record | moved)
+            members = {n: renamed for n in collection.people.values() if record[n] == user}
+            _rewrite(transaction, collection, record, record | members)
+        for record in _audit_records(transaction, user):
+            members = {n: renamed for n in ("byUser", "aboutUser") if record[n] == user}
+            transaction.put(AUDIT, server.collections[AUDIT].key(record), record | members)
         return account
 
 
 def erase(server: Server, username: str) -> Record:
-    """Remove an account with its privileges and keys everywhere; what it was is answered.
+    """Remove an account and its privileges and keys in every tenant; returns the old account.
 
-    Conflict where a tenant would lose its last administrator. Others' records that name the
-    account name nobody afterwards, and the audit keeps that something was changed, not what.
+    Conflict if a tenant would lose its last administrator. Where other records named the account,
+    they hold null afterwards. The audit still says that something was changed, but not what.
     """
     with server.store.read() as view:
         user, _ = find_account(view, username)
@@ -87,12 +93,12 @@ def erase(server: Server, username: str) -> Record:
             if _owns(collection, record, user):
                 transaction.remove(collection.table, collection.key(record))
             else:
-                lost = {each: None for each in collection.people.values() if record[each] == user}
-                _rewrite(transaction, collection, record, record | lost)
+                members = {n: None for n in collection.people.values() if record[n] == user}
+                _rewrite(transaction, collection, record, record | members)
         for collection in server.collections.owned:
             for member in collection.account_ids:
-                made = Query(equal={member: account["id"]})
-                for record in transaction.query(collection.table, made).records:
+                same_id = Query(equal={member: account["id"]})
+                for record in transaction.query(collection.table, same_id).records:
                     _rewrite(transaction, collection, record, record | {member: None})
         transaction.remove(USERS, user)
         for records, windows in zip(held, before, strict=True):
@@ -105,14 +111,14 @@ def _records(server: Server, transaction: Transaction, tenant: str, now: Instant
 
 
 def _owns(collection: Collection, record: Record, user: str) -> bool:
-    """Whether a record is the user's own, and goes with the account."""
+    """Whether a record belongs to the user, so that erasing the account removes it."""
     return "tenantUser" in collection.facts.groups and bool(record["user"] == user)
 
 
 def _naming(
     server: Server, transaction: Transaction, user: str
 ) -> Iterator[tuple[Collection, Record]]:
-    """Every record that names a user, once."""
+    """Every record in which some member holds the user's key; each record comes once."""
     for collection in server.collections.values():
         seen: set[str] = set()
         for member in collection.people.values():
@@ -124,14 +130,14 @@ def _naming(
 
 
 def _rewrite(transaction: Transaction, collection: Collection, old: Record, new: Record) -> None:
-    """Replace a record whose document id may have changed with it."""
+    """Replace a record by one that may have another document id."""
     if collection.key(old) != collection.key(new):
         transaction.remove(collection.table, collection.key(old))
     transaction.put(collection.table, collection.key(new), new)
 
 
-def _of_audit(transaction: Transaction, user: str) -> list[Record]:
-    """The records of the audit by or about a user."""
+def _audit_records(transaction: Transaction, user: str) -> list[Record]:
+    """The audit records of changes that were made by a user, or to one."""
     found: dict[str, Record] = {}
     for member in ("byUser", "aboutUser"):
         for record in transaction.query(AUDIT, Query(equal={member: user})).records:
@@ -140,7 +146,7 @@ def _of_audit(transaction: Transaction, user: str) -> list[Record]:
 
 
 def revoke_key(server: Server, key_id: str) -> Record:
-    """A key whose window is closed now; one that has ended stays as it is."""
+    """End an API key now, unless it has ended, and return it. NotFound for an unknown id."""
     with by_command_line(server) as transaction:
         key = transaction.get(API_KEYS, key_id)
         if key is None:
@@ -152,7 +158,10 @@ def revoke_key(server: Server, key_id: str) -> Record:
 
 
 def set_active(server: Server, label: str, is_active: bool) -> Record:
-    """A tenant with its keys working again, or refused."""
+    """Activate or deactivate a tenant, whose keys work only while it is active; returns it.
+
+    NotFound for an unknown label.
+    """
     with by_command_line(server) as transaction:
         tenant = transaction.get(TENANTS, label)
         if tenant is None:

@@ -41,15 +41,15 @@ RESOURCES = (
     audit,
 )
 WHOLES = (scim,)
-"""What may be left out: each is a folder, and its name here."""
+"""The optional parts. To remove one, delete its folder and its name here."""
 COLLECTIONS = Collections([each for part in (*RESOURCES, *WHOLES) for each in part.collections])
 
 
 def create_app(settings: Settings, server: Server | None = None) -> Flask:
-    """The server as a WSGI application, over the store that the settings name unless told.
+    """The server as a WSGI application, over `server`, or over the store that the settings name.
 
-    Raises StoreUnavailable if that can't be used, BadFile for a bad catalogue, BadSetting for a
-    control API that anybody could use, and where what a setting asks for isn't installed.
+    Raises StoreUnavailable if that store can't be used, BadFile for a bad catalogue, BadSetting
+    for a control API that anybody could use or if a package that a setting needs isn't installed.
     """
     if settings.log == "json":
         logs.write_json()
@@ -63,9 +63,9 @@ def create_app(settings: Settings, server: Server | None = None) -> Flask:
 
 
 def open_server(settings: Settings, store: Store | None = None) -> Server:
-    """The parts behind the routes; in demo mode an empty store gets the demo data.
+    """The server behind the routes: store, clock, catalogue. Demo data goes into an empty store.
 
-    `store` is one in memory, in place of the one that the settings name.
+    `store`, if given, is a store in memory and takes the place of the one in the settings.
     """
     is_in_memory = store is not None
     catalogue = seed.load_catalogue(settings.catalogue)
@@ -77,7 +77,7 @@ def open_server(settings: Settings, store: Store | None = None) -> Server:
 
 
 def make_routes(settings: Settings, of: Sequence[Resource] = RESOURCES) -> Flask:
-    """Every route, over no store yet: `serve` gives it one, as often as there are servers."""
+    """Every route, without a store. `serve` adds one; several servers may share the routes."""
     app = Application("provisioning", static_folder=None)
     resources = (*of, *(each for whole in WHOLES for each in whole.resources(settings)))
     app.variables = variables_of(resources)
@@ -97,7 +97,10 @@ def make_routes(settings: Settings, of: Sequence[Resource] = RESOURCES) -> Flask
 
 
 def serve(routes: Flask, server: Server) -> WSGIApplication:
-    """Routes over a server's parts. Making routes costs 30 ms, this nothing."""
+    """A WSGI application of these routes and this server.
+
+    It is for tests that start many servers: making routes takes 30 ms, this almost nothing.
+    """
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         environ[SERVER] = server
@@ -116,7 +119,7 @@ def memory_store() -> Store:
 
 
 def load_demo(server: Server) -> None:
-    """The demo data, into an empty store only."""
+    """Load the demo data, unless the store has a tenant already."""
     now = server.clock.now()
     with server.store.read() as view:
         if view.all(TENANTS):

@@ -1,11 +1,11 @@
-"""How gunicorn runs the server, for deployments; a clone's gunicorn.conf.py is made of this.
+"""How gunicorn runs the server in deployments. The gunicorn.conf.py of a clone imports this.
 
     gunicorn --config python:provisioning.gunicorn_conf 'provisioning.cli:application()'
 
-Options on the command line and in GUNICORN_CMD_ARGS go before what stands here. WEB_CONCURRENCY
-sets the number of workers: one unless told, and more are safe. gunicorn itself has no defence
-against slow clients: others than this machine reach it through a proxy that collects requests
-and answers, as deploy/nginx.conf does.
+Options on the command line and in GUNICORN_CMD_ARGS override what stands here. WEB_CONCURRENCY
+sets the number of workers: one by default, and more are safe. gunicorn itself has no defence
+against slow clients, so clients on other machines should reach it through a proxy that buffers
+requests and answers, as deploy/nginx.conf does.
 """
 
 import functools
@@ -27,35 +27,35 @@ from gunicorn.glogging import Logger, SafeAtoms
 from provisioning.output import lose_rather_than_wait
 from provisioning.web.logs import write_json
 
-# Reachable from this machine alone, until someone decides otherwise (`--bind 0.0.0.0:8000`):
-# gunicorn itself would open every interface as soon as the environment holds a PORT.
+# Only this machine can reach the server unless `--bind 0.0.0.0:8000` says otherwise: gunicorn's
+# own default would open every interface as soon as the environment holds a PORT.
 bind = f"127.0.0.1:{os.environ.get('PORT') or 8000}"
 
-# One process holds the records once; its threads read while one of them waits for the disk.
+# Threads of one process share the records in memory, and read while one of them waits for the disk.
 worker_class = "gthread"
 threads = 8
 
-# Requests in flight when SIGTERM comes have this long to end. Below the 30 s after which process
-# managers commonly kill, above the 5 s that a write waits at most for the lock of the file.
+# Requests in flight when SIGTERM comes have so many seconds to end: less than the 30 s after which
+# process managers commonly kill, more than the 5 s that a write waits for the file's lock at most.
 graceful_timeout = 20
 # An idle connection waits in the poller and takes no thread, so that clients may reuse theirs.
 keepalive = 5
 
-# The longest line that gunicorn can take: a too long search is answered by the API, as
-# problem+json, and not by gunicorn, as HTML.
+# The longest line that gunicorn can take, so that the API itself refuses a search that is too long,
+# with problem+json, where gunicorn would send HTML.
 limit_request_line = 8190
-# What browsers, tracing and a few proxies add is far below; what is above is no client of ours.
+# Browsers, tracing and a few proxies together send far fewer headers than this.
 limit_request_fields = 64
-# A URL of that length may come back as a Referer.
+# The same as a line, since a browser may send a URL of that length back as a Referer.
 limit_request_field_size = 8190
 
-# Nobody's X-Forwarded-* is believed, not even from this machine, where the default would.
+# gunicorn believes no X-Forwarded-* header. Its default would believe those from this machine.
 forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "")
 
-# The socket would lie in the user's home, shared by every gunicorn of that user.
+# gunicorn's control socket would be a file in the user's home that all their gunicorns share.
 control_socket_disable = True
 
-# A line for each request, unless the server itself writes one as JSON.
+# gunicorn writes a line for each request, unless the server itself writes one as JSON.
 IS_JSON = os.environ.get("PROVISIONING_LOG") == "json"
 accesslog = None if IS_JSON else "-"
 access_log_format = (
@@ -64,7 +64,7 @@ access_log_format = (
 
 _NAMES_HEADERS = re.compile(r"\}[ie]\)", re.IGNORECASE)
 _SECRET_ATOM = re.compile(r"authorization|api[-_]?key|token|cookie|password")
-# gunicorn says what is wrong with a request and then repeats what it could not read, keys and all.
+# These messages of gunicorn repeat the input that it could not read, API keys included.
 _REPEATS_INPUT = re.compile(
     r"(Invalid request from ip=\S* [^:]*|Ignored premature client disconnection)[:.].*", re.DOTALL
 )
@@ -84,7 +84,7 @@ def _redacted(text: str) -> str:
 
 
 _OURS = frozenset("hltusbBTDMLp")
-"""What no client can put a key into: addresses, times, numbers."""
+"""Atoms of the access log into which no client can put a key: addresses, times, numbers."""
 _OF_THE_LINE = (
     "REMOTE_ADDR",
     "REQUEST_METHOD",
@@ -98,7 +98,7 @@ _OF_THE_LINE = (
 
 
 class _RedactedAtoms(SafeAtoms):
-    """What a format of the access log may name; redacted as it is read, since few are."""
+    """The values that a format of the access log may name. Each is redacted when it is read."""
 
     def __getitem__(self, name: str) -> Any:
         value = super().__getitem__(name)
@@ -114,9 +114,9 @@ class _RedactedAtoms(SafeAtoms):
 
 
 class RedactingLogger(Logger):
-    """gunicorn's logger, without the API keys that requests carry in target and headers.
+    """gunicorn's logger, which masks the API keys that requests carry in target and headers.
 
-    A line that can't be written is lost; neither an answer nor a signal waits for it.
+    A line that can't be written is lost; no answer and no signal waits for it.
     """
 
     atoms_wrapper_class = _RedactedAtoms
@@ -131,12 +131,12 @@ class RedactingLogger(Logger):
     def atoms(self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any) -> Any:
         path = environ["RAW_URI"].partition("?")[0]
         if not _NAMES_HEADERS.search(self.cfg.access_log_format):
-            # To name every header and variable takes longer than to write the line.
+            # Without this gunicorn makes an atom of every header, which takes longer than the line.
             req, environ = (), {name: environ[name] for name in _OF_THE_LINE if name in environ}
         atoms = super().atoms(resp, req, environ, request_time)
-        # The path as it was sent: decoded it could hold line breaks, or a ? inside a key.
+        # The path as it was sent. If decoded, it could hold line breaks, or a ? inside a key.
         atoms |= {"U": path, "{path_info}e": path}
-        # The name of a Basic authorization: where a key stands when it is sent like a password.
+        # The username of a Basic authorization may be an API key.
         atoms["u"] = "-"
         return atoms
 
@@ -156,12 +156,12 @@ def _redacted_words(text: str) -> str:
 logger_class = RedactingLogger
 
 READING_ON = 2
-"""Seconds in which a client that has been told that its body is too large may go on sending it:
-many send all of it before they look for an answer, and lose that if the connection is gone."""
+"""Seconds for which the server reads on after it has refused a body as too large. Many clients send
+the whole body before they read the answer, and miss the answer if the connection closes first."""
 
 
 def on_starting(_: Any) -> None:
-    """Give the workers a folder of their own for what they count, if metrics are wanted."""
+    """Make a folder in which the workers share their counts, if metrics are wanted."""
     if os.environ.get("PROVISIONING_METRICS") == "on":
         folder = tempfile.mkdtemp(prefix="provisioning-metrics-")
         os.environ[SHARED_FOLDER] = folder
@@ -174,12 +174,12 @@ def on_exit(_: Any) -> None:
 
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""By which prometheus-client learns, when it is imported, that there are several processes."""
+"""The variable that tells prometheus-client, at its import, that several processes count."""
 _folders: list[str] = []
 
 
 def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> None:
-    # There is no status where a fault of the control API has ended the connection.
+    # The status is missing if a fault of the control API has ended the connection.
     if getattr(resp, "status_code", None) != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return
     connection, until = environ["gunicorn.socket"], time.monotonic() + READING_ON
@@ -193,7 +193,7 @@ def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> N
 
 
 def post_worker_init(worker: Any) -> None:
-    # Not before: until now a worker that starts could miss a SIGTERM, and importing takes a while.
+    # Not earlier: until here a worker that starts could miss a SIGTERM, and this imports a lot.
     worker.log.error_log.addFilter(_redact_record)
     # What has been read and imported stays: the collector needn't walk all of it again and again.
     gc.freeze()

@@ -1,6 +1,6 @@
-"""HTTP for the servers of a test's own: in the test's process, on loopback, for the test alone.
+"""The HTTP handler of servers that a test starts in its own process, on loopback.
 
-Everyone else is answered by gunicorn, which knows what strangers send.
+Every other server runs under gunicorn, which copes with hostile requests; this one need not.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ BODILESS = (204, 304)
 
 
 class Handler(WSGIRequestHandler):
-    """The requests of one connection, one after the other; says nothing on stderr."""
+    """Answers the requests of one connection, one after the other, and logs nothing."""
 
     protocol_version = "HTTP/1.1"
     server_version = "provisioning"
@@ -43,7 +43,7 @@ class Handler(WSGIRequestHandler):
         self.send_header("Connection", "close" if self.close_connection else "keep-alive")
         self.end_headers()
         self.wfile.write(body)
-        # What the application left unread would be taken for the next request.
+        # Read the rest of the body, which would otherwise be taken for the next request.
         try:
             while stream.read(PIECE):
                 pass
@@ -59,4 +59,4 @@ class Handler(WSGIRequestHandler):
             self.send_header(name, value)
 
     def log(self, *_: Any) -> None:
-        """Drop it: whoever runs the server has its own output."""
+        """Log nothing: the output belongs to the program that runs the server."""

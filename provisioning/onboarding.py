@@ -1,4 +1,4 @@
-"""What comes before the API can do the rest: a tenant with its first administrator and key."""
+"""Making a tenant with its first administrator and key; from then on the API does the rest."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -23,7 +23,7 @@ Begin = Callable[[], AbstractContextManager[Transaction]]
 
 
 class NewTenantSchema(RecordSchema):
-    """What a tenant cannot be made without."""
+    """The members that a new tenant needs."""
 
     label = Slug(32)
     name = Text(required=True)
@@ -40,12 +40,12 @@ def begin_tenant(
     email: str | None = None,
     begin: Begin | None = None,
 ) -> Record:
-    """A new tenant, its administrator and their BASIC key, in one transaction.
+    """Make a tenant, its administrator and their BASIC key, in one transaction.
 
     An account that exists becomes the administrator and keeps its profile and its home; a new
-    one needs an `email` unless its username is one. Answers {tenant, username, apiToken}.
-    `begin` begins the transaction, where that isn't the store's own. Raises Conflict for a tenant
-    that exists, Invalid for what the API would refuse as well.
+    one needs an `email` unless its username is one. Returns {tenant, username, apiToken}.
+    `begin` starts the transaction; without it the store does. Raises Conflict for a tenant that
+    exists, Invalid for values that the API would refuse as well.
     """
     check_values({"label": label, "name": name, "username": username, "email": email})
     tenant = load_new(NEW_TENANT, {"label": label, "name": name})
@@ -74,9 +74,10 @@ def make_key(
     name: str | None = None,
     begin: Begin | None = None,
 ) -> Record:
-    """A new key of a tenant user, or with None of the tenant alone: {tenant, username, apiToken}.
+    """Make a key for a tenant user, or a tenant-only one: {tenant, username, apiToken}.
 
-    Raises NotFound for an unknown tenant, or a user who never had a privilege in it.
+    `username` is None for a tenant-only key, and `kind` is the key type. Raises NotFound for an
+    unknown tenant, or a user who never had a privilege in it.
     """
     check_values({"name": name, "username": username})
     with (begin or server.store.transaction)() as transaction:
@@ -91,9 +92,9 @@ def make_key(
 
 
 def administrators_key(view: View, now: Instant) -> Record | None:
-    """The oldest key with every right in its tenant: {tenant, username, apiToken}, or None.
+    """The oldest key with every right in its tenant, as {tenant, username, apiToken}, or None.
 
-    Keys of administrators go before tenant-only ones, whose username is null.
+    A key of an administrator is preferred to a tenant-only key, whose username is null.
     """
     found = None
     for key in view.all(API_KEYS):

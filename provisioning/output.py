@@ -1,7 +1,7 @@
-"""stdout and stderr of a server: a line of a log may be lost, an answer never waits for it.
+"""A server's stdout and stderr. They rather lose a line of the log than let an answer wait.
 
-Whoever reads them may have gone, may have stopped reading, or the disk that they lead to may be
-full. A plain stream then raises, or waits for ever, in the middle of a request.
+The program that reads them may have ended or stopped reading, or the disk behind them may be
+full. A plain stream would then raise, or wait for ever, in the middle of a request.
 """
 
 import os
@@ -12,7 +12,7 @@ from typing import TextIO, cast
 
 
 class LossyStream:
-    """Writes at once what there is room for, drops the rest, and never raises."""
+    """A text stream that writes at once what fits, drops the rest, and never raises."""
 
     def __init__(self, stream: TextIO) -> None:
         stream.flush()
@@ -25,13 +25,16 @@ class LossyStream:
     def write(self, text: str) -> int:
         data = text.encode(self.encoding, "backslashreplace")
         with self._turn:
-            if self._is_cut:  # what was lost ended within a line
+            if self._is_cut:  # the last write stopped within a line
                 data = b"\n" + data
-            self._is_cut = not self._took(data)
+            self._is_cut = not self._write_all(data)
         return len(text)
 
-    def _took(self, data: bytes) -> bool:
-        """Whether nothing was lost. A pipe that is ready takes PIPE_BUF bytes without waiting."""
+    def _write_all(self, data: bytes) -> bool:
+        """Write all of the data; False if some was lost.
+
+        It goes in pieces of PIPE_BUF bytes, as a pipe that is ready takes so many without waiting.
+        """
         try:
             descriptor = self._stream.fileno()
             for begin in range(0, len(data), select.PIPE_BUF):
@@ -44,7 +47,7 @@ class LossyStream:
         return True
 
     def flush(self) -> None:
-        """Nothing waits here."""
+        """Nothing to do, since nothing is buffered."""
 
     def writable(self) -> bool:
         return True
@@ -57,7 +60,7 @@ class LossyStream:
 
 
 def lose_rather_than_wait() -> None:
-    """From here on whatever this process and its children write is lost where there's no room."""
+    """Make this process's stdout and stderr lossy, and those of processes that it forks."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name) or open(os.devnull, "w")  # noqa: SIM115, PTH123 - for good
         if not isinstance(stream, LossyStream):

@@ -1,6 +1,6 @@
-"""People of one tenant from CSV, as HR systems write it (section 9, "In and out").
+"""Import of one tenant's users from CSV, as HR systems write it (section 9, "In and out").
 
-The file is judged as a whole: rules between records are looked at once all rows are in.
+The file is judged as a whole: rules between records are checked once all rows are in.
 """
 
 import csv
@@ -35,7 +35,10 @@ LARGEST_CELL = 2**20
 
 @dataclass(frozen=True)
 class Row:
-    """One person: what the file says of them, empty cells left out, and the line it begins on."""
+    """What the file says of one person, without empty cells. `line` is where the row begins.
+
+    `terms` are those of one privilege: role, activeFrom, activeUntil, reportsTo.
+    """
 
     line: int
     username: str
@@ -212,7 +215,7 @@ class _Loading:
             self.records.transaction.put(USERS, user, changed)
 
     def _grant(self, row: Row, user: str) -> None:
-        """One privilege as the row says; all active ones of other roles end."""
+        """Make one privilege as the row says; if it names a role, all other active ones end."""
         held = [
             each
             for each in people.privileges_of(self.records, user)
@@ -251,7 +254,7 @@ class _Loading:
             self._end_others(user, privilege)
 
     def _is_over(self, privilege: Record, row: Row) -> bool:
-        """Whether a privilege has ended, and not just as the row says."""
+        """Whether a privilege has ended, unless its end is the very one that the row gives."""
         window = ActivityWindow.of(privilege)
         return window.has_ended(self.now) and (
             window.is_empty or row.terms.get("activeUntil") != window.ends
@@ -320,7 +323,7 @@ class _Loading:
         return set()
 
     def check(self) -> None:
-        """The rules between records, once all of them are there."""
+        """BadFile for the rules between records that are broken now that all rows are in."""
         for row, privilege in self.touched:
             for member, message in of_privilege(self.records.view, privilege, self.now):
                 self.errors.append(f"line {row.line}, {member}: {message}")

@@ -1,9 +1,9 @@
-"""Seeds and the catalogue: JSON files that people write, checked whole before any of it counts.
+"""Seeds and the catalogue: JSON files that people write. Nothing is loaded from a faulty one.
 
-A seed is an object of lists (tenants, users, privileges ...: one for each kind of record that is
-declared) of the contract's records, each with its `tenant`. Absent members take their defaults;
-ids and tokens may be given.
-Instants are RFC 3339, or relative to loading: `now`, `+P30D`, `-P1DT2H`.
+A seed is an object of lists, one for each kind of record (tenants, users, privileges ...). Records
+are written as in the contract's section 4, and name their `tenant`. Absent members take their
+defaults; ids and tokens may be given. An instant is an RFC 3339 date-time, or is relative to the
+time of loading: `now`, `+P30D`, `-P1DT2H`.
 """
 
 import json
@@ -36,7 +36,7 @@ from provisioning.web.server import Server
 Check = Callable[[Record], list[str] | tuple[()]]
 INSTALLED = Path(__file__).parent / "_data"
 BUILT_IN = INSTALLED if INSTALLED.is_dir() else Path(__file__).parent.parent / "data"
-"""Where demo.json and catalogue.json are: in an installed package, or in a checkout."""
+"""The folder with demo.json and catalogue.json, in an installed package or in a checkout."""
 
 
 class BadFile(Exception):
@@ -60,9 +60,9 @@ class Entry:
     record: Record
 
     def place_of(self, member: str) -> str:
-        """Where a stored member stands in the seed."""
-        given = {stored: name for name, stored in self.collection.people.items()}
-        return f"{self.place}.{given.get(member, member)}"
+        """The place in the seed of a stored member, for messages: `users[3].email`."""
+        seed_names = {stored: name for name, stored in self.collection.people.items()}
+        return f"{self.place}.{seed_names.get(member, member)}"
 
     def told(self, faults: Iterable[tuple[str, str]]) -> list[str]:
         """Faults of stored members as sentences that begin with their place in the seed."""
@@ -75,7 +75,7 @@ class Entry:
 
 
 def read_json(path: Any) -> Any:
-    """What a JSON file holds; BadFile with line and column if it holds none."""
+    """The content of a JSON file; BadFile, with line and column, if it is no JSON."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -84,7 +84,7 @@ def read_json(path: Any) -> Any:
 
 
 def parse_json(content: bytes, name: str) -> Any:
-    """What JSON says; BadFile with the name, line and column if it is none."""
+    """JSON as Python values; BadFile, with name, line and column, if it is no JSON."""
     try:
         return json.loads(content.decode())
     except UnicodeDecodeError as error:
@@ -94,7 +94,7 @@ def parse_json(content: bytes, name: str) -> Any:
         raise BadFile([f"{name}: {error.msg} at {place}."]) from error
     except RecursionError as error:
         raise BadFile([f"{name}: is nested too deeply."]) from error
-    except ValueError as error:  # Python converts no number of thousands of digits
+    except ValueError as error:  # Python refuses numbers of thousands of digits
         raise BadFile([f"{name}: holds a number that is too long."]) from error
 
 
@@ -109,9 +109,9 @@ def load_seed(
     now: Instant,
     is_replacing: bool = True,
 ) -> None:
-    """Put a prepared seed into the store: instead of all that is there, or over it.
+    """Put a prepared seed into the store; `is_replacing` first removes all that is there.
 
-    BadFile lists everything that is wrong; the transaction is then to be abandoned.
+    BadFile lists everything that is wrong. The caller must then abandon the transaction.
     """
     if is_replacing:
         for table, records in transaction.tables().items():
@@ -153,9 +153,10 @@ def load_seed(
 def prepare_seed(
     collections: Collections, seed: Any, now: Instant, guests: Container[int] = ()
 ) -> list[Entry]:
-    """A seed's records in stored form, those with ids first; hashes passwords, so it is slow.
+    """A seed's records in stored form, in each list those with ids first.
 
-    `guests` are places in `users` to pass over.
+    `guests` are indexes in `users` that are passed over. BadFile lists every fault. This hashes
+    passwords, so it is slow: call it outside of a transaction.
     """
     if not isinstance(seed, dict):
         raise BadFile(["A seed is a JSON object of lists of records."])
@@ -189,9 +190,9 @@ def prepare_seed(
 
 
 def _unfit(item: Record, place: str) -> Iterator[str]:
-    """What of a record no store can hold, whichever member it stands in."""
+    """Faults of a record that no store can hold, whichever kind of record it is."""
     try:
-        # A configuration, which is a body of its own, stands one level deeper here.
+        # A configuration is a whole body in the API, and stands one level deeper in a seed.
         check_values(item, MAX_NESTING + 1)
     except Invalid as error:
         yield from (f"{place}.{n}: {text}" for n, texts in error.errors.items() for text in texts)
@@ -247,7 +248,7 @@ def instant_since(text: str, now: Instant) -> Instant:
 
 
 def export(collections: Collections, view: View) -> Record:
-    """Everything in the form of a seed, with ids, tokens and password hashes."""
+    """The whole store in the form of a seed, with ids, tokens and password hashes."""
     return {
         name: [as_given(view, each, record) for record in view.all(each.table)]
         for name, each in collections.seeded.items()
@@ -256,8 +257,8 @@ def export(collections: Collections, view: View) -> Record:
 
 def as_given(view: View, collection: Collection, record: Record) -> Record:
     """A stored record as a seed has it: usernames in place of users' keys."""
-    given_of = {stored: given for given, stored in collection.people.items()}
-    shown = {given_of.get(name, name): value for name, value in record.items()}
+    seed_names = {stored: name for name, stored in collection.people.items()}
+    shown = {seed_names.get(name, name): value for name, value in record.items()}
     return shown | {name: people.username_of(view, shown[name]) for name in collection.people}
 
 
@@ -286,7 +287,7 @@ def dangling(transaction: Transaction, entry: Entry) -> list[str]:
 def broken_rules(
     server: Server, view: View, collection: Collection, record: Record, now: Instant
 ) -> list[tuple[str, str]]:
-    """The rules between records that a stored one breaks: (stored member, sentence)."""
+    """The rules between records that a stored record breaks, as (stored member, sentence)."""
     rule = RULES.get(collection.table)
     found = [] if rule is None else list(rule(view, record, now))
     if collection.table == DOMAIN_MAPPINGS:
@@ -296,7 +297,7 @@ def broken_rules(
 
 
 def findings(server: Server, view: View) -> Iterator[str]:
-    """Everything in a store that the rules of today refuse, with its place."""
+    """A sentence, with its place, for each fault of a store by the rules of this version."""
     now = server.clock.now(view.time())
     for collection in server.collections.values():
         for record in view.all(collection.table):

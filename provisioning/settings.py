@@ -22,12 +22,13 @@ OF_A_SERVICE = re.compile(
     r"|NAME=.*",
     re.DOTALL,
 )
-"""What Kubernetes and Docker links put into the environment beside a service whose name begins
-like our settings. A port is theirs as a URL, since people write a number there."""
+"""`NAME=value` of variables that Kubernetes and Docker links set for a service called
+"provisioning...". They are no settings of ours, so they are not refused as unknown ones. `..._PORT`
+is theirs only if it holds a URL: people who mean a setting write a number there."""
 
 
 class BadSetting(Exception):
-    """A variable that can't be used; the message names it."""
+    """Settings that can't be used; the message names each variable."""
 
 
 def _switch(*choices: str) -> Callable[[str], str]:
@@ -82,7 +83,7 @@ def _hosts(text: str) -> tuple[str, ...]:
 
 
 def _origins(text: str) -> tuple[str, ...]:
-    """Origins as browsers write them; `none` alone is none at all."""
+    """Origins, written as browsers send them; the text `none` means an empty list."""
     return () if text.strip() == "none" else tuple(map(_origin, _items(text)))
 
 
@@ -93,7 +94,7 @@ def _origin(text: str) -> str:
     except ValueError:
         host, port = "", None
     scheme, _, rest = text.partition("://")
-    # What has a path, a query, user information or a `*` has other characters than these.
+    # One of these characters means a path, a query, user information or a `*`: no bare origin.
     if not host or scheme.lower() not in DEFAULT_PORTS or re.search(r"[/?#@*\s\\]|:$", rest):
         raise ValueError(
             f"'{text}' is no origin such as https://app.acme.example: scheme, host and perhaps a "
@@ -128,7 +129,7 @@ def setting(default: Any, read: Callable[[str], Any], meaning: str) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a server is told. The variables are the fields' names after PROVISIONING_."""
+    """A server's settings. Each field is set by a variable: PROVISIONING_ and the field's name."""
 
     data: Place | Path = setting(
         Place("file", Path("data/db.json")),
@@ -237,7 +238,7 @@ class Settings:
 
     @cached_property
     def is_open(self) -> bool:
-        """Requests need no API key."""
+        """Whether authentication is off, so that requests need no API key."""
         return self.auth == "off"
 
     @cached_property
@@ -246,7 +247,7 @@ class Settings:
 
     @cached_property
     def is_local(self) -> bool:
-        """Only clients of this machine and of the allowed networks are answered."""
+        """Whether only clients on this machine and in the allowed networks are answered."""
         return self.is_open or self.is_demo
 
     @property
@@ -258,7 +259,7 @@ class Settings:
         return self.is_demo or self.control == "on"
 
     def require_guarded_control(self) -> None:
-        """BadSetting where whoever reaches this machine could rewrite real records."""
+        """BadSetting if anybody who reaches the server could rewrite real records."""
         if self.control == "on" and not self.is_local and self.control_token is None:
             raise BadSetting(
                 f"{PREFIX}CONTROL: the control API hands out and replaces every record, so beside "
@@ -268,15 +269,15 @@ class Settings:
 
     @property
     def place(self) -> Place:
-        """Where the data is kept; demo data never mixes with real data."""
+        """Where the data is kept. Demo mode has a place of its own, apart from real data."""
         place = self.data if isinstance(self.data, Place) else Place("file", self.data)
         return place.of_demo if self.is_demo else place
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> "Settings":
-        """Settings from environment variables; BadSetting names each that can't be used.
+        """Settings from environment variables; BadSetting names each variable that can't be used.
 
-        An empty one counts as unset.
+        An empty variable counts as unset.
         """
         known = {PREFIX + each.name.upper(): each for each in fields(cls)}
         faults = [

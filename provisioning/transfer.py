@@ -1,4 +1,7 @@
-"""In and out: a store, or one tenant of it, as a seed; and seeds into a store that is in use."""
+"""Export and import (section 9, "In and out").
+
+A whole store, or one tenant of it, is written as a seed; a seed is put into a store in use.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,24 +33,25 @@ MODES = (MERGE, REPLACE)
 
 @dataclass
 class Outcome:
-    """What an import has done, or would do: by what it did and the seed's list, who or what."""
+    """What an import has done or, as a dry run, would do."""
 
     created: dict[str, list[str]] = field(default_factory=dict)
+    """The name of the seed's list -> the targets of its records, as in the audit; so below."""
     changed: dict[str, list[str]] = field(default_factory=dict)
     removed: dict[str, list[str]] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
-    """What was left as it is, and why."""
+    """A sentence for each thing that was left as it is, with the reason."""
 
     def note(self, server: Server, transaction: Transaction) -> None:
-        """Take down what a transaction has come to."""
+        """Add what a transaction has created, changed and removed."""
         for change in transaction.changes():
             collection = server.collections[change.table]
             if collection.seed is None:
                 continue
-            kind = self.changed if change.before and change.after else self.removed
-            kind = self.created if change.before is None else kind
+            targets = self.changed if change.before and change.after else self.removed
+            targets = self.created if change.before is None else targets
             name = str(collection.target(change.after or change.before or {}))
-            kind.setdefault(collection.seed, []).append(name)
+            targets.setdefault(collection.seed, []).append(name)
 
     @property
     def is_nothing(self) -> bool:
@@ -55,12 +59,12 @@ class Outcome:
 
 
 class _DryRun(Exception):
-    """Leaves a transaction, so that nothing of it is kept."""
+    """Raised within a transaction to end it without keeping anything."""
 
 
 @contextmanager
 def trying(server: Server, outcome: Outcome, is_dry: bool) -> Iterator[Transaction]:
-    """An operator's transaction whose outcome is taken down, and kept unless it `is_dry`."""
+    """A transaction of the command line, noted in `outcome`; `is_dry` keeps nothing of it."""
     try:
         with by_command_line(server) as transaction:
             yield transaction
@@ -72,9 +76,9 @@ def trying(server: Server, outcome: Outcome, is_dry: bool) -> Iterator[Transacti
 
 
 def export(server: Server, view: View, label: str | None = None) -> Record:
-    """Everything, or one tenant, in the form of a seed.
+    """The whole store, or one tenant, in the form of a seed.
 
-    Accounts at home in other tenants stand in a tenant's export by their username alone.
+    An account whose home is another tenant stands in a tenant's export by its username alone.
     """
     collections = server.collections
     if label is None:
@@ -103,7 +107,7 @@ def export(server: Server, view: View, label: str | None = None) -> Record:
 
 
 def unwatched(entries: Sequence[Item]) -> Iterable[Item]:
-    """How an import walks through what it takes in, where nobody looks on."""
+    """The entries of an import, without showing progress: what `watched` is by default."""
     return entries
 
 
@@ -116,7 +120,8 @@ def load(
 ) -> Outcome:
     """Put a seed into a store that is in use, all of it or nothing; see `Import`.
 
-    BadFile lists every fault with its place.
+    `given` is the parsed JSON; `watched` wraps the entries to show progress. BadFile lists every
+    fault with its place.
     """
     outcome = Outcome()
     with server.store.read() as view:
@@ -130,7 +135,7 @@ def load(
 
 
 def _guests(given: Any) -> dict[int, str]:
-    """Places and usernames of the accounts that stand there by their username alone."""
+    """Index in `users` -> username, for the accounts of which the seed has only the username."""
     users = given.get("users") if isinstance(given, dict) else None
     return {
         index: item["username"]
@@ -143,10 +148,10 @@ def _guests(given: Any) -> dict[int, str]:
 
 @dataclass
 class Import:
-    """A seed on its way into a store that is in use.
+    """Puts a seed into a store that is in use.
 
-    Other tenants than those that the file brings, and the accounts at home in them, stay as they
-    are. A record whose id is another's gets a new one, and what refers to it follows.
+    Tenants that the file doesn't bring, and the accounts at home in them, stay as they are. A
+    record whose id another record has gets a new one, and what refers to it follows.
     """
 
     server: Server
@@ -156,16 +161,16 @@ class Import:
     outcome: Outcome
     errors: list[str] = field(default_factory=list)
     account_ids: dict[int, int] = field(default_factory=dict)
-    """The id that the file gives an account -> the one that it has."""
+    """The id of an account in the file -> its id in the store."""
     moved: dict[tuple[str, str], str] = field(default_factory=dict)
-    """Table and document id in the file -> the document id that the record has here."""
+    """(Table, document id) in the file -> the record's document id in the store."""
     seen: set[tuple[str, str]] = field(default_factory=set)
     given: set[tuple[str, str]] = field(default_factory=set)
-    """Table and id, as text, of what has one in the file: none of them is given anew."""
+    """(Table, id as text) of records with an id in the file: a new id must be none of these."""
     brought: set[str] = field(default_factory=set)
     """The tenants that the file brings."""
     twins: dict[str, dict[bytes, str]] = field(default_factory=dict)
-    """By table: what the brought tenants' records are apart from their ids -> document id."""
+    """Table -> {content without id -> document id} of records that brought tenants have."""
 
     def run(
         self,
@@ -201,7 +206,7 @@ class Import:
         return as_administrator(self.transaction, self.server.catalogue, label, self.now)
 
     def _require_sound(self, entries: list[Entry]) -> None:
-        """BadFile for members that hold what none of their kind can; the rest relies on it."""
+        """BadFile for records with faults of their own; the other steps rely on sound records."""
         for entry in entries:
             collection, record = entry.collection, entry.record
             if collection.numbered is not None and record["id"] is None:
@@ -227,7 +232,10 @@ class Import:
                 )
 
     def _put(self, entry: Entry, brought: set[str]) -> Entry | None:
-        """Put a record where it belongs; None where it stays as it was, or is at fault."""
+        """Put a record into the store, and return it as an entry with its final ids.
+
+        None for an account at home elsewhere, which stays as it is, and for a faulty record.
+        """
         collection, record, table = entry.collection, entry.record, entry.collection.table
         for member in collection.account_ids:
             if record.get(member) in self.account_ids:
@@ -262,7 +270,7 @@ class Import:
         return replace(entry, record=record)
 
     def _account(self, entry: Entry, brought: set[str]) -> Record | None:
-        """The account as it is to be stored; None for one that is at home elsewhere."""
+        """The account in the form to store; None if its home is elsewhere, or if it is faulty."""
         record = entry.record
         username = record["username"]
         known = self.transaction.get(USERS, seed.key_of(entry.collection, record))
@@ -274,7 +282,7 @@ class Import:
             if record["id"] is not None:
                 self.account_ids[record["id"]] = known["id"]
             return None
-        # A merge adds people to a tenant that is there; that there is one is looked at later.
+        # A merge may add people whose home is a tenant of the store; `_check` looks whether it is.
         if known is None and self.mode == REPLACE and record["home"] not in brought:
             self.errors.append(
                 f"{entry.place}.home: '{record['home']}' is not among the tenants of the file."
@@ -293,7 +301,7 @@ class Import:
         return record | {"id": own_id}
 
     def _with_own_id(self, collection: Collection, record: Record) -> Record:
-        """The record with an id that is free, or its own already."""
+        """The record with the id that it has in the store already, or else with a free one."""
         table, known = collection.table, self._same(collection, record)
         if known is not None:
             return record | {"id": known["id"]}
@@ -312,7 +320,7 @@ class Import:
         return found
 
     def _same(self, collection: Collection, record: Record) -> Record | None:
-        """The stored record that this one stands for."""
+        """The record in the store that this one of the file replaces, or None."""
         table, known = collection.table, None
         if table == TENANTS or record["id"] is not None:
             known = self.transaction.get(table, seed.key_of(collection, record))
@@ -326,7 +334,7 @@ class Import:
         return None
 
     def _twin(self, collection: Collection, record: Record) -> Record | None:
-        """What an earlier import has made of this record, whose id is another tenant's."""
+        """The record that an earlier import made of this one, whose id another tenant has."""
         table = collection.table
         if table not in self.twins:
             self.twins[table] = {
@@ -341,7 +349,7 @@ class Import:
     def _remove_others(
         self, brought: set[str], kept: set[tuple[str, str]], guests: set[str]
     ) -> None:
-        """Remove what the brought tenants have and the file lacks."""
+        """Remove the records of the brought tenants that the file lacks."""
         for label in brought:
             for collection in self.server.collections.owned:
                 if collection.seed is None:

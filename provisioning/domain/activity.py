@@ -27,7 +27,7 @@ def to_instant(moment: datetime) -> Instant:
 
 
 def parse_instant(text: str) -> Instant:
-    """The canonical form of an RFC 3339 date-time with an offset; ValueError for others."""
+    """The canonical form of an RFC 3339 date-time with an offset; ValueError for other text."""
     match = RFC_3339.fullmatch(text)
     if match is None or (match[3] is None and "." in text):
         raise ValueError(text)
@@ -42,7 +42,7 @@ def parse_instant(text: str) -> Instant:
 
 
 def as_instant(moment: str | datetime) -> Instant:
-    """The canonical form of what a program gives; ValueError says what is wrong with others."""
+    """The canonical form of a datetime or a text; ValueError says what is wrong with it."""
     if isinstance(moment, datetime):
         if moment.tzinfo is None:
             raise ValueError(
@@ -59,7 +59,7 @@ def as_instant(moment: str | datetime) -> Instant:
 
 
 def parse_duration(text: str) -> timedelta:
-    """`P1DT2H`, `+PT30S`, `-P30D` as a timedelta; ValueError for others."""
+    """`P1DT2H`, `+PT30S`, `-P30D` as a timedelta; ValueError for other text."""
     match = DURATION.fullmatch(text)
     if match is None or not any(match.groups()[1:]):
         raise ValueError(text)
@@ -70,7 +70,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def later(at: Instant, by: timedelta) -> Instant:
-    """The instant so much later (or earlier); ValueError outside the years 1 to 9999."""
+    """An instant moved by a length of time, back or forth; ValueError beyond years 1 to 9999."""
     try:
         return to_instant(datetime.fromisoformat(at) + by)
     except OverflowError as error:
@@ -78,7 +78,7 @@ def later(at: Instant, by: timedelta) -> Instant:
 
 
 class Clock:
-    """The server's time. It runs with the machine's unless it is frozen or moved."""
+    """The server's time: that of the machine, until it is frozen or set to another time."""
 
     def __init__(self, frozen_at: Instant | None = None) -> None:
         self._changing = threading.Lock()
@@ -91,14 +91,14 @@ class Clock:
 
     @property
     def offset(self) -> timedelta:
-        """How far ahead of this machine's time it is."""
+        """How far this clock is ahead of the machine's."""
         frozen = self._frozen
         if frozen is not None:
             return datetime.fromisoformat(frozen) - datetime.now(UTC)
         return self._offset
 
     def now(self, moment: datetime | None = None) -> Instant:
-        """What the clock shows at a moment, which is that of this machine unless told."""
+        """What the clock shows at a moment of the machine's time; by default at this moment."""
         frozen = self._frozen
         if frozen is not None:
             return frozen
@@ -140,7 +140,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class ActivityWindow:
-    """`begins <= now < ends`; an `ends` of None is open (section 1)."""
+    """It is active while `begins <= now < ends`; an `ends` of None is open-ended (section 1)."""
 
     begins: Instant
     ends: Instant | None
@@ -161,7 +161,7 @@ class ActivityWindow:
         return is_active_at(self.members, now)
 
     def has_ended(self, now: Instant) -> bool:
-        """Never active again; a revoked window that has not begun counts, it is empty."""
+        """Whether it is never active again; so is one that was revoked before it began."""
         return self.ends is not None and (self.ends <= now or self.is_empty)
 
     def overlaps(self, other: "ActivityWindow") -> bool:
@@ -172,6 +172,6 @@ class ActivityWindow:
         )
 
     def revoked(self, now: Instant) -> "ActivityWindow":
-        """Closed now, or where it begins if that is later, never later than it was."""
+        """This window ending now, or as soon as it begins if that is later; never prolonged."""
         end = max(now, self.begins)
         return self if self.ends is not None and self.ends <= end else type(self)(self.begins, end)

@@ -24,7 +24,7 @@ class Caller:
 
     @property
     def is_overseer(self) -> bool:
-        """Sees everything in the tenant, secrets apart."""
+        """Whether the caller sees everything in the tenant, apart from secrets."""
         return self.role in roles.OVERSEERS
 
     @property
@@ -33,7 +33,7 @@ class Caller:
 
     @property
     def capabilities(self) -> list[str]:
-        """What `can` of /whoami lists."""
+        """The words in the member `can` of /whoami."""
         basic = self.key_type == roles.BASIC
         allowed = {
             "read": basic or self.key_type == roles.QUERY_ONLY,
@@ -51,13 +51,13 @@ class Caller:
 
 
 def effective_privilege(privileges: Collection[Record], now: Instant) -> Record | None:
-    """The active one with the most reach."""
+    """The one that is active and has the most reach, or None (section 3)."""
     active = [record for record in privileges if is_active_at(record, now)]
     return max(active, key=lambda record: roles.reach(record["role"]), default=None)
 
 
 def identify(view: View, token: str, now: Instant) -> Caller:
-    """The caller behind a token; Unauthorized tells why there is none."""
+    """The caller with this API token; Unauthorized says why it is refused."""
     key = view.find(API_KEYS, "token", token_digest(token))
     if key is None:
         raise Unauthorized(

@@ -15,7 +15,7 @@ ENTERPRISE = "enterprise"
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Its entries by label, in the order of the file."""
+    """The catalogue's entries by label, in the order of its file."""
 
     services: Mapping[str, Record] = field(default_factory=dict)
     dashboards: Mapping[str, Record] = field(default_factory=dict)
@@ -24,7 +24,7 @@ class Catalogue:
 
     @property
     def offered_services(self) -> Collection[Record]:
-        """INTERNAL services aren't offered."""
+        """The services that tenants may see: all but the INTERNAL ones."""
         return [entry for entry in self.services.values() if entry["type"] != INTERNAL]
 
     @property

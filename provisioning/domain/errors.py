@@ -1,12 +1,12 @@
-"""What can go wrong, each with the status that the contract's section 6 gives it."""
+"""The errors of requests, each with the status that the contract's section 6 gives it."""
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
 MOST_SHOWN = 50
-"""Members and messages of each; more help nobody, and a body can have 100,000 that are wrong."""
+"""How many members, and messages of each, an error shows. A body can have 100,000 wrong ones."""
 LONGEST_NAME, LONGEST_MESSAGE = 100, 1_000
-"""Characters of what may repeat a name that was sent; our own are shorter."""
+"""Characters after which names and messages are cut: they may repeat what the client sent."""
 
 
 class DomainError(Exception):
@@ -33,7 +33,7 @@ class Forbidden(DomainError):
 
 
 class NotFound(DomainError):
-    """A record that doesn't exist, or that the caller may not see: the two are the same."""
+    """For a record that doesn't exist and for one that the caller may not see alike."""
 
     status, title = 404, "Not found"
 

@@ -7,7 +7,7 @@ import idna
 
 
 def username_key(username: str) -> str:
-    """What usernames are compared by, and the document id of a user (section 7)."""
+    """The form in which usernames are compared, which is also a user's document id (section 7)."""
     if username.isascii():
         return username.lower()
     folded = unicodedata.normalize("NFKC", username).casefold()
@@ -15,12 +15,12 @@ def username_key(username: str) -> str:
 
 
 def token_digest(token: str) -> str:
-    """What API tokens are looked up by, so that timing tells nothing about a stored token."""
+    """The hash by which API tokens are looked up, so that timing tells nothing about a token."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def ascii_domain(name: str) -> str:
-    """A domain name as lower-case A-labels without the final dot; ValueError if it is none."""
+    """A domain name as lower-case A-labels, without the final dot; ValueError for other text."""
     if len(name) > MAX_INPUT:
         raise ValueError("too long")
     name = unicodedata.normalize("NFC", name).lower().removesuffix(".")
@@ -43,7 +43,8 @@ def ascii_domain(name: str) -> str:
 
 MAX_DOMAIN = 253
 MAX_INPUT = 1_000
-"""Characters that are looked at: some names get shorter on the way, and encoding takes long."""
+"""Longer input is refused at once, as encoding it takes long. Longer than MAX_DOMAIN, since
+encoding makes some names shorter."""
 MAX_LABEL = 63
 
 

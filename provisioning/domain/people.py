@@ -22,13 +22,13 @@ PUBLIC_PROFILE = ("username", "email", "firstName", "lastName", "avatar")
 
 
 def public_profile(view: View, user: str | None) -> Record | None:
-    """What anyone who sees a record may know of the account in it."""
+    """The public profile (section 4) of the account with this key; None if there is none."""
     account = view.get(USERS, user) if user is not None else None
     return None if account is None else {name: account.get(name) for name in PUBLIC_PROFILE}
 
 
 def username_of(view: View, user: str | None) -> str | None:
-    """A username as its owner typed it."""
+    """The username of the account with this key, in the spelling that its owner typed."""
     profile = public_profile(view, user)
     return None if profile is None else profile["username"]
 
@@ -45,7 +45,7 @@ def effective_privilege_of(records: Records, user: str) -> Record:
 
 
 def visible_users(records: Records) -> frozenset[str] | None:
-    """The users whom the caller's role shows (section 3); None is all of them."""
+    """The keys of the users whom the caller may see (section 3); None means all users."""
     caller = records.caller
     if caller.is_overseer or caller.user is None:
         return None
@@ -61,7 +61,10 @@ def visible_users(records: Records) -> frozenset[str] | None:
 
 
 def is_visible(records: Records, user: str) -> bool:
-    """Whether the caller's role shows a user: asked upwards, along the reporting lines."""
+    """Whether the caller may see a user (section 3).
+
+    It walks the reporting lines up from the user, so that its cost doesn't grow with the tenant.
+    """
     caller = records.caller
     if caller.is_overseer or caller.user is None or user == caller.user:
         return True
@@ -80,13 +83,13 @@ def is_visible(records: Records, user: str) -> bool:
 
 
 def _reports_to(records: Records, supervisor: str) -> set[str]:
-    """Whose active privileges name a supervisor."""
+    """The keys of users with an active privilege whose `reportsTo` is this supervisor."""
     named = Query(within=("reportsTo", (records.label, supervisor)), active=True, at=records.now)
     return {privilege["user"] for privilege in records.query(PRIVILEGES, named).records}
 
 
 def _supervisors(records: Records, user: str) -> set[str]:
-    """Whom a user's active privileges name."""
+    """The keys of users whom the user's active privileges have in `reportsTo`."""
     return {
         privilege["reportsTo"]
         for privilege in privileges_of(records, user)
@@ -95,7 +98,10 @@ def _supervisors(records: Records, user: str) -> set[str]:
 
 
 def find_user(records: Records, username: str) -> tuple[str, Record]:
-    """A visible tenant user as (key, account), by a username in any spelling."""
+    """A tenant user whom the caller may see, as (key, account); NotFound for all others.
+
+    The username may come in any spelling.
+    """
     user = username_key(username)
     account = records.view.get(USERS, user)
     if account is None or not privileges_of(records, user) or not is_visible(records, user):
@@ -104,7 +110,7 @@ def find_user(records: Records, username: str) -> tuple[str, Record]:
 
 
 def find_account(records: Records, username: str) -> tuple[str, Record]:
-    """Any AS user of any tenant, for callers who may search them all."""
+    """Any AS user of any tenant, as (key, account); only for callers who may search them all."""
     user = username_key(username)
     account = records.view.get(USERS, user)
     if account is None:
@@ -113,18 +119,25 @@ def find_account(records: Records, username: str) -> tuple[str, Record]:
 
 
 PRIVATE = frozenset({"timeZone", "country", "zipCode", "gender", "birthYear", "hint"})
-"""What of an account is shown through its home tenant alone (section 3)."""
+"""The members of an account that are shown through its home tenant alone (section 3)."""
 AT_HOME: Record = {"home": True}
 ABROAD: Record = dict.fromkeys(PRIVATE) | {"home": False}
 
 
 def seen_here(records: Records, account: Record) -> Record:
-    """What a tenant sees of an account in place of what is stored: nothing private from abroad."""
+    """Members that this tenant sees of an account in place of the stored ones.
+
+    `home` says whether the account's home is here. If not, the private members are null.
+    """
     return AT_HOME if account["home"] == records.label else ABROAD
 
 
 def grant(records: Records, user: str, terms: Record) -> Record:
-    """A new privilege for an account: role, activeFrom, activeUntil, reportsTo (a username)."""
+    """Give an account a privilege, and return it.
+
+    `terms` are role, activeFrom, activeUntil and reportsTo (a username). Raises Invalid or Conflict
+    for broken rules.
+    """
     privilege_id = records.transaction.next_id(PRIVILEGES)
     privilege = {
         "id": privilege_id,
@@ -140,7 +153,7 @@ def grant(records: Records, user: str, terms: Record) -> Record:
 
 
 def change_privilege(records: Records, privilege: Record, changes: Record) -> Record:
-    """The privilege with other terms; an ended one, or a broken rule, is a conflict."""
+    """Change a privilege's terms, and return it; Conflict if it has ended or breaks a rule."""
     if "reportsTo" in changes:
         supervisor = _supervisor(records, privilege["user"], changes["reportsTo"])
         changes = changes | {"reportsTo": supervisor}
@@ -160,7 +173,7 @@ def revoke(records: Records, privileges: Collection[Record]) -> None:
 
 
 def close(records: Records, privileges: Collection[Record]) -> None:
-    """As `revoke`, for whoever looks after the last administrator once all is done."""
+    """As `revoke`, but the caller must check later that an administrator is left."""
     for privilege in list(privileges):
         closed = privilege | ActivityWindow.of(privilege).revoked(records.now).members
         if closed != privilege:
@@ -169,14 +182,14 @@ def close(records: Records, privileges: Collection[Record]) -> None:
 
 @contextmanager
 def keeping_administration(records: Records) -> Iterator[None]:
-    """Conflict when what is done within takes the last ADMINISTRATOR from any moment."""
+    """Conflict if the changes in this block leave a moment without its last ADMINISTRATOR."""
     before = administration(records)
     yield
     require_administration(records, before)
 
 
 def administration(records: Records) -> list[ActivityWindow]:
-    """When, from now on, the tenant has an ADMINISTRATOR: windows in order, with gaps between."""
+    """When the tenant has an ADMINISTRATOR from now on: windows in order that do not touch."""
     asked = Query(within=("administrators", records.label), ended=False, at=records.now)
     windows = [ActivityWindow.of(each) for each in records.query(PRIVILEGES, asked).records]
     covered: list[ActivityWindow] = []
@@ -190,7 +203,10 @@ def administration(records: Records) -> list[ActivityWindow]:
 
 
 def require_administration(records: Records, before: list[ActivityWindow]) -> None:
-    """Conflict for a moment from now on that has lost its last ADMINISTRATOR (section 3)."""
+    """Conflict if a moment from now on had an ADMINISTRATOR and has none any more (section 3).
+
+    `before` is what `administration` returned before the change.
+    """
     after = administration(records)
     for window in before:
         begins = max(window.begins, records.now)
@@ -206,7 +222,10 @@ def require_administration(records: Records, before: list[ActivityWindow]) -> No
 
 
 def require_known_supervisor(records: Records, user: str, username: str | None) -> None:
-    """Invalid for a reportsTo without a privilege here; that it is oneself is found later."""
+    """Invalid if `username` has no privilege in this tenant.
+
+    One's own username passes here: it is a conflict, which `grant` and `change_privilege` find.
+    """
     if username is None or username_key(username) == user:
         return
     if not privileges_of(records, username_key(username)):

@@ -1,4 +1,4 @@
-"""Tenancy as a value: the records of one tenant, as one caller meets them at one instant."""
+"""The records of one tenant, as one caller meets them at one instant: tenancy as a value."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from provisioning.store import Page, Query, Record, Transaction, View
 
 @dataclass(frozen=True)
 class Records:
-    """Everything that a request may touch. Another tenant's record is a missing one."""
+    """All that a request may read and change. `get` and `find` miss another tenant's records."""
 
     view: View
     caller: Caller
@@ -34,7 +34,7 @@ class Records:
 
     @property
     def transaction(self) -> Transaction:
-        """Where changes go; only a request that changes something has one."""
+        """The view as a transaction, which it is only within `changing`."""
         return cast(Transaction, self.view)
 
     def get(self, table: str, key: str) -> Record | None:
@@ -66,12 +66,15 @@ class Records:
 
 
 def not_found() -> NotFound:
-    """The one 404 of all records, so that a foreign one tells nothing."""
+    """The 404 of every record: the same for a missing one and another tenant's (section 3)."""
     return NotFound("There is no such record, or it is not visible to this API key.")
 
 
 def require_no_overlap(record: Record, others: Iterable[Record], what: str) -> None:
-    """Conflict when the record's window overlaps that of another one of the same thing."""
+    """Conflict if the record's window overlaps that of one of the others; `what` begins the text.
+
+    `others` may hold the record itself.
+    """
     window = ActivityWindow.of(record)
     for other in others:
         if other["id"] != record["id"] and window.overlaps(ActivityWindow.of(other)):

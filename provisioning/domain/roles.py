@@ -20,7 +20,7 @@ INGESTION_ONLY = "INGESTION_ONLY"
 KEY_TYPES = (BASIC, QUERY_ONLY, INGESTION_ONLY)
 
 MASK = "********"
-"""What stands for a secret that the caller may not see."""
+"""What answers show in place of a secret that the caller may not see."""
 
 
 def reach(role: str) -> int:

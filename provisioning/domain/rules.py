@@ -1,6 +1,7 @@
-"""The rules between stored records, for whatever was written past the API: seeds and hand edits.
+"""The rules between stored records, for seeds and hand edits, which don't come through the API.
 
-Each answers (member, sentence) pairs for what a record breaks. The API keeps these rules itself.
+Each rule yields a (member, sentence) pair for every fault. In the API, people.py and services.py
+keep the same rules.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -37,9 +38,10 @@ def of_privilege(view: View, privilege: Record, now: Instant) -> Iterator[Fault]
 
 
 def above(view: View, privilege: Record, now: Instant) -> frozenset[str]:
-    """Everybody to whom a privilege's user reports through it, over privileges that have not ended.
+    """The keys of all users to whom a privilege's user reports through it, at any distance.
 
-    The user is among them where the reporting lines close a circle.
+    Only privileges that have not ended count. The user is among them if the reporting lines close
+    a circle.
     """
     found: set[str] = set()
     waiting = [privilege["reportsTo"]]

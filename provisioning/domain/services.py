@@ -27,7 +27,7 @@ def subscriptions_of(records: Records, service: str) -> list[Record]:
 
 
 def current_subscription(records: Records, service: str) -> Record:
-    """The active one, else the next to come (section 2)."""
+    """The active subscription to a service, else the next to come (section 2), else NotFound."""
     subscription = latest_subscription(records, service)
     if ActivityWindow.of(subscription).has_ended(records.now):
         raise not_found()
@@ -35,7 +35,10 @@ def current_subscription(records: Records, service: str) -> Record:
 
 
 def latest_subscription(records: Records, service: str) -> Record:
-    """The active one, else the next to come, else the last that there was."""
+    """The active subscription to a service, else the next to come, else the last that has ended.
+
+    NotFound if there has never been one.
+    """
     entries = subscriptions_of(records, service)
     if not entries:
         raise not_found()
@@ -51,7 +54,7 @@ def active_services(records: Records) -> frozenset[str]:
 
 
 def active_subscriptions(records: Records) -> list[Record]:
-    """By the label of their service."""
+    """The tenant's active subscriptions, in the order of their services' labels."""
     active = Query(
         within=("tenant", records.label),
         active=True,
@@ -96,7 +99,7 @@ def unsubscribe(records: Records, entry: Record) -> None:
 
 
 def require_optional(records: Records, entry: Record) -> None:
-    """Conflict for what can't be done to a MANDATORY service's subscription."""
+    """Conflict if the subscription is to a MANDATORY service, which every tenant keeps."""
     service = records.catalogue.services.get(entry["service"])
     if service is not None and service["type"] == MANDATORY:
         raise Conflict(
@@ -120,7 +123,7 @@ def new_subscription(
 def subscribe_to_mandatory(
     transaction: Transaction, catalogue: Catalogue, tenant: str, now: Instant
 ) -> None:
-    """What a new tenant begins with: every MANDATORY service that it doesn't have yet."""
+    """Subscribe a tenant to every MANDATORY service that it has never subscribed to."""
     entries = transaction.group(SUBSCRIPTIONS, "tenant", tenant)
     known = {entry["service"] for entry in entries}
     for service in catalogue.mandatory_services:
@@ -132,7 +135,7 @@ def subscribe_to_mandatory(
 
 
 def require_enterprise(records: Records) -> None:
-    """The whole statements API is for Enterprise licences only (section 4)."""
+    """Forbidden unless the tenant has the Enterprise plan, which statements need (section 4)."""
     plan = records.catalogue.services.get(ENTERPRISE)
     is_plan = plan is not None and plan["type"] == SUBSCRIPTION_PLAN
     entries = subscriptions_of(records, ENTERPRISE)
@@ -146,10 +149,10 @@ def require_enterprise(records: Records) -> None:
 def entries_on_show(
     records: Records, custom: Iterable[Record], entries: Iterable[Record], subscribed: bool
 ) -> list[Record]:
-    """Custom entries and the catalogue's; a custom label hides a catalogue entry of that label.
+    """Custom entries and those of the catalogue; a custom one hides the catalogue's of its label.
 
-    `subscribed` keeps of the catalogue only what belongs to a service with an active
-    subscription; entries of INTERNAL services always need one (section 7).
+    `subscribed` leaves out the catalogue's entries whose service has no active subscription;
+    entries of INTERNAL services always need one (section 7).
     """
     active = active_services(records)
     services = records.catalogue.services

@@ -1,4 +1,4 @@
-"""The names of the tables that the domain's rules speak of; resources declare what is in them."""
+"""The names of the tables that the domain uses; the resources declare what is in them."""
 
 TENANTS = "tenants"
 USERS = "users"

@@ -1,4 +1,4 @@
-"""Making a tenant with an administrator: what the command line and the control API begin with."""
+"""Making a tenant and its administrator, for the command line and the control API."""
 
 from provisioning.domain import people, roles
 from provisioning.domain.activity import Instant
@@ -15,7 +15,7 @@ from provisioning.store import Record, Transaction
 def create_tenant(
     transaction: Transaction, catalogue: Catalogue, label: str, name: str, now: Instant
 ) -> Records:
-    """A new tenant with its MANDATORY subscriptions; Conflict if the label is taken."""
+    """Make a tenant and its MANDATORY subscriptions; Conflict if the label is taken."""
     if transaction.get(TENANTS, label) is not None:
         raise Conflict(f"There is a tenant '{label}' already.")
     tenant = {
@@ -34,7 +34,7 @@ def create_tenant(
 def as_administrator(
     transaction: Transaction, catalogue: Catalogue, label: str, now: Instant
 ) -> Records:
-    """The records of a tenant for whoever runs the server: no key, every right."""
+    """The records of a tenant for whoever runs the server, who needs no key and may do all."""
     return Records(transaction, Caller(label, roles.ADMINISTRATOR), now, catalogue)
 
 
