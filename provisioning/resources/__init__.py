@@ -1,1 +1,1 @@
-"""What we serve: one module per resource, its schema and its routes together."""
+"""The resources that we serve: one module each, with its schema and its routes."""

@@ -91,14 +91,14 @@ def show_key(records: Records, key: Record) -> Record:
 
 
 def keys_of(records: Records, user: str | None) -> list[Record]:
-    """The keys of a user, or the tenant-only ones, that the caller may see."""
+    """The keys of a user, or the tenant-only ones for None; none if the caller may not see them."""
     if not records.caller.may_see_keys_of(user):
         return []
     return list(records.view.group(API_KEYS, "tenantUser", (records.label, user)))
 
 
 def find_key(records: Records, reference: str, user: str | None) -> Record:
-    """A visible key by its id or its token."""
+    """A key of this user (None: tenant-only) by its id or its token; NotFound if not visible."""
     key = records.view.find(API_KEYS, "token", token_digest(reference))
     key = records.find(API_KEYS, key["id"] if key is not None else reference)
     if key["user"] != user or not records.caller.may_see_keys_of(user):
@@ -107,14 +107,17 @@ def find_key(records: Records, reference: str, user: str | None) -> Record:
 
 
 def new_token() -> str:
-    """A fresh token, never one that could be taken for a demo token."""
+    """A new random token that doesn't begin like the demo tokens."""
     while (token := secrets.token_urlsafe(TOKEN_BYTES)).startswith(DEMO_TOKEN):
         pass
     return token
 
 
 def new_key(records: Records, user: str | None, terms: Record) -> Record:
-    """A key of a user, or of the tenant alone; terms: type, name, activeFrom, activeUntil."""
+    """Make a key of a user, or a tenant-only one for None, and return it.
+
+    `terms` are type, name, activeFrom and activeUntil.
+    """
     key_id = f"key-{records.transaction.next_id(API_KEYS)}"
     key = {
         "id": key_id,
@@ -134,7 +137,7 @@ Owner = Callable[[Records], str | None]
 
 
 def nobody(_: Records) -> None:
-    """The owner of a tenant-only key."""
+    """The owner of a tenant-only key, which is None."""
 
 
 def owner_named(username: str) -> Owner:
@@ -159,7 +162,7 @@ def replace(owner: Owner, reference: str, body: Record) -> Response:
 
 
 def remove(owner: Owner, reference: str) -> Response:
-    """An administrator removes any key of the tenant, everybody else their own."""
+    """Remove a key: an administrator removes any key of the tenant, others only their own."""
     with changing() as records:
         key = find_key(records, reference, owner(records))
         if not records.caller.may_see_token_of(key["user"]):
@@ -175,7 +178,7 @@ def list_of(records: Records, **facts: Any) -> Response:
 
 
 def list_owned_by(records: Records, user: str | None) -> Response:
-    """The keys of one owner; an empty list for those who may not see them."""
+    """The list of one owner's keys, which is empty if the caller may not see them."""
     if not records.caller.may_see_keys_of(user):
         return list_of(records, keys=())
     return list_of(records, within=("tenantUser", (records.label, user)))

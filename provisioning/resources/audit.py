@@ -101,6 +101,7 @@ def show_record(records: Records, record: Record) -> Record:
 
 
 def of_users(name: str, stored: str) -> Record:
+    """A filter by a username in the query, {stored member: user's key}, or {} if it is absent."""
     text = asked_once(name)
     return {} if text is None else {stored: username_key(text)}
 
@@ -133,7 +134,7 @@ def resource_names() -> tuple[str, ...]:
 
 
 def audited(collections: Sequence[Collection]) -> Choice:
-    """The same names, for the documents."""
+    """The names that `resource` can have, for the documents."""
     names = [each.audit for each in collections if each.audit]
     return Choice("AuditedResource", list(dict.fromkeys(names)), allow_none=False)
 

@@ -67,7 +67,7 @@ def show_mapping(_: Records, mapping: Record) -> Record:
 
 
 def find(records: Records, domain: str) -> Record:
-    """A mapping by its domain, in Unicode or as A-labels; overseers only see any."""
+    """A mapping by its domain, in Unicode or as A-labels; NotFound for callers who see none."""
     if not records.caller.is_overseer:
         raise not_found()
     return records.find(DOMAIN_MAPPINGS, key_of(domain))

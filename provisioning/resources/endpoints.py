@@ -42,7 +42,7 @@ class EndpointTypeSchema(RecordSchema):
 
 
 class EndpointTypeReference(fields.Nested):
-    """On input a label, or an object of which only `label` counts; kept as the label."""
+    """An endpoint type, stored as its label. Input is a label, or an object with a `label`."""
 
     accepts: ClassVar[dict[str, Any]] = {
         "oneOf": [
@@ -141,7 +141,7 @@ def type_of(catalogue: Catalogue, endpoint: Record) -> Record | None:
 
 
 def require_known_type(body: Record, kept: Record | None = None) -> None:
-    """Invalid for a type that the catalogue doesn't offer, unless the endpoint has it already."""
+    """Invalid for a type that the catalogue doesn't offer, unless the endpoint `kept` has it."""
     label = label_of(body.get("endpointType"))
     offered = [entry["label"] for entry in server().catalogue.offered_endpoint_types]
     is_kept = kept is not None and label == kept["endpointType"]

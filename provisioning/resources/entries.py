@@ -1,4 +1,4 @@
-"""What dashboards and statements have in common: catalogue entries beside a tenant's own."""
+"""The routes of dashboards and statements, which come from the catalogue or are a tenant's own."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,20 +24,20 @@ MENU_ORDER = "listOrder,label"
 
 @dataclass(frozen=True)
 class Entries:
-    """Dashboards or statements: a tenant's own in a collection, and those of the catalogue."""
+    """Dashboards or statements: where a tenant's own are stored, and where the catalogue's are."""
 
     noun: str
     own: Collection
     of_catalogue: Callable[[Catalogue], Mapping[str, Record]]
     dependents: tuple[Collection, ...] = ()
-    """Whose record of the same label goes when the tenant's own goes."""
+    """Collections whose record with the same label is removed with the tenant's own entry."""
 
     def on_show(self, records: Records, subscribed: bool) -> list[Record]:
         entries = self.of_catalogue(records.catalogue).values()
         return entries_on_show(records, records.all(self.own.table), entries, subscribed)
 
     def find(self, records: Records, label: str) -> Record:
-        """One that the tenant sees, its own or of the catalogue."""
+        """The entry with this label that the tenant sees, its own or the catalogue's."""
         own = records.get(self.own.table, records.own_key(label))
         entry = self.of_catalogue(records.catalogue).get(label)
         for found in entries_on_show(
@@ -55,7 +55,7 @@ class Entries:
 
 
 def serve_entries(resource: Resource, entries: Entries) -> None:
-    """The eight routes of section 2 that dashboards and statements share."""
+    """Serve the eight routes of section 2 that dashboards and statements share."""
     noun, schema = entries.noun, entries.own.schema
 
     def list_entries(subscribed: bool) -> Response:

@@ -60,7 +60,7 @@ class PrivilegeSchema(WindowSchema):
     id = fields.Integer(dump_only=True)
     username = Username(required=True, load_only=True)
     role = Choice("Role", roles.ROLES, required=True)
-    reportsTo = Text(254, told=SUPERVISOR)
+    reportsTo = Text(254, documented=SUPERVISOR)
     user = fields.Nested(PublicProfileSchema, dump_only=True)
 
 
@@ -135,7 +135,7 @@ def find_effective(records: Records, username: str) -> Record:
 
 
 def find(records: Records, reference: str) -> Record:
-    """A visible privilege by its id, or a user's effective one by their username."""
+    """A privilege that the caller may see: by its id, or by a username the effective one."""
     if not is_id(reference):
         return find_effective(records, reference)
     privilege = records.find(PRIVILEGES, reference)
@@ -149,7 +149,10 @@ def is_id(reference: str) -> bool:
 
 
 def new_terms(body: Record, username: str) -> Record:
-    """A grant to the user whom the path names; a username in the body must be theirs."""
+    """The terms of a new privilege for the user whom the path names.
+
+    Invalid for a username in the body that is not theirs.
+    """
     terms = load_new(PRIVILEGE_OF_USER, body)
     require_same_user(terms, username)
     return terms
@@ -181,7 +184,7 @@ def grant(records: Records, user: str, terms: Record) -> Response:
 
 
 def revoke_all(username: str, matched: Callable[[Records, Record], object]) -> Response:
-    """Close every window of a user in the tenant; `matched` shows what If-Match speaks of."""
+    """Revoke all privileges of a user; `matched` makes the representation for If-Match."""
     with changing() as records:
         user, account = people.find_user(records, username)
         require_match(matched(records, account))
@@ -226,7 +229,7 @@ def list_privileges() -> Response:
 
 
 def equal_asked() -> Record:
-    """The exact filters in the query, by stored member."""
+    """The exact filters in the query, as {stored member: value}."""
     equal = {
         name: username_key(text)
         for name in ("user", "reportsTo")

@@ -117,7 +117,7 @@ def show_subscription(records: Records, subscription: Record) -> Record:
 
 
 def show_active_subscriptions(records: Records) -> list[Record]:
-    """The active ones, as /info and /details show them."""
+    """The active subscriptions, as /info and /details show them."""
     return [show_subscription(records, entry) for entry in active_subscriptions(records)]
 
 
@@ -129,7 +129,7 @@ def offered(catalogue: Catalogue, label: str) -> Record:
 
 
 def catalogue_text(entry: Record) -> str:
-    """What words are sought in, for everything that comes from the catalogue."""
+    """The folded text of an entry of the catalogue, in which a search looks for its words."""
     members = ("name", "label", "title", "description")
     return fold("\n".join(str(entry.get(member) or "") for member in members))
 

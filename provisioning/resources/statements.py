@@ -122,7 +122,7 @@ def require_size(body: Record) -> None:
 
 
 def config_of(records: Records, statement: Record) -> Record:
-    """What this tenant has configured, else what the statement begins with (section 7)."""
+    """This tenant's configuration of a statement, else the statement's `config` (section 7)."""
     saved = records.get(CONFIGS.table, records.own_key(statement["label"]))
     config: Record = saved["config"] if saved is not None else statement["config"] or {}
     return config

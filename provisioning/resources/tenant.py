@@ -1,4 +1,4 @@
-"""The tenant itself: its main configuration, all of it, and who is asking."""
+"""The tenant itself: /info, /details and, for the caller, /whoami."""
 
 from flask import Response
 from marshmallow import fields

@@ -1,4 +1,4 @@
-"""Users: people's accounts as a tenant sees them, and the search over all of them."""
+"""Users: people's accounts as a tenant sees them, and the search over all accounts."""
 
 import threading
 from dataclasses import replace
@@ -74,15 +74,15 @@ LAST_YEAR = 9_999
 
 
 class PrivilegeTermsSchema(WindowSchema):
-    """A privilege within a user, where the user goes without saying."""
+    """A privilege, as the record of its user holds it."""
 
     id = fields.Integer(dump_only=True)
     role = Choice("Role", roles.ROLES, required=True)
-    reportsTo = Text(254, told=SUPERVISOR)
+    reportsTo = Text(254, documented=SUPERVISOR)
 
 
 class KeySummarySchema(WindowSchema):
-    """A key within its owner."""
+    """An API key, as the record of its owner holds it."""
 
     secrets = frozenset({"apiToken"})
 
@@ -94,7 +94,7 @@ class KeySummarySchema(WindowSchema):
 class UserSchema(RecordSchema):
     """An AS user's account, with what it holds in the active tenant."""
 
-    # The order must not tell what isn't shown.
+    # A list in the order of a private member would tell what isn't shown.
     orders = ("id", "username", "email", "firstName", "lastName")
 
     example = {
@@ -154,7 +154,8 @@ COLLECTION = Collection(
     references={"home": TENANTS},
 )
 HASHING = threading.BoundedSemaphore(2)
-"""Hashing is slow on purpose; more at once would leave no processor to others."""
+"""How many passwords are hashed at once. Hashing is slow on purpose, and must not take up every
+processor."""
 
 users = Resource(
     "users",
@@ -171,7 +172,7 @@ users = Resource(
 
 def show_user(records: Records, account: Record) -> Record:
     user = username_key(account["username"])
-    # The same to every caller at every instant, unlike what is shown of keys.
+    # This part is the same for every caller at every instant, so it is kept; that of keys is not.
     shown = records.view.kept(
         (USERS, records.label, user), lambda: _without_keys(records, user, account)
     )
@@ -211,7 +212,10 @@ def show_profile(_: Records, account: Record) -> Record:
 
 
 def first_privilege(body: Record) -> Record:
-    """The one entry of `tenantUserPrivileges`, or USER from now (section 7)."""
+    """The terms of a new user's privilege: the one entry of `tenantUserPrivileges`, else USER.
+
+    Without an `activeFrom` it begins now (section 7). Invalid for bad entries.
+    """
     entries = body.get("tenantUserPrivileges")
     entries = [] if entries is None else entries
     if not isinstance(entries, list) or len(entries) > 1:
@@ -225,7 +229,7 @@ def first_privilege(body: Record) -> Record:
 
 
 def hashed(password: str) -> str:
-    """A salted hash; slow on purpose, so it is made before a transaction begins."""
+    """A salted hash of a password. This is slow on purpose: call it outside of a transaction."""
     with HASHING:
         return generate_password_hash(password)
 
@@ -248,7 +252,11 @@ def list_users() -> Response:
 
 
 def _holders(label: str, active: bool | None, at: str) -> tuple[Related, ...]:
-    """Who holds a privilege that is active at an instant, who none that is, or who any."""
+    """The condition for a tenant's users in a Query.
+
+    `active` True: they hold a privilege that is active at this instant; False: they hold only
+    others; None: they hold any.
+    """
     tenant = ("tenant", label)
     if active:
         return (Related(PRIVILEGES, "user", Query(within=tenant, active=True, at=at)),)

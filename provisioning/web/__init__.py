@@ -1,1 +1,1 @@
-"""HTTP, once: what every resource needs of requests and answers."""
+"""HTTP for all resources: what each of them needs to read requests and to answer them."""

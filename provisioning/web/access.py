@@ -1,4 +1,4 @@
-"""The caller's records: to look at, or to change in a transaction."""
+"""The caller's records, for views that read them or change them."""
 
 import time
 from collections.abc import Iterator
@@ -13,18 +13,18 @@ from provisioning.web.context import current
 
 
 def reading() -> Records:
-    """The caller's records, to look at until the request begins to change something."""
+    """The caller's records on the request's view, for reading. `changing` ends this view."""
     request = current()
     return Records(request.view, caller_of(request), request.now, request.parts.catalogue)
 
 
 @contextmanager
 def changing() -> Iterator[Records]:
-    """The caller's records in a transaction, which commits unless an error leaves the block.
+    """The caller's records in a transaction, which commits unless the block raises an error.
 
-    The caller is admitted anew inside the transaction, by the clock as it is there, and this is
-    the instant of the change: what was allowed when the request came may be so no more. What
-    `reading` gave before must not be used any further.
+    The caller is admitted again inside the transaction, since what was allowed when the request
+    came may be so no more. The clock is read there, too: that is the instant of the change. Use
+    nothing from here on that `reading` returned before.
     """
     request = current()
     tenant = caller_of(request).tenant

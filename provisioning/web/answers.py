@@ -1,4 +1,4 @@
-"""Answers: JSON, ETags, Location, and the conditions that requests put on them (section 6)."""
+"""Answers: JSON, ETags, Location, and the conditions If-Match and If-None-Match (section 6)."""
 
 import hashlib
 import re
@@ -17,16 +17,16 @@ from provisioning.web.operation import BASE_PATH
 
 JSON = "application/json"
 MARKED = re.compile("[0-9a-f]{32}-(gzip|br|deflate|zstd)")
-"""An ETag of ours as Apache changes it when it compresses the answer."""
+"""An ETag of ours with the suffix that Apache adds when it compresses the answer."""
 
 
 class JsonAnswer(Response):
-    """An answer with content of ours, whose headers are complete when it is made."""
+    """A JSON answer, which has all its headers from the beginning."""
 
     default_mimetype = JSON
 
     def get_wsgi_headers(self, environ: Any) -> Headers:
-        """werkzeug's own looks through the headers again, for locations and absent content."""
+        """Save time: werkzeug would look for a Location to complete and for absent content."""
         return (
             self.headers if self.status_code == HTTPStatus.OK else super().get_wsgi_headers(environ)
         )
@@ -56,7 +56,7 @@ def answer(representation: object, status: int = 200, **headers: str) -> Respons
 
 
 def created(representation: object, *segments: object) -> Response:
-    """201 with the new record and where it is, relative to this host."""
+    """201 with the new record; `segments` are its path below the base path, for Location."""
     path = "/".join(quote(str(segment), safe="") for segment in segments)
     root = current().script_root
     return answer(representation, 201, Location=f"{root}{BASE_PATH}/{path}")
@@ -67,12 +67,15 @@ def nothing() -> Response:
 
 
 def plain(representation: object, headers: Mapping[str, Any] | None = None) -> Response:
-    """JSON without an ETag: lists and the caller."""
+    """200 with JSON and without an ETag, for lists and for what is no record."""
     return JsonAnswer(encode(representation), 200, headers)
 
 
 def require_match(representation: object) -> None:
-    """PreconditionFailed when If-Match names another state than this; call it in a transaction."""
+    """PreconditionFailed if there is an If-Match without the ETag of this representation.
+
+    Call it in the transaction of the change.
+    """
     request = current()
     if "HTTP_IF_MATCH" not in request.environ:
         return

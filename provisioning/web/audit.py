@@ -1,7 +1,7 @@
-"""The audit: what a transaction has changed, as records that are kept with it (section 9).
+"""The audit: records of what a transaction has changed, which commit together with it (section 9).
 
-No resource does anything for it: the transaction knows what it has put and removed, and the
-declarations know what that is called on the wire.
+Resources need no code for it: the transaction knows what it has put and removed, and each
+`Collection` says by which names the API knows this.
 """
 
 import hashlib
@@ -23,9 +23,9 @@ from provisioning.web.collection import Collection
 from provisioning.web.server import Server
 
 LARGEST_VALUE = 1_000
-"""Bytes of a value as JSON; of a larger one only size and digest are kept."""
+"""The most bytes of a value as JSON. Of a larger value the audit keeps only size and digest."""
 MOST_DROPPED = 100
-"""Old records that one transaction drops at most, where fewer are to be kept than there were."""
+"""The most old records that one transaction removes, after the setting for them was lowered."""
 API, SCIM, CLI = "api", "scim", "cli"
 WAYS = (API, SCIM, CLI)
 CREATE, CHANGE, REMOVE = "create", "change", "remove"
@@ -34,11 +34,12 @@ ACTIONS = (CREATE, CHANGE, REMOVE)
 
 @dataclass(frozen=True)
 class Author:
-    """Who makes a change, and how."""
+    """Who makes a change, and in which way: `via` is one of WAYS."""
 
     via: str
     tenant: str | None = None
-    """Through which it is made; None on the command line, where each record says it."""
+    """The tenant through which the change is made. None on the command line: there the tenant
+    follows from each record."""
     user: str | None = None
     key: str | None = None
     request_id: str | None = None
@@ -144,7 +145,10 @@ def _target(collection: Collection, change: Change) -> str:
 
 
 def _tenant(collection: Collection, change: Change, author: Author) -> str | None:
-    """To whose audit a change belongs: an account's profile to where it is changed."""
+    """The label of the tenant in whose audit a change stands.
+
+    A change of an account stands in that of the tenant through which it was made.
+    """
     record = change.after or change.before or {}
     if collection.is_owned:
         return str(record["tenant"])
@@ -154,7 +158,7 @@ def _tenant(collection: Collection, change: Change, author: Author) -> str | Non
 
 
 def _subject(view: View, collection: Collection, change: Change) -> str | None:
-    """The username of the account, or of the owner, that a record is about."""
+    """The username of the account that a record is or belongs to; None if there is none."""
     record = change.after or change.before or {}
     if collection.table == USERS:
         return str(record["username"])
@@ -166,7 +170,7 @@ def _username(view: View, user: str | None) -> str | None:
 
 
 def differences(view: View, collection: Collection, change: Change) -> Record:
-    """`changes`: the members that differ, in the API's form, secrets masked."""
+    """The audit's `changes`: the members that differ, in the API's form, with masked secrets."""
     found = {}
     for name, stored in collection.audited.items():
         before, after = (
@@ -214,7 +218,10 @@ def by_command_line(
 
 
 def shown_to(records: Records, record: Record) -> Record:
-    """`changes` as a tenant may see them: a profile's private members through its home alone."""
+    """A record's `changes` as this tenant may see them.
+
+    Private members of an account are left out unless the tenant is the account's home.
+    """
     changes: Record = record["changes"]
     if record["resource"] == "users" and people.PRIVATE & changes.keys():
         account = records.view.get(USERS, record["aboutUser"])
@@ -224,7 +231,7 @@ def shown_to(records: Records, record: Record) -> Record:
 
 
 def erased(record: Record) -> Record:
-    """A record of the audit that still says what was done to a person, and no values."""
+    """An audit record with every value masked: it still says which members were changed."""
     hidden = {
         name: {side: None if value is None else MASK for side, value in each.items()}
         for name, each in record["changes"].items()

@@ -13,7 +13,7 @@ from provisioning.store import Record
 
 MAX_NESTING = 64
 LONGEST_NUMBER = 40
-"""Digits of an integer that are worth converting: no member holds more than 19."""
+"""The most digits of an integer that are converted, which is slow: no member holds more than 19."""
 BEYOND_ANY_MEMBER = 10**LONGEST_NUMBER
 LOWEST_INTEGER, HIGHEST_INTEGER = -(2**63), 2**63 - 1
 LONGEST_ENCODING = 100
@@ -27,9 +27,10 @@ def read_body(
     is_needed: bool = True,
     types: Collection[str] = ("application/json",),
 ) -> Record:
-    """The JSON object in the body; `limit` in bytes holds for chunked bodies too.
+    """The JSON object in the body, of `limit` bytes at most, chunked or not.
 
-    A body that isn't needed may be absent, and is then an empty object.
+    Unless it `is_needed`, the body may be absent, and the answer is then {}. Raises BadRequest,
+    TooLarge, UnsupportedMediaType or Invalid.
     """
     if request.content_length is not None and request.content_length > limit:
         raise too_large(limit)
@@ -63,7 +64,7 @@ def read_limited(request: Request, limit: int) -> bytes:
         received += chunk
         if len(received) > limit:
             raise too_large(limit)
-    # What came of a body that was cut short may be JSON all the same.
+    # The beginning of a body that was cut short may be valid JSON, so the length is compared.
     if len(received) < (request.content_length or 0):
         raise _cut_short()
     return bytes(received)
@@ -73,7 +74,7 @@ def _read(request: Request, size: int) -> bytes:
     try:
         return request.stream.read(size)
     except Exception as error:
-        # Each server has errors of its own for a client that breaks off or sends broken chunks.
+        # HTTP servers raise different errors for a client that breaks off or sends broken chunks.
         raise _cut_short() from error
 
 
@@ -115,7 +116,7 @@ def parse_object(content: bytes) -> Record:
 
 
 def check_values(body: Record, deepest: int = MAX_NESTING) -> None:
-    """Invalid for text and numbers that no member can hold, BadRequest for deep nesting."""
+    """Invalid for text and numbers that no member can hold; BadRequest for nesting too deep."""
     errors: dict[str, list[str]] = {}
     for member, value in body.items():
         faults = set(_text_faults(member))

@@ -1,4 +1,4 @@
-"""Who asks: the key in a request, its caller, and what is refused before a view runs."""
+"""Who asks: the API key in a request, its caller, and whether the operation is open to them."""
 
 import hmac
 
@@ -17,14 +17,17 @@ READS = frozenset({"GET", "HEAD"})
 
 
 def caller_of(request: Request) -> Caller:
-    """Who asks; Unauthorized, Forbidden or NotFound for whom this route isn't open."""
+    """The request's caller, admitted once; raises what `admit` raises."""
     if request.admitted is None:
         request.admitted = admit(request, request.view, request.now)
     return request.admitted
 
 
 def admit(request: Request, view: View, now: Instant) -> Caller:
-    """The caller, if this operation is open to them at all (section 6: key, tenant, role)."""
+    """The caller, checked in the order of section 6: key, tenant, key type, licence, role.
+
+    Raises Unauthorized, Forbidden, or NotFound if authentication is off and no tenant is named.
+    """
     is_open = request.parts.settings.is_open
     caller = _without_key(request, view, now) if is_open else _with_key(request, view, now)
     if caller.key_type == roles.INGESTION_ONLY:
@@ -42,7 +45,7 @@ def admit(request: Request, view: View, now: Instant) -> Caller:
 
 
 def sends_bearer(request: Request, token: str) -> bool:
-    """Whether a request carries this secret, which is no API key, as `Authorization: Bearer`."""
+    """Whether `Authorization: Bearer` holds this token, which is a setting and no API key."""
     scheme, _, given = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     is_given = hmac.compare_digest(given.strip().encode(), token.encode())
     return bool(scheme.lower() == "bearer" and is_given)

@@ -1,7 +1,7 @@
-"""One kind of record, declared once: how it is stored, and every name that it goes by.
+"""Collections: each declares one kind of record, how it is stored and what each place calls it.
 
-A resource's file declares what it keeps. Tables and their indexes, the checks of what a person has
-edited, seeds, exports and the audit are made from that by walking the declarations.
+A resource's file declares its collections. Tables, indexes, the checks of edited files, seeds,
+exports and the audit are all made from these declarations.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -17,10 +17,10 @@ from provisioning.web.fields import RuleOfToday, Text, Whole
 from provisioning.web.records import RecordSchema, flat, orderable
 
 HIGHEST_ID = 2**53 - 1
-"""What every JSON reader can hold, and the store can still count on from."""
+"""The highest integer that every JSON reader keeps exact."""
 ID = Whole(1, HIGHEST_ID, required=True)
 NAME = Text(1_000, required=True)
-"""A document id of another table; the store checks that it is there."""
+"""A document id of another table, or null; the store checks that the record exists."""
 REFERENCE = Text(1_000)
 
 Value = Callable[[Record], Hashable | None]
@@ -31,7 +31,7 @@ def by_id(record: Record) -> str:
 
 
 def by_label(record: Record) -> str:
-    """The document id of what has a label of its own in each tenant."""
+    """The document id of a record whose label is unique within its tenant."""
     return f"{record['tenant']}/{record['label']}"
 
 
@@ -45,67 +45,70 @@ def _tenant_and_user(record: Record) -> tuple[str, str | None]:
 
 @dataclass(frozen=True)
 class Collection:
-    """One kind of record. What isn't told is as for a tenant's own records with a label."""
+    """One kind of record. The defaults suit a tenant's own records that have a label.
+
+    `unique`, `groups`, `text`, `text_of`, `references`, `asked` and `orders` are those of Table.
+    """
 
     table: str
-    """Its name in the store."""
+    """The name of its table in the store."""
     seed: str | None
-    """Its list in seeds and exports; None keeps it out of them."""
+    """The name of its list in seeds and exports; None keeps its records out of them."""
     audit: str | None
-    """What the audit calls it: the resource through which it changes; None keeps it out."""
+    """Its `resource` in the audit; None keeps its records out of the audit."""
     schema: RecordSchema
-    """Its members on the wire; what clients may write is stored as it came, unless `apart`."""
+    """Its members in the API. Those that clients may write are stored under the same names."""
     own: Mapping[str, fields.Field[Any]] = field(default_factory=dict)
-    """What the server keeps beside that: stored member -> what it may hold."""
+    """Further stored members, which the server sets: name -> field that checks it."""
     apart: frozenset[str] = frozenset()
-    """Members that clients write and that are not stored under that name."""
+    """Members that clients may write, but that are not stored under the same name."""
     key: Callable[[Record], str] = by_label
-    """The document id of a stored record."""
+    """A function from a stored record to its document id."""
     target: Callable[[Record], object] = lambda record: record["label"]
-    """What names a record within its tenant, in the audit."""
+    """A function from a stored record to its `target` in the audit."""
     is_part: bool = False
-    """Whether to the audit a record is a part of its `user`: whatever becomes of it is a change of
-    the account, which is then the target."""
+    """Whether the audit shows a record as a part of the account in its member `user`: its creation
+    and removal, too, are then changes of that account."""
     also_audited: Mapping[str, str] = field(default_factory=dict)
-    """Member in the audit -> stored member, beside what clients write under its own name."""
+    """Member in the audit -> stored member, in addition to the members that clients may write."""
     secrets: frozenset[str] = frozenset()
-    """Members of the audit that are masked in it."""
+    """Members whose values the audit masks."""
     is_owned: bool = True
-    """Whether each record belongs to one tenant, and goes with it."""
+    """Whether each record belongs to one tenant, whose label is its member `tenant`."""
     people: Mapping[str, str] = field(default_factory=dict)
-    """Member in a seed that is a username -> stored member that holds the user's key."""
+    """Member of a seed that holds a username -> stored member that holds the user's key."""
     account_ids: tuple[str, ...] = ()
     """Stored members that hold an account's integer id."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    """What a seed may leave out, as far as that isn't null."""
+    """Values of members that a seed leaves out; without one here, it is null."""
     numbered: str | None = None
-    """The form of an id that a seed doesn't give."""
+    """The format of the id of a record to which a seed gives none, such as `key-{}`."""
     unique: Mapping[str, Value] = field(default_factory=dict)
     groups: Mapping[str, Value] = field(default_factory=dict)
-    """Beside those that ownership makes: `tenant`, and `tenantUser` of what has a `user`."""
+    """In addition to `tenant` of owned records, and `tenantUser` of those that have a `user`."""
     text: tuple[str, ...] = ()
     text_of: tuple[str, ...] = ()
     references: Mapping[str, str] = field(default_factory=dict)
-    """Beside those to people and to the tenant."""
+    """In addition to the references to people and to the tenant."""
     asked: tuple[str, ...] = ()
     orders: tuple[str, ...] = ()
-    """Beside the members that its own lists order by."""
+    """In addition to the members by which its own lists can be ordered."""
 
     @cached_property
     def members(self) -> Mapping[str, fields.Field[Any]]:
-        """Every stored member, and what it may hold."""
+        """Every stored member -> the field that checks it."""
         written = {n: f for n, f in self.schema.load_fields.items() if n not in self.apart}
         return written | ({"tenant": NAME} if self.is_owned else {}) | dict(self.own)
 
     @cached_property
     def audited(self) -> Mapping[str, str]:
-        """Member in the audit -> stored member: what clients may write, and what is told."""
+        """Member in the audit -> stored member, for all members that the audit shows."""
         written = (name for name in self.schema.load_fields if name not in self.apart)
         return {name: name for name in written} | dict(self.also_audited)
 
     @cached_property
     def facts(self) -> Table:
-        """What the store has to know."""
+        """The declaration of its table for the store."""
         owned: dict[str, Value] = {"tenant": _tenant} if self.is_owned else {}
         if self.is_owned and "user" in self.members:
             owned["tenantUser"] = _tenant_and_user
@@ -124,9 +127,9 @@ class Collection:
         )
 
     def faults(self, key: str, record: Record, is_strict: bool = True) -> dict[str, list[str]]:
-        """What is wrong with a stored record: {member: [messages]}.
+        """What is wrong with a stored record, as {member: [messages]}; `_` is the record itself.
 
-        Unless it `is_strict`, rules that an earlier version did not have don't count.
+        Unless `is_strict`, rules that earlier versions did not have don't count.
         """
         found = {name: ["There is no such member."] for name in record if name not in self.members}
         for name, kind in self.members.items():
@@ -149,7 +152,7 @@ class Collection:
 
 
 class Collections(dict[str, Collection]):
-    """All kinds of records by the name of their table, in the order in which seeds list them."""
+    """All collections by the names of their tables, in the order of the lists of a seed."""
 
     def __init__(self, collections: Sequence[Collection]) -> None:
         super().__init__((each.table, each) for each in collections)
@@ -160,21 +163,21 @@ class Collections(dict[str, Collection]):
 
     @property
     def seeded(self) -> dict[str, Collection]:
-        """Those that seeds and exports hold, by the name of their list."""
+        """The collections that seeds and exports hold, by the names of their lists."""
         return {each.seed: each for each in self.values() if each.seed is not None}
 
     @property
     def owned(self) -> tuple[Collection, ...]:
-        """Those whose records belong to a tenant."""
+        """The collections whose records belong to a tenant."""
         return tuple(each for each in self.values() if each.is_owned)
 
     @property
     def holdings(self) -> tuple[Collection, ...]:
-        """Those whose records make an account somebody in a tenant."""
+        """The collections whose records a user holds in a tenant, such as privileges and keys."""
         return tuple(each for each in self.owned if "tenantUser" in each.facts.groups)
 
     def check(self, view: View, table: str, key: str) -> str | None:
-        """The first fault of a record in the store as a sentence, for Store."""
+        """The first fault of a record in the store as a sentence, or None; Store calls this."""
         record = view.get(table, key)
         found = {} if record is None else self[table].faults(key, record, is_strict=False)
         for member, messages in found.items():

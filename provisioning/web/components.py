@@ -1,4 +1,4 @@
-"""What operations share in the OpenAPI documents: headers, errors, parameters."""
+"""Components that operations share in the OpenAPI documents: headers, errors, parameters."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +28,7 @@ OPTIONAL_HEADERS = {"Retry-After"}
 
 @dataclass(frozen=True)
 class Error:
-    """An error as the documents tell it; `name` is that of its component."""
+    """An error for the documents; `name` is that of its component."""
 
     name: str
     meaning: str
@@ -36,8 +36,10 @@ class Error:
     schema: str = "Problem"
 
     def described(self, form: Form | None = None) -> Document:
-        told = (PROBLEM, self.schema) if form is None else (form.media_type, form.error)
-        content = {told[0]: {"schema": told[1]}}
+        media_type, schema = (
+            (PROBLEM, self.schema) if form is None else (form.media_type, form.error)
+        )
+        content = {media_type: {"schema": schema}}
         return response(self.meaning, *self.headers) | {"content": content}
 
 
@@ -79,7 +81,7 @@ INVALID_MEMBERS = {"errors": {"type": "object", "additionalProperties": MESSAGES
 
 
 def whole(members: Document) -> Document:
-    """An object whose members are always there."""
+    """The JSON Schema of an object in which all of these members are required."""
     return {"type": "object", "properties": members, "required": list(members)}
 
 
@@ -91,7 +93,7 @@ SCHEMAS = {
 
 
 def shared_parameters(settings: Settings) -> list[tuple[str, Parameter]]:
-    """Parameters of many operations, and where each stands."""
+    """The parameters that many operations share, each as ("query" or "header", Parameter)."""
     highest = settings.max_page_size
     size = {"type": "integer", "minimum": 1, "maximum": highest}
     size["default"] = min(DEFAULT_SIZE, highest)
@@ -108,13 +110,13 @@ def shared_parameters(settings: Settings) -> list[tuple[str, Parameter]]:
     ]
 
 
-def parameter(where: str, told: Parameter) -> Document:
+def parameter(where: str, declared: Parameter) -> Document:
     return {
-        "name": told.name,
+        "name": declared.name,
         "in": where,
-        "description": told.meaning,
-        "required": told.required,
-        "schema": told.schema,
+        "description": declared.meaning,
+        "required": declared.required,
+        "schema": declared.schema,
     }
 
 
@@ -124,5 +126,5 @@ def header(name: str) -> Document:
 
 
 def response(meaning: str, *headers: str) -> Document:
-    """A response without content; the names of headers become references to them."""
+    """A response without content; `headers` are names of header components."""
     return {"description": meaning, "headers": {name: name for name in ("X-Request-ID", *headers)}}

@@ -1,4 +1,4 @@
-"""What one request works with, in one object: parts, view, instant, host, client, caller."""
+"""The request object, which holds all that its view works with: server, view, instant, caller."""
 
 import random
 import re
@@ -18,22 +18,22 @@ from provisioning.web.server import SERVER, Server
 
 USABLE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 ATTEMPTS = 3
-"""How often a request is run at most whose change met another one in the store."""
+"""How often a request is run at most, if its change collides with another one in the store."""
 
 Answer = TypeVar("Answer")
 
 
 class Request(flask.Request):
-    """A request, and what it works with: each is asked for once, when it is first needed."""
+    """A request and what its view works with. Each part is found when it is first needed, once."""
 
     operation: Operation | None = None
-    """What the contract says of this route; None for pages that are no part of the API."""
+    """The operation of the API that is asked for; None for other pages."""
     admitted: Caller | None = None
-    """The caller, once known: None while nobody has asked for it, and for who was refused."""
+    """The caller once they are admitted; None before that, and for one who was refused."""
     via: str = audit.API
-    """What the audit says of how a change came."""
+    """The member `via` of audit records of this request."""
     fault: int | None = None
-    """The id of the control API's fault that has struck."""
+    """The id of the control API's fault that this request ran into."""
 
     def __init__(self, environ: dict[str, Any], *args: Any, **facts: Any) -> None:
         super().__init__(environ, *args, **facts)
@@ -53,21 +53,21 @@ class Request(flask.Request):
 
     @property
     def now(self) -> Instant:
-        """The request's instant: the clock is asked once."""
+        """The instant of the request: what the clock showed when it was first asked."""
         if self._now is None:
             self._now = self.parts.clock.now(self.view.time())
         return self._now
 
     @cached_property
     def host_name(self) -> str:
-        """The name in the Host header: lower case, without port and final dot."""
+        """The name in the Host header, in lower case, without port and final dot."""
         host = str(self.environ.get("HTTP_HOST", "")).strip().lower()
         name = host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
         return name.removesuffix(".")
 
     @property
     def client(self) -> str:
-        """The client's address; behind a proxy that is believed, the one that it tells."""
+        """The client's address; behind a trusted proxy, the address that the proxy names."""
         return str(self.environ.get("REMOTE_ADDR", ""))
 
     @cached_property
@@ -77,14 +77,14 @@ class Request(flask.Request):
         return given if USABLE_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
 
     def end_reading(self) -> None:
-        """Let go of the view; what was read through it is read no further."""
+        """Close the view. Records that came from it must not be used any more."""
         reading, self._reading, self._view = self._reading, None, None
         if reading is not None:
-            with suppress(StoreUnavailable):  # what was asked for has been read
+            with suppress(StoreUnavailable):  # all that was needed has been read
                 reading.__exit__(None, None, None)
 
     def begin_again(self) -> None:
-        """Forget what was read: view, instant and caller."""
+        """Forget view, instant and caller, so that the request can be run once more."""
         self.end_reading()
         self._now = self.admitted = None
 
@@ -99,7 +99,7 @@ def current() -> Request:
 
 
 def server() -> Server:
-    """The parts behind this request; several servers may share one set of routes."""
+    """The server that this request came to; several servers may share one set of routes."""
     return current().parts
 
 
@@ -112,8 +112,11 @@ def view() -> View:
 
 
 def repeated(run: Callable[[], Answer]) -> Answer:
-    """What `run` answers. It is run again, on a new view, where the store says that this helps:
-    another change, by another server perhaps, came between."""
+    """Call `run` and return what it returns.
+
+    It is called again, on a new view, if the store says that this helps: another change came
+    between, perhaps by another server.
+    """
     for _ in range(ATTEMPTS - 1):
         try:
             return run()

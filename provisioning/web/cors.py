@@ -20,17 +20,18 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def listed_origins(settings: Settings) -> list[str]:
-    """A pattern for each origin, or kind of origin, whose pages may call the API."""
+    """A regular expression for each origin whose pages may call the API."""
     if settings.cors_origins is None:
         return [LOCAL_ORIGIN] if settings.is_demo else []
-    # Of an address such as http://[::1]:3000 Flask-CORS would think that it is a pattern.
+    # Escaped, since Flask-CORS would take an address such as http://[::1]:3000 for a pattern.
     return [f"^{re.escape(origin)}$" for origin in settings.cors_origins]
 
 
 def require_same_site(request: "Request") -> None:
-    """Forbidden for a request that a page of another site has made, unless it is a listed one.
+    """Forbidden for a request from a page of another site, unless its origin is allowed.
 
-    Browsers send much without asking the server first, and say only in these headers for whom.
+    Browsers send many requests without a preflight; only Origin and Sec-Fetch-Site then tell
+    which site the page belongs to.
     """
     environ, settings = request.environ, request.parts.settings
     origin = environ.get("HTTP_ORIGIN")
@@ -53,7 +54,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         return
     from flask_cors import CORS  # noqa: PLC0415 - most servers need none of it, at each start
 
-    # Flask calls what comes first last: this sees what Flask-CORS has put in.
+    # Flask calls these functions in reverse order, so this one sees the headers of Flask-CORS.
     @app.after_request
     def allow_what_there_is(response: Response) -> Response:
         if response.headers.pop(ALLOWED_METHODS, None) and "Allow" in response.headers:

@@ -22,49 +22,53 @@ URL = (
     r"^(([A-Za-z][A-Za-z0-9+.-]*:)?//[^\s\\/?#@]*([/?#][^\s\\]*)?"
     r"|[^\s\\/?#@]*(/(?!/)[^\s\\]*|[?#][^\s\\]*)?)$"
 )
-"""With an authority or without; no `@` before path, query or fragment begin."""
+"""A URL with an authority or without. An `@` may stand only in path, query or fragment."""
 CONTROL = r"\u0000-\u001f\u007f-\u009f"
 STATUSES = ("ALPHA", "BETA", "PRODUCTION", "ARCHIVED")
 LONGEST_TEXT = 10_000
 HIGHEST_LIST_ORDER = 2**31 - 1
 HIGHEST_PORT = 65_535
 LARGEST_OBJECT = 65_536
-"""Bytes of a JSON object, compact and in UTF-8."""
+"""The most bytes of a JSON object, in compact form and UTF-8."""
 
 
 class RuleOfToday(ValidationError):
-    """A rule that an earlier version did not have: what breaks it is not taken, but read."""
+    """A value breaks a rule that earlier versions did not have.
+
+    New values that break it are refused; stored ones from earlier versions are still read.
+    """
 
 
 Check = Callable[[str], None]
-TOLD: dict[Check, dict[str, Any]] = {}
-"""What the documents tell of checks, as far as JSON Schema can say it."""
+SCHEMA_FACTS: dict[Check, dict[str, Any]] = {}
+"""Check -> keywords of JSON Schema that say in the documents what it allows."""
 
 
-def told(**facts: Any) -> Callable[[Check], Check]:
-    """Facts of JSON Schema about the members that pass a check."""
+def documented(**facts: Any) -> Callable[[Check], Check]:
+    """Decorate a check with keywords of JSON Schema for the members that it checks."""
 
-    def tell(check: Check) -> Check:
-        TOLD[check] = facts
+    def register(check: Check) -> Check:
+        SCHEMA_FACTS[check] = facts
         return check
 
-    return tell
+    return register
 
 
 class Text(fields.String):
-    """Text of a limited length without control characters; required text is not blank.
+    """Text of at most `limit` characters, none of them a control character.
 
-    `told` is for the documents.
+    Required text must not be blank. `checks` raise ValidationError; `documented` are keywords of
+    JSON Schema for the documents.
     """
 
     controls = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-    """What it can't hold."""
+    """The characters that the text must not contain."""
     rules_of_today: tuple[Callable[[str], None], ...] = ()
     """Further checks, which raise RuleOfToday."""
 
     def __init__(self, limit: int = 250, **facts: Any) -> None:
         facts["validate"] = facts.pop("checks", [])
-        facts["metadata"] = {"maxLength": limit, **facts.pop("told", {})}
+        facts["metadata"] = {"maxLength": limit, **facts.pop("documented", {})}
         facts.setdefault("allow_none", not facts.get("required"))
         super().__init__(**facts)
         self.limit = limit
@@ -72,7 +76,7 @@ class Text(fields.String):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(value, str):
             raise self.make_error("invalid")
-        # Before all other checks: none of them has to be quick with a megabyte.
+        # Length comes first, so that no other check has to be quick with a megabyte.
         if len(value) > self.limit:
             raise ValidationError(f"Longer than maximum length {self.limit}.")
         if self.required and not value.strip():
@@ -91,14 +95,14 @@ class Lines(Text):
 
 
 class LongText(Lines):
-    """Descriptions and queries."""
+    """Text of descriptions and queries, of at most LONGEST_TEXT characters."""
 
     def __init__(self, **facts: Any) -> None:
         super().__init__(LONGEST_TEXT, **facts)
 
 
 class Password(Text):
-    """Taken as it is, control characters too."""
+    """Text in which every character is allowed, control characters too."""
 
     controls = re.compile(r"(?!)")
 
@@ -112,7 +116,7 @@ class Slug(Text):
 
 
 class Choice(Text):
-    """One of a few words; `kind` is what the documents call them together."""
+    """One of a few words; `kind` is the name of their component in the documents."""
 
     def __init__(self, kind: str, choices: Sequence[str], **facts: Any) -> None:
         super().__init__(checks=[validate.OneOf(choices)], **facts)
@@ -120,7 +124,7 @@ class Choice(Text):
 
 
 class Whole(fields.Integer):
-    """An integer and nothing that resembles one: `"7"`, `7.0` and `true` are refused."""
+    """An integer of JSON; `"7"`, `7.0` and `true` are refused."""
 
     def __init__(self, lowest: int, highest: int, **facts: Any) -> None:
         facts.setdefault("allow_none", not facts.get("required"))
@@ -140,7 +144,7 @@ class Flag(fields.Boolean):
 
 
 class JsonObject(fields.Dict):
-    """A JSON object of any content, up to a size."""
+    """A JSON object of any content, of at most LARGEST_OBJECT bytes."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(value, Mapping):
@@ -150,13 +154,13 @@ class JsonObject(fields.Dict):
 
 
 def require_small(value: Mapping[str, Any]) -> None:
-    """RuleOfToday for a JSON object that is larger than a record may hold."""
+    """RuleOfToday for a JSON object of more than LARGEST_OBJECT bytes."""
     if len(orjson.dumps(value)) > LARGEST_OBJECT:
         raise RuleOfToday(f"Must have at most {LARGEST_OBJECT} bytes as compact JSON.")
 
 
 class Moment(Text):
-    """An RFC 3339 date-time with an offset, kept as the canonical instant."""
+    """An RFC 3339 date-time with an offset, stored as an instant in canonical form."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         try:
@@ -168,7 +172,7 @@ class Moment(Text):
 
 
 class DomainName(Text):
-    """A fully qualified domain name, kept as lower-case A-labels without the final dot."""
+    """A fully qualified domain name, stored as lower-case A-labels without the final dot."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, *args, **kwargs)
@@ -178,7 +182,7 @@ class DomainName(Text):
             raise ValidationError("Must be a domain name, such as insight.acme.example.") from error
 
 
-@told(
+@documented(
     pattern=rf"^(?![0-9]+$|\.{{1,2}}$)[^\s/{CONTROL}]([^/{CONTROL}]*[^\s/{CONTROL}])?$",
     examples=["bob@acme.test"],
 )
@@ -207,7 +211,7 @@ INVISIBLE = re.compile(
     )
     + "]"
 )
-"""Default-ignorable characters, line and paragraph separators, noncharacters."""
+"""Characters that nobody sees: default-ignorable ones, line separators, noncharacters."""
 BLANKS = re.compile("[\\s\u2800]")
 
 
@@ -238,14 +242,14 @@ class Email(Text):
         super().__init__(254, checks=[check_email], **facts)
 
 
-@told(pattern=r"^[^@]*[^@\s][^@]*@[^@]*[^@\s][^@]*$", examples=["bob@acme.test"])
+@documented(pattern=r"^[^@]*[^@\s][^@]*@[^@]*[^@\s][^@]*$", examples=["bob@acme.test"])
 def check_email(email: str) -> None:
     before, _, after = email.partition("@")
     if not before.strip() or not after.strip() or "@" in after:
         raise ValidationError("Must be an email address: something@somewhere.")
 
 
-@told(description="The name of an IANA time zone.", examples=["Atlantic/Reykjavik"])
+@documented(description="The name of an IANA time zone.", examples=["Atlantic/Reykjavik"])
 def check_time_zone(name: str) -> None:
     if name not in time_zones():
         raise RuleOfToday("Must be an IANA time zone, such as Atlantic/Reykjavik.")
@@ -257,19 +261,19 @@ class TimeZone(Text):
     rules_of_today = (check_time_zone,)
 
 
-@told(pattern="^[A-Z]{3}$", description="An ISO 3166-1 alpha-3 code.", examples=["ISL"])
+@documented(pattern="^[A-Z]{3}$", description="An ISO 3166-1 alpha-3 code.", examples=["ISL"])
 def check_country(code: str) -> None:
     if code not in countries():
         raise ValidationError("Must be an ISO 3166-1 alpha-3 code, such as ISL.")
 
 
-@told(pattern="^[0-9]{1,5}$", description="A port from 1 to 65535.", examples=["5671"])
+@documented(pattern="^[0-9]{1,5}$", description="A port from 1 to 65535.", examples=["5671"])
 def check_port(port: str) -> None:
     if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= HIGHEST_PORT:
         raise ValidationError(f"Must be a string of digits from 1 to {HIGHEST_PORT}.")
 
 
-@told(
+@documented(
     pattern=URL,
     description="A URL without user information.",
     examples=["amqps://mq.acme.example:5671"],

@@ -1,5 +1,5 @@
-"""The order in which a request is checked before its view runs (section 6), and what every
-answer carries."""
+"""The application: what is checked, in which order, before a view runs (section 6), and the headers
+that every answer carries."""
 
 import functools
 import time
@@ -23,20 +23,20 @@ from provisioning.web.server import SERVER, Server
 
 REQUEST_ID = "X-Request-ID"
 WITHOUT_CONTENT = frozenset({"204", "304"})
-CARRIED = (
+COMMON_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
     ("X-Frame-Options", "DENY"),
 )
-"""What every answer carries that doesn't say otherwise."""
+"""Headers that every answer carries, unless its view sets the same header."""
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
 
 
 class NoSessions(SessionInterface):
-    """Nobody is remembered from one request to the next."""
+    """Flask's sessions, switched off: the server has no cookies."""
 
     nobody = NullSession()
 
@@ -45,15 +45,15 @@ class NoSessions(SessionInterface):
 
 
 class Application(Flask):
-    """Flask, whose requests are our own and whose answers, errors too, carry what each must."""
+    """Flask with our own Request, and with the common headers on every answer, errors included."""
 
     request_class = Request
     session_interface = NoSessions()
     variables: Mapping[str, Variable] = {}
-    """What documents call the variables of paths, by the path up to each."""
+    """The variables of paths, each by its path up to it, as `variables_of` makes them."""
 
     def ensure_sync(self, func: Any) -> Any:
-        """No view of ours is a coroutine; to look whether it is one takes its time."""
+        """Save time: Flask would look whether a view is a coroutine, which none of ours is."""
         return func
 
     def request_context(self, environ: Environ) -> Any:
@@ -63,7 +63,7 @@ class Application(Flask):
         return super().request_context(environ)
 
     def create_url_adapter(self, request: Any) -> MapAdapter | None:
-        """Flask's own looks at host and query, which decide on no route here."""
+        """Save time: Flask's own looks at host and query, which decide on no route here."""
         if request is None:
             return None
         environ = request.environ
@@ -89,7 +89,7 @@ class Application(Flask):
         return super().wsgi_app(environ, start)
 
     def note(self, request: Request, status: str, seconds: float) -> None:
-        """Count and log an answered request, where the settings want it."""
+        """Count and log an answered request, if the settings ask for metrics or JSON logs."""
         parts = request.parts
         if parts.metrics is None and parts.settings.log == "text":
             return
@@ -103,13 +103,16 @@ class Application(Flask):
 
     @functools.cached_property
     def verbs(self) -> frozenset[str]:
-        """Those that some route has."""
+        """The verbs that at least one route serves, and OPTIONS."""
         routes = self.url_map.iter_rules()
         return frozenset({"OPTIONS"}.union(*(rule.methods or () for rule in routes)))
 
 
 def check() -> ResponseReturnValue | None:
-    """Host, route, verb, key, tenant, key type, role; then the view reads body and record."""
+    """Check, in this order: host, route, verb, key, tenant, key type, role.
+
+    The view itself checks body and record after that.
+    """
     request = current()
     request.operation = operation_of(request_ctx.app, request.endpoint)
     return repeated(lambda: _check(request))
@@ -135,14 +138,14 @@ def _check(request: Request) -> Response | None:
 
 
 def options() -> Response:
-    """204 with the verbs of this path."""
+    """204, with the verbs of the request's path in Allow."""
     adapter = request_ctx.url_adapter
     methods = sorted(adapter.allowed_methods()) if adapter is not None else []
     return Response(status=204, headers={"Allow": ", ".join(methods)})
 
 
 def finished(request: Request, status: str, headers: Headers) -> Headers:
-    """An answer's headers with those that every answer carries."""
+    """An answer's headers, completed by the common ones and the request's id."""
     secret = request.operation is not None and request.operation.answers_secrets
     headers += added(tuple(name for name, _ in headers), secret)
     headers.append((REQUEST_ID, request.id))
@@ -153,10 +156,13 @@ def finished(request: Request, status: str, headers: Headers) -> Headers:
 
 @functools.lru_cache(256)
 def added(names: tuple[str, ...], secret: bool) -> Headers:
-    """What every answer carries, but for what one with headers of these names says itself."""
+    """The common headers for an answer that has headers of these names already.
+
+    `secret` says that the answer may hold a secret, so that nobody may store it.
+    """
     lower = {name.lower() for name in names}
     caching = ("Cache-Control", "no-store" if secret else "private, no-cache")
-    return [each for each in (caching, *CARRIED) if each[0].lower() not in lower]
+    return [each for each in (caching, *COMMON_HEADERS) if each[0].lower() not in lower]
 
 
 def init_app(app: Flask) -> None:

@@ -1,4 +1,4 @@
-"""What watches a server asks: is the process up, can it serve, and what has it counted?"""
+"""Routes for monitoring: whether the process is up, whether it can serve, and its metrics."""
 
 from flask import Blueprint, Flask, Response
 
@@ -16,13 +16,13 @@ health = Blueprint("health", __name__, url_prefix="/health")
 
 @health.get("/live")
 def show_live() -> Response:
-    """The process answers, whatever the store does."""
+    """Say that the process answers, whatever the store does."""
     return plain({"status": "live"})
 
 
 @health.get("/ready")
 def show_ready() -> Response:
-    """The store can be read and written; 503 otherwise."""
+    """Say that the store can be read and written; 503 otherwise."""
     parts = server()
     problem = parts.readiness.problem(parts.store)
     if problem is not None:
@@ -31,7 +31,10 @@ def show_ready() -> Response:
 
 
 def require_scraper(request: Request) -> None:
-    """Whoever sends the token, where there is one; else clients close by."""
+    """Raise unless the request may read metrics.
+
+    If a metrics token is set, it must send that; else it must come from a local client.
+    """
     token = request.parts.settings.metrics_token
     if token is None:
         if not is_local_client(request):

@@ -35,10 +35,10 @@ FORWARDING = frozenset(
         "Fastly-Client-IP",
     )
 )
-"""As WSGI names the headers by which proxies and CDNs say for whom they ask."""
+"""Headers, under their WSGI names, in which proxies and CDNs name the client (section 3)."""
 FORWARDING_PREFIX = "HTTP_X_FORWARDED_"
 PREFIX = "provisioning.prefix"
-"""Where a request's environment holds what a proxy that is believed has taken off the path."""
+"""The key in a WSGI environment for the path prefix that a trusted proxy has taken off."""
 SENT_PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", re.ASCII)
 HOST = re.compile(r"([a-z0-9._-]*|\[[0-9a-f:.]+\])(:[0-9]{0,5})?", re.ASCII | re.IGNORECASE)
 
@@ -53,7 +53,10 @@ def mapped_tenant(view: View, host: str, now: Instant) -> str | None:
 
 
 def named_tenant(view: View, host: str, now: Instant, base_domain: str) -> str | None:
-    """The tenant that a host names: by an active mapping, or as `label.base-domain`."""
+    """The label of the tenant that a host names, by an active mapping or as a subdomain, or None.
+
+    A direct subdomain of the base domain names the tenant with that label (section 3).
+    """
     mapped = mapped_tenant(view, host, now)
     if mapped is not None:
         return mapped
@@ -62,12 +65,15 @@ def named_tenant(view: View, host: str, now: Instant, base_domain: str) -> str |
 
 
 def matches(host: str, allowed: tuple[str, ...]) -> bool:
-    """A configured name, or one level below a `*.` one."""
+    """Whether a host is an allowed name, or is one level below a name that begins with `*.`."""
     return host in allowed or f"*.{host.partition('.')[2]}" in allowed
 
 
 def require_allowed_host(request: Request) -> None:
-    """Guard against DNS rebinding; an active domain mapping is always allowed."""
+    """Refuse a host outside the allowlist, which prevents DNS rebinding.
+
+    A host with an active domain mapping is always allowed. Raises Forbidden or BadRequest.
+    """
     require_host(request)
     settings, host = request.parts.settings, request.host_name
     allowed = settings.allowed_hosts or (LOCAL_HOSTS if settings.is_local else ())
@@ -84,7 +90,7 @@ def require_allowed_host(request: Request) -> None:
 
 
 def require_host(request: Request) -> None:
-    """A host decides on the tenant, so it is one or the request is none (RFC 9112, 3.2)."""
+    """BadRequest unless the Host header is a host with perhaps a port (RFC 9112, 3.2)."""
     given = request.environ.get("HTTP_HOST")
     if given is None and request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
         return
@@ -99,7 +105,7 @@ HOW_TO_OPEN = (
 
 
 def require_local_client(request: Request) -> None:
-    """Without authentication, or with demo keys, only clients close by are answered."""
+    """Forbidden for clients that are not local, for servers with demo keys or without keys."""
     if not is_local_client(request):
         raise Forbidden(
             f"Without real keys this server answers only clients on its own machine, directly. "
@@ -108,7 +114,7 @@ def require_local_client(request: Request) -> None:
 
 
 def is_local_client(request: Request) -> bool:
-    """On this machine or in an allowed network, and not by way of a proxy, whichever."""
+    """Whether the client is on this machine or in an allowed network, and used no proxy."""
     address = address_in(request.environ.get("REMOTE_ADDR", ""))
     if address is None or is_forwarded(request.environ):
         return False
@@ -121,7 +127,7 @@ def is_forwarded(environ: Environ) -> bool:
 
 
 def address_in(text: str) -> IPv4Address | IPv6Address | None:
-    """The address that a text is, an IPv4 one within IPv6 as itself."""
+    """The IP address in a text, or None. An IPv4 address that is mapped into IPv6 is IPv4."""
     try:
         address = ip_address(text.strip())
     except ValueError:
@@ -135,15 +141,16 @@ def is_in(address: IPv4Address | IPv6Address, networks: Collection[Network]) -> 
 
 
 def believe_proxy(environ: Environ, proxies: Collection[Network]) -> None:
-    """Take over what a proxy that is believed tells: client, scheme and prefix of the path.
+    """Put client, scheme and path prefix into the environment as a trusted proxy names them.
 
-    The client is the last address that is no proxy's: what stands before it is the client's word.
+    The client is the last address in X-Forwarded-For that is no proxy's. Those before it prove
+    nothing, as the client itself may have sent them.
     """
     peer = address_in(environ.get("REMOTE_ADDR", ""))
     if PREFIX in environ or peer is None or not is_in(peer, proxies):
         return
-    told = map(address_in, reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")))
-    others = (address for address in told if address is not None and not is_in(address, proxies))
+    named = map(address_in, reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")))
+    others = (address for address in named if address is not None and not is_in(address, proxies))
     environ["REMOTE_ADDR"] = str(next(others, peer))
     scheme = environ.get("HTTP_X_FORWARDED_PROTO", "").rpartition(",")[2].strip().lower()
     if scheme in {"http", "https"}:
@@ -154,7 +161,7 @@ def believe_proxy(environ: Environ, proxies: Collection[Network]) -> None:
 
 
 def reserved_domain(domain: str, settings: Settings, label: str) -> str | None:
-    """Why the tenant `label` can't map a domain, or None."""
+    """The reason why the tenant `label` can't map a domain (section 3), or None if it can."""
     last = domain.rpartition(".")[2]
     if "." not in domain:
         return "Must have more than one label."
@@ -169,9 +176,9 @@ def reserved_domain(domain: str, settings: Settings, label: str) -> str | None:
 
 
 def shared_host(domain: str, request: Request, records: Records) -> str | None:
-    """Why a domain can't be mapped by a request that came to it, or None.
+    """The reason why a request can't map the domain that it came to, or None.
 
-    Whoever maps a host that names nobody yet locks all other tenants out of it.
+    To map a host that names no tenant yet would lock all other tenants out of it.
     """
     base_domain = request.parts.settings.base_domain
     if domain != request.host_name:
@@ -182,7 +189,7 @@ def shared_host(domain: str, request: Request, records: Records) -> str | None:
 
 
 def warn_of_unnamed_hosts(server: Server) -> None:
-    """Say so in the log when a tenant could map a name by which others reach the server."""
+    """Log a warning if a tenant could map a host by which other tenants reach the server."""
     settings = server.settings
     if settings.is_local or settings.allowed_hosts:
         return

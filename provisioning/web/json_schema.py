@@ -1,4 +1,4 @@
-"""Schemas of records in the words of JSON Schema, for the OpenAPI document."""
+"""Schemas of records as JSON Schema, for the OpenAPI document."""
 
 import inspect
 import re
@@ -18,28 +18,28 @@ SECRET = "It is shown as `********` to most callers; a `PUT` of that keeps the s
 
 
 class RecordConverter(OpenAPIConverter):
-    """Schemas as components: `User` as answers show it, `NewUser` and `UserChanges` as bodies.
+    """Makes components of schemas: `User` for answers, `NewUser` and `UserChanges` for bodies.
 
-    A field that refers to a record says in `accepts` what it takes on input; answers show
-    the record. `at_creation` in a field's metadata: a list that is the server's own, of
-    which a new record may bring so many entries.
+    A field with `accepts`, which is a JSON Schema, takes that on input, and answers show a record.
+    A list with `at_creation` in its metadata is read-only, but a new record may bring so many
+    entries of it.
     """
 
     def shown(self, schema: RecordSchema) -> JsonSchema:
-        """A reference to what answers show."""
+        """A reference to the component of a schema as answers show it."""
         reference: JsonSchema = self.resolve_nested_schema(schema)  # type: ignore[no-untyped-call]
         return reference
 
     def schema2jsonschema(self, schema: RecordSchema) -> JsonSchema:
-        """What answers show: every member, always. apispec asks for nested schemas here, too."""
+        """A schema as answers show it, with every member. apispec calls this for nested ones."""
         members = {name: self._shown_member(schema, name) for name in shown_members(schema)}
         return _object(schema, members, required=list(members))
 
     def body(self, schema: RecordSchema, is_new: bool) -> JsonSchema:
-        """A reference to what a POST (`is_new`) or a PUT takes.
+        """A reference to the component of the body of a POST (`is_new`) or a PUT.
 
-        Members of the server's own are no properties, so that generated clients don't offer
-        them; their names are allowed, so that an answer can be sent back.
+        Read-only members are no properties, so that generated clients don't offer them; but their
+        names are allowed, so that an answer can be sent back.
         """
         bare = self.schema_name_resolver(schema)
         name = f"New{bare}" if is_new else f"{bare}Changes"
@@ -58,7 +58,7 @@ class RecordConverter(OpenAPIConverter):
         return {"$ref": f"#/components/schemas/{name}"}
 
     def example(self, schema: RecordSchema, is_new: bool) -> JsonSchema:
-        """The schema's example as a body: a change keeps what a record can't be without."""
+        """The schema's example as a body; that of a PUT leaves required members out."""
         left_out = _ignored(schema, is_new)
         if not is_new:
             left_out += [name for name, field in schema.load_fields.items() if field.required]
@@ -79,7 +79,7 @@ class RecordConverter(OpenAPIConverter):
         elif isinstance(field, kinds.Slug):
             facts["pattern"] = f"^{kinds.SLUG}$"
         for check in (*field.validators, *getattr(field, "rules_of_today", ())):
-            facts |= kinds.TOLD.get(check, {})
+            facts |= kinds.SCHEMA_FACTS.get(check, {})
         return facts
 
     def _choice(self, field: kinds.Choice) -> JsonSchema:
@@ -87,17 +87,17 @@ class RecordConverter(OpenAPIConverter):
         return {"anyOf": [reference, NULL]} if field.allow_none else reference
 
     def order(self, schema: RecordSchema) -> JsonSchema:
-        """A reference to the members that a list may be ordered by, `-` before one descends."""
+        """A reference to the component of the values of `order`: members, with `-` or without."""
         names: dict[str, str] = {}
         for member in orderable(schema):
             bare = re.sub("(?=[A-Z])", "_", member).upper()
             names |= {member: bare, f"-{member}": f"{bare}_DESCENDING"}
-        # Without them generators call "-lastName" something like VALUE_9.
+        # Without these names generators call "-lastName" something like VALUE_9.
         facts = {"x-enum-varnames": list(names.values())}
         return self.words(f"{self.schema_name_resolver(schema)}Order", list(names), **facts)
 
     def words(self, name: str, words: Sequence[str], **facts: Any) -> JsonSchema:
-        """A reference to the one component of all places that take these words."""
+        """A reference to the component of these words, which is made once for all places."""
         component: JsonSchema = {"type": "string", "enum": list(words), **facts}
         if name not in self.spec.components.schemas:
             self.spec.components.schema(name, component)
@@ -134,7 +134,7 @@ class RecordConverter(OpenAPIConverter):
         facts = self.field2property(schema.fields[name])
         if name in schema.secrets:
             facts["description"] = SECRET
-        # Beside a reference many generators overlook or refuse what else there is.
+        # No example beside a reference: many generators overlook or refuse it there.
         return facts if "$ref" in facts else facts | _example(schema, name)
 
 
@@ -144,12 +144,12 @@ class Plugin(MarshmallowPlugin):
 
 
 def _starts(schema: RecordSchema, name: str) -> bool:
-    """Whether a list of the server's own takes first entries at creation."""
+    """Whether this read-only list takes its first entries when a record is created."""
     return "at_creation" in schema.fields[name].metadata
 
 
 def _ignored(schema: RecordSchema, is_new: bool) -> list[str]:
-    """Members that a body may carry to no effect."""
+    """The members that a body may carry, but that are ignored."""
     return sorted(name for name in read_only(schema) if not (is_new and _starts(schema, name)))
 
 
@@ -162,7 +162,7 @@ def _object(schema: RecordSchema, members: JsonSchema, required: list[str]) -> J
         "description": inspect.getdoc(schema),
         "properties": members,
         "required": required,
-        # Told outright, as generators take an object without members for one that has none.
+        # Stated, since generators take an object without properties for one that is always empty.
         "additionalProperties": not members,
     }
     return {"type": "object"} | {name: fact for name, fact in facts.items() if fact}

@@ -1,6 +1,7 @@
-"""`PROVISIONING_LOG=json`: a JSON object a line on stdout for each request and each other message.
+"""`PROVISIONING_LOG=json`: one line of JSON on stdout for each request and each other message.
 
-gunicorn's own process imports this, before there is a server: hence no imports of ours up here.
+gunicorn's main process imports this module. Our other modules are imported within the functions,
+so that workers get their new versions after a HUP.
 """
 
 import json
@@ -17,7 +18,7 @@ FIRST_FAULT = 500
 
 
 class JsonLines(logging.Formatter):
-    """Time, level and message, or what a record has in place of a message."""
+    """Formats a log record as JSON: time, level and message, or the members of a request."""
 
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None)
@@ -37,7 +38,7 @@ class JsonLines(logging.Formatter):
 
 
 class JsonHandler(logging.StreamHandler[TextIO]):
-    """Writes to what stdout is when there is something to write."""
+    """Writes to sys.stdout, even if that has been replaced since the handler was made."""
 
     def __init__(self) -> None:
         super().__init__(sys.stdout)
@@ -49,7 +50,7 @@ class JsonHandler(logging.StreamHandler[TextIO]):
 
 
 def write_json(*loggers: logging.Logger) -> None:
-    """Have these loggers write JSON lines, and nothing else; without any, all that have no own."""
+    """Make these loggers write JSON lines only; without arguments, the root logger writes them."""
     for logger in loggers:
         logger.handlers = [JsonHandler()]
     root = logging.getLogger()
@@ -59,7 +60,7 @@ def write_json(*loggers: logging.Logger) -> None:
 
 
 def note_request(request: "Request", method: str, route: str, status: int, seconds: float) -> None:
-    """Write a request down as it has been answered."""
+    """Log an answered request."""
     REQUESTS.log(
         logging.ERROR if status >= FIRST_FAULT else logging.INFO,
         "%s %s %s",

@@ -1,8 +1,8 @@
-"""What Prometheus gathers at /metrics (section 9): counts of all workers, and a look at the store.
+"""The metrics for Prometheus at /metrics (section 9): counts of all workers, and store gauges.
 
-Several workers share a folder, which gunicorn's settings make before a worker begins: each writes
-its counts into files of its own there, and who is asked adds all of them up, those of workers that
-have ended, too.
+Several workers share a folder, which gunicorn_conf.py makes before a worker begins. Each worker
+writes its counts into files of its own there. The worker that is asked adds all of them up, also
+those of workers that have ended.
 """
 
 import os
@@ -21,10 +21,10 @@ PATH = "/metrics"
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The variable by which prometheus-client learns that there are several processes."""
 COUNTED = 60.0
-"""Seconds for which the numbers of records are remembered."""
+"""Seconds for which the numbers of records are remembered after they were counted."""
 
 Family = tuple[str, str, list[str]]
-"""Name (of counters without `_total`), meaning, labels."""
+"""A metric's name (that of a counter without `_total`), its meaning, and its labels."""
 REQUESTS: Family = (
     "provisioning_http_requests",
     "Requests that were answered.",
@@ -56,10 +56,10 @@ COUNTERS, HISTOGRAMS, GAUGES = (REQUESTS, UNAUTHORIZED), (SECONDS, COMMITS), (UP
 
 
 class Metrics:
-    """The counts of one server, in this process and, where they share a folder, in the others."""
+    """The metrics of one server: of this process, and of others that share a folder with it."""
 
     def __init__(self) -> None:
-        # Who wants no metrics needn't wait for it at every start.
+        # Imported late, so that a server without metrics starts faster.
         import prometheus_client as prometheus  # noqa: PLC0415
 
         self._prometheus = prometheus
@@ -82,7 +82,7 @@ class Metrics:
         self._commits.observe(seconds)
 
     def text(self, store: Store, collections: Collections, readiness: Readiness) -> bytes:
-        """Everything, as Prometheus reads it."""
+        """All metrics in Prometheus' text form."""
         registry: Any = self._prometheus.CollectorRegistry()
         if os.environ.get(SHARED_FOLDER):
             from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
@@ -90,16 +90,16 @@ class Metrics:
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # registers itself
         else:
             registry.register(self._own)
-        registry.register(_Seen(self, store, collections, readiness))
+        registry.register(_StoreGauges(self, store, collections, readiness))
         return self._prometheus.generate_latest(registry)
 
     def records(self, store: Store, collections: Collections) -> dict[str, int]:
-        """How many records each table has, by its name in the audit; up to a minute old."""
+        """{name of the audit's resource: number of records}, up to COUNTED seconds old."""
         with self._counting:
             if self._counted_at is None or time.monotonic() - self._counted_at >= COUNTED:
                 tables = {AUDIT: AUDIT}
                 for each in collections.values():
-                    if each.audit is not None:  # what is audited beside users is none of them
+                    if each.audit is not None:  # of tables that share a name the first counts
                         tables.setdefault(each.audit, each.table)
                 with store.read() as view:
                     self._records = {name: view.count(table) for name, table in tables.items()}
@@ -107,8 +107,8 @@ class Metrics:
             return self._records
 
 
-class _Seen:
-    """What is looked up when somebody asks for it."""
+class _StoreGauges:
+    """A collector of prometheus-client for the values that are looked up when Prometheus asks."""
 
     def __init__(
         self, metrics: Metrics, store: Store, collections: Collections, readiness: Readiness

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 documents: what operations and schemas say, in the words of that format."""
+"""The OpenAPI 3.1 documents, made from operations and schemas."""
 
 import functools
 import re
@@ -46,13 +46,13 @@ HEALTH = {"name": "health", "description": "For load balancers, supervisors and 
 DONE = "It is done."
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 REFUSED = 400
-"""The first status of what went wrong."""
+"""The lowest status of an error."""
 
 
 @dataclass(frozen=True)
 class About:
-    """What is told of an API as a whole. `schemes` are the ways to say who asks; `is_open`:
-    a request that doesn't say so is answered, too."""
+    """An API as a whole. `schemes` are its security schemes by name; with `is_open` requests are
+    answered without them, too."""
 
     title: str
     description: str
@@ -61,12 +61,12 @@ class About:
 
 
 def build(resources: Sequence[Resource], about: About, settings: Settings) -> Document:
-    """The document of these resources, for a server with these settings."""
+    """The OpenAPI document of these resources, for a server with these settings."""
     return _Builder(resources, about, settings).build()
 
 
 class _Builder:
-    """One document while it is made."""
+    """Makes one document."""
 
     def __init__(self, resources: Sequence[Resource], about: About, settings: Settings) -> None:
         self.resources, self.about = resources, about
@@ -109,10 +109,10 @@ class _Builder:
         return document
 
     def add_check(self, path: str, summary: str, content: Document, *errors: int) -> None:
-        """A GET at the root, which asks for no API key."""
+        """Add a GET at the root that needs no API key; `errors` are its further statuses."""
         responses: Document = {
             "200": response("This is how it is.") | {"content": content},
-            # HTTP that can't be read never gets as far as here, and what answers it sends no more.
+            # The HTTP server itself answers unreadable HTTP, without our headers and problem+json.
             "400": {"description": "The request is no HTTP that can be read."},
             **{str(each): self.error(ERRORS[each]) for each in errors},
         }
@@ -174,10 +174,10 @@ class _Builder:
             described.append("If-None-Match" if operation.verb == "GET" else "If-Match")
         return described
 
-    def query(self, told: Parameter) -> Document:
-        described = parameter("query", told)
+    def query(self, declared: Parameter) -> Document:
+        described = parameter("query", declared)
         collections = [each for resource in self.resources for each in resource.collections]
-        schema = told.schema(collections) if callable(told.schema) else told.schema
+        schema = declared.schema(collections) if callable(declared.schema) else declared.schema
         if isinstance(schema, Choice):
             described["schema"] = self.converter.field2property(schema)
         return described
@@ -191,7 +191,7 @@ class _Builder:
         possible = {
             *(400, 403, 500, 503),
             *operation.errors,
-            # Without keys the host has to name the tenant.
+            # Without keys the host must name the tenant, or the answer is 404.
             401 if self.about.schemes else 404,
             *((404,) if VARIABLE.search(path) else ()),
             *((412,) if operation.verb in {"PUT", "DELETE"} and not operation.plain else ()),
@@ -231,14 +231,14 @@ class _Builder:
         return response(meaning, *headers) | {"content": {media_type: {"schema": schema}}}
 
     def error(self, error: Error, prefix: str = "", form: Form | None = None) -> str:
-        """The name of its component, which is made when it is first needed."""
+        """The name of an error's component, which is made when it is first needed."""
         name = f"{prefix.title()}{error.name}"
         if name not in self.spec.components.responses:
             self.spec.components.response(name, error.described(form))
         return name
 
     def links(self, made: Operation, path: str) -> Document:
-        """Where one goes with a record that was made at a path: to its own path, one below."""
+        """Links from the answer of a POST at a path to the operations on the new record's path."""
         one = re.compile(re.escape(path) + "/<[^/>]+>")
         above = [each.name for each in self.variables_of(made.base_path + path)]
         given = {name: f"$request.path.{name}" for name in above}
@@ -260,20 +260,20 @@ class _Builder:
         return self.variables[place]
 
     def shown_path(self, path: str) -> str:
-        """The path with its variables in braces, each of which some Resource must tell."""
+        """The path with its variables in braces; LookupError if no Resource describes one."""
         self.variables_of(path)
         return shown_path(path, self.variables)
 
 
 def operation_id(operation: Operation, path: str) -> str:
-    """The operation's name; that of an older path tells which one."""
+    """The operation's name; at an older path, which is not the first, the path is part of it."""
     if path == operation.paths[0]:
         return operation.name
     return f"{operation.name}_at_{path.split('/')[1].replace('-', '_')}"
 
 
 def meaning_of(operation: Operation) -> str:
-    """What an operation does, and for whom."""
+    """The description of an operation: what it does, and to which roles it is open."""
     if operation.plain:
         return f"{operation.summary}\n\n{operation.description}".strip()
     if operation.allows != roles.ANY_ROLE:
@@ -286,7 +286,7 @@ def meaning_of(operation: Operation) -> str:
 
 @functools.cache
 def describe_api(resources: tuple[Resource, ...], settings: Settings) -> Document:
-    """The document of the API itself."""
+    """The document of the API itself, with health and metrics. It is cached: don't change it."""
     bearer = {"type": "http", "scheme": "bearer", "description": "An API key."}
     about = About("Provisioning API", DESCRIPTION, {} if settings.is_open else {"bearer": bearer})
     builder = _Builder(resources, about, settings)
@@ -306,8 +306,10 @@ def describe_api(resources: tuple[Resource, ...], settings: Settings) -> Documen
 
 
 def at_this_server(document: Document) -> Document:
-    """The document with the address by which it was asked for, so that a collection that is
-    made of it finds the server."""
+    """The document with the address by which it was asked for.
+
+    So a Postman collection, say, that is made of the document finds the server.
+    """
     url = f"{request.scheme}://{request.host}{request.script_root}"
     described = "This server, under the name by which it was asked."
     return document | {"servers": [{"url": url, "description": described}]}

@@ -1,4 +1,4 @@
-"""What the contract says of one route, as data: it is served, checked and documented by this."""
+"""Operations: what the contract says of one route, as data, for serving, checks and documents."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ TEXT: JsonSchema = {"type": "string"}
 
 @dataclass(frozen=True)
 class Parameter:
-    """A query parameter, for the documents. What it takes may depend on all collections."""
+    """A query parameter, for the documents. Its schema may be a function of all collections."""
 
     name: str
     meaning: str
@@ -30,9 +30,9 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable of a path, for the documents. Its example is in the demo data.
+    """A variable of a path, for the documents. Its example is a value from the demo data.
 
-    `member` is the member of a record that the path holds, if it isn't `name`.
+    `member` is the member of the record that has this value; None if it is the one called `name`.
     """
 
     name: str
@@ -51,8 +51,10 @@ ACTIVE = Parameter(
 
 @dataclass(frozen=True)
 class Form:
-    """How bodies, answers and errors are written where another standard says so: a media type,
-    and for each a JSON Schema. A view reads such a body itself."""
+    """The form of bodies, answers and errors in a standard other than ours, such as SCIM.
+
+    `body` and `error` are JSON Schemas. A view reads such a body itself.
+    """
 
     media_type: str
     body: JsonSchema
@@ -63,14 +65,14 @@ class Form:
 class Operation:
     """One verb on one or more paths, as section 2 lists it.
 
-    `body` and `answer` are schemas of records; an `answer` may also be any JSON Schema, and
-    without one there is none. `many` makes the answer a list. `allows` are the roles that can
-    ever do this; `licences` raise Forbidden for tenants that may not use it.
-    `body_needed=False`: the body may be absent; `largest_body` in bytes holds where the
-    server's limit is lower. `conflict` says when the answer is 409; without it that never
-    happens; `errors` are the statuses that don't follow from all this. What is `plain` knows
-    no caller, no pages and no ETags. `form` is None for JSON and problem+json. What is always
-    refused, by its `status`, is no part of the documents.
+    `body` and `answer` are schemas of records; `answer` may also be a JSON Schema, and None means
+    that answers have no content. `many`: the answer is a list of them. `allows` are the roles to
+    which it is open; `licences` raise Forbidden for tenants to which it isn't.
+    `body_needed=False`: the body may be absent. `largest_body`: so many bytes are taken even if
+    the server's limit is lower. `conflict` is a sentence that says when the answer is 409; None if
+    it never is. `errors` are statuses that don't follow from the rest. `plain`: there are no
+    caller, no pages and no ETags. `form` is None for JSON and problem+json. An operation whose
+    `status` is that of an error always fails, and is left out of the documents.
     """
 
     verb: str

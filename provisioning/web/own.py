@@ -1,4 +1,4 @@
-"""The five routes of a tenant's own records that have a label."""
+"""The five routes of records that a tenant owns and that have a label."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ from provisioning.web.routing import Resource
 
 
 def allow(records: Records, label: str) -> None:
-    """No label is reserved."""
+    """Allow every label: the default of `require_free`."""
 
 
 def serve_own(
@@ -27,10 +27,10 @@ def serve_own(
     require_free: Callable[[Records, str], None] = allow,
     dependents: tuple[Collection, ...] = (),
 ) -> None:
-    """Serve a collection whose records have a label at /NOUNs, by default in the order of labels.
+    """Serve a collection whose records have a label at /NOUNs; `order` is that of its list.
 
-    `require_free` raises Conflict for a label that may not be taken. What the `dependents` have
-    under the same label goes with a record.
+    `require_free` raises Conflict for a label that may not be taken. When a record is removed, the
+    records of the `dependents` with the same label are removed, too.
     """
     schema, table, path = collection.schema, collection.table, f"/{noun}s"
     name = noun.replace("-", "_")

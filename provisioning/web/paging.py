@@ -1,4 +1,5 @@
-"""Lists: page, size, q and order in; a bare array with X-Total-Count and Link out (section 5)."""
+"""Lists (section 5): they read page, size, q and order, and answer a bare array with X-Total-Count
+and Link."""
 
 import re
 from collections.abc import Callable, Collection
@@ -20,7 +21,7 @@ from provisioning.web.records import RecordSchema, orderable
 
 DEFAULT_SIZE = 20
 LONGEST_SEARCH = 1_000
-"""Characters of `q`; more would only cost time, as each word is sought in each record."""
+"""The most characters of `q`: a longer search takes long, as each word is sought everywhere."""
 SEARCH = Parameter(
     "q",
     "Words that must all occur, ignoring case and accents.",
@@ -32,7 +33,7 @@ AT = Parameter(
     {"type": "string", "format": "date-time"},
 )
 HIGHEST_PAGE = 10**18
-"""Pages beyond are as empty as this one; it keeps hostile numbers small."""
+"""Higher numbers of pages count as this one, which is empty as well, so that numbers stay small."""
 
 Arguments = MultiDict[str, str]
 Errors = dict[str, list[str]]
@@ -43,10 +44,10 @@ def list_query(
     default: str | None = None,
     **facts: Any,
 ) -> Query:
-    """The request's page, size, words and order, with the facts that narrow the list.
+    """A Query with the request's page, size, words and order; `facts` are its other members.
 
-    `default` is a member to order by, and the last resort when the order asked for leaves
-    ties; without one it is the order of creation.
+    `default` are members to order by, with commas, if the request names none or for records that
+    are equal in its order; None is the order of creation. Invalid for bad parameters.
     """
     errors: Errors = {}
     request = current()
@@ -63,18 +64,18 @@ def list_query(
         raise Invalid(errors)
     words = tuple(dict.fromkeys(fold(text).split()))
     if text.strip() and not words:
-        # Accents alone: nothing holds what they leave to search by.
+        # A text of accents alone folds to no words, and finds nothing.
         facts["keys"] = ()
     return Query(words=words, order=order, page=page, size=size, **facts)
 
 
 def searched(arguments: Arguments) -> str:
-    """What `q` holds, once or several times."""
+    """The text of `q`; several `q` are joined by blanks."""
     return " ".join(arguments.getlist("q"))
 
 
 def active_asked(default: bool | None) -> bool | None:
-    """`active` of a list that has it: True, False, or None for all."""
+    """The request's `active`: True, False, or None for all. Invalid for other values."""
     values = current().args.getlist("active")
     if not values:
         return default
@@ -85,7 +86,7 @@ def active_asked(default: bool | None) -> bool | None:
 
 
 def at_asked(now: Instant) -> Instant:
-    """`at` of a list that has it: the instant at which `active` is judged."""
+    """The request's `at`, the instant at which `active` is judged, else now. Invalid if bad."""
     text = asked_once("at")
     if text is None:
         return now
@@ -98,7 +99,7 @@ def at_asked(now: Instant) -> Instant:
 
 
 def asked_once(name: str) -> str | None:
-    """The value of a parameter that may stand in the query once; None where it doesn't."""
+    """The value of a query parameter, or None if it is absent; Invalid if it comes twice."""
     values = current().args.getlist(name)
     if len(values) > 1:
         raise Invalid.member(name, "Must be given once.")
@@ -106,6 +107,7 @@ def asked_once(name: str) -> str | None:
 
 
 def listed(page: Page, query: Query, show: Callable[[Records, Record], object]) -> Response:
+    """The answer of a list: the page's records, each as `show` makes it, and the links."""
     records = reading()
     shown = [show(records, record) for record in page.records]
     links = _links(current(), query, page.total)
@@ -119,7 +121,7 @@ def _number(
     if not values:
         return default
     if len(values) == 1 and re.fullmatch(r"[0-9]+", values[0]):
-        # Converting thousands of digits is slow, and refused by Python past 4,300.
+        # Python converts thousands of digits slowly, and refuses more than 4,300.
         digits = values[0].lstrip("0") or "0"
         number = int(digits) if len(digits) <= len(str(HIGHEST_PAGE)) else HIGHEST_PAGE
         if name == "page":

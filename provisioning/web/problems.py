@@ -1,4 +1,4 @@
-"""Every error, the framework's own too, as RFC 9457 problem+json (section 6)."""
+"""Every error, also those of Flask, becomes problem+json (RFC 9457, section 6)."""
 
 import logging
 import traceback
@@ -17,7 +17,7 @@ from provisioning.web.targets import raw_path
 
 PROBLEM = "application/problem+json"
 RETRY_AFTER = 1
-"""Seconds after which a write is worth repeating."""
+"""The seconds in Retry-After."""
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def on_http_error(error: HTTPException) -> Response:
 def on_store_unavailable(error: StoreUnavailable) -> Response:
     log.error("store: %s", error)
     caller = current().admitted
-    # The place of a damage names records, of other tenants too.
+    # The full message may name records of other tenants, where the file is damaged.
     is_told = caller is not None and caller.is_overseer
     response = problem(503, "Service unavailable", str(error) if is_told else error.public)
     if not error.unknown_fate:

@@ -1,4 +1,4 @@
-"""Whether a server's store can be read and written, looked at once a second at most."""
+"""Whether a server's store can be read and written. It is tried once a second at most."""
 
 import threading
 import time
@@ -6,11 +6,11 @@ import time
 from provisioning.store import Store, StoreUnavailable
 
 REMEMBERED = 1.0
-"""Seconds for which an answer holds: to prove that the store can be written costs a write."""
+"""Seconds for which a result is kept, since each trial writes to the store."""
 
 
 class Readiness:
-    """What a store's last probe has shown. Threads may share it; one of them asks for all."""
+    """Remembers the result of a store's last probe. Threads may share it."""
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
@@ -18,7 +18,7 @@ class Readiness:
         self._problem: str | None = None
 
     def problem(self, store: Store) -> str | None:
-        """What is wrong with the store, without naming any record; None if it is ready."""
+        """A sentence about what is wrong with the store, which names no record; None if ready."""
         with self._turn:
             if self._asked_at is None or time.monotonic() - self._asked_at >= REMEMBERED:
                 self._problem = self._probe(store)

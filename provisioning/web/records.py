@@ -1,6 +1,6 @@
-"""Schemas of records: reading a body against one, and showing a record by it.
+"""Schemas of records: bodies are read by them, and records are shown by them.
 
-A schema lists every member of a record once. `dump_only` members are the server's: accepted
+A schema lists every member of a record once. `dump_only` members are read-only: they are accepted
 and ignored on input. `load_only` members are never shown. Members in `secrets` are masked.
 """
 
@@ -27,14 +27,14 @@ class RecordSchema(Schema):
     secrets: ClassVar[frozenset[str]] = frozenset()
     example: ClassVar[Mapping[str, Any]] = {}
     orders: ClassVar[tuple[str, ...]] = ()
-    """The members that a list may be ordered by, where it isn't all that are public."""
+    """The members that a list may be ordered by; empty means all public ones, see `orderable`."""
 
 
 class WindowSchema(RecordSchema):
     """A record with an activity window; `activeFrom` defaults to now."""
 
-    activeFrom = Moment(allow_none=False, told={"examples": ["2026-01-01T00:00:00Z"]})
-    activeUntil = Moment(told={"examples": ["2036-01-01T00:00:00Z"]})
+    activeFrom = Moment(allow_none=False, documented={"examples": ["2026-01-01T00:00:00Z"]})
+    activeUntil = Moment(documented={"examples": ["2036-01-01T00:00:00Z"]})
 
 
 @functools.cache
@@ -60,35 +60,36 @@ def orderable(schema: RecordSchema) -> tuple[str, ...]:
 
 
 def show(schema: RecordSchema, record: Record, **computed: Any) -> Record:
-    """A record as its schema lists it, every member present; `computed` members win."""
+    """A record with every member of its schema; `computed` members replace stored ones."""
     known = record | computed
     return {name: known.get(name) for name in shown_members(schema)}
 
 
 @functools.cache
 def shown_members(schema: RecordSchema) -> tuple[str, ...]:
-    """A record begins with what it is; the window, which schemas inherit, comes last."""
+    """The members that answers show, in their order: the window, which is inherited, comes last."""
     own = [name for name in schema.dump_fields if name not in WindowSchema._declared_fields]
     return (*own, *(name for name in schema.dump_fields if name not in own))
 
 
 def masked(schema: RecordSchema, shown: Record) -> Record:
-    """The same with every secret that is set replaced by the mask."""
+    """A shown record with a mask in place of every secret that is set."""
     hidden = {name: MASK for name in schema.secrets if shown[name] is not None}
     return shown | hidden
 
 
 class Changes(dict[str, Any]):
-    """The members that a PUT carries."""
+    """The members that a PUT carries, with their values."""
 
     outdated: Mapping[str, list[str]] = {}
-    """Those that break a rule which earlier versions did not have, and may only stay."""
+    """Member -> messages, for values that break a rule which earlier versions did not have. They
+    are allowed only if the record has them already."""
 
 
 def load_new(schema: RecordSchema, body: Record) -> Record:
-    """A body for a new record, complete with defaults; Invalid names what is wrong.
+    """A new record from a body, completed by defaults; Invalid names the members that are wrong.
 
-    An `activeFrom` that isn't given is None, until the record is `begun`.
+    An `activeFrom` that the body lacks is None; `begun` sets it.
     """
     given = {
         name: value
@@ -115,7 +116,7 @@ def load_new(schema: RecordSchema, body: Record) -> Record:
 
 
 def begun(record: Record, now: Instant) -> Record:
-    """A new record whose window, if it has one, begins now unless told."""
+    """A new record whose `activeFrom`, if it is None, is set to now; Invalid for a bad window."""
     if "activeFrom" not in record or record["activeFrom"] is not None:
         return record
     record = record | {"activeFrom": now}
@@ -124,7 +125,7 @@ def begun(record: Record, now: Instant) -> Record:
 
 
 def load_part(schema: RecordSchema, body: Record) -> Record:
-    """Some members for a new record, without defaults; Invalid names what is wrong."""
+    """The members of a body, without defaults and none required; Invalid names wrong ones."""
     values, errors, outdated = _read(schema, _writable(schema, body))
     if errors or outdated:
         raise Invalid(errors | outdated)
@@ -132,14 +133,14 @@ def load_part(schema: RecordSchema, body: Record) -> Record:
 
 
 def load_changes(schema: RecordSchema, body: Record) -> Changes:
-    """The members that a PUT carries; a secret that is sent back masked is left out."""
+    """The members of a PUT's body without masked secrets; Invalid names wrong members."""
     values, errors, outdated = _read(schema, _writable(schema, body))
     if errors:
         raise Invalid(errors | outdated)
     changes = Changes(values)
     changes.outdated = outdated
     ends = changes.get("activeUntil")
-    # An empty window may be one that was revoked, and is sent back; this one is none.
+    # An end at the beginning may be a revoked window that is sent back; an earlier end never is.
     if ends is not None and ends < changes.get("activeFrom", ends):
         require_window(changes)
     for name in schema.secrets & changes.keys():
@@ -149,10 +150,10 @@ def load_changes(schema: RecordSchema, body: Record) -> Changes:
 
 
 def changed(record: Record, changes: Changes) -> Record:
-    """The record with a PUT's members.
+    """The record with the members of a PUT.
 
-    Invalid for a window that is newly set and doesn't end after it begins, and for a member that
-    takes a new value which breaks a rule of today.
+    Invalid for a new window that doesn't end after it begins, and for a new value that breaks a
+    rule which earlier versions did not have.
     """
     broken = {n: texts for n, texts in changes.outdated.items() if changes[n] != record.get(n)}
     if broken:
@@ -164,7 +165,7 @@ def changed(record: Record, changes: Changes) -> Record:
 
 
 def together(*checks: Callable[[], Any]) -> list[Any]:
-    """What each of them answers; Invalid with what all of them find wrong."""
+    """Call all of these, and return their results; Invalid with the errors of all of them."""
     answers: list[Any] = []
     errors: dict[str, list[str]] = {}
     for check in checks:
@@ -179,7 +180,7 @@ def together(*checks: Callable[[], Any]) -> list[Any]:
 
 @contextmanager
 def errors_within(member: str) -> Iterator[None]:
-    """What is wrong with a nested record is wrong with the member that holds it."""
+    """Report errors of a nested record, raised in this block, as errors of one member."""
     try:
         yield
     except Invalid as error:
@@ -187,7 +188,7 @@ def errors_within(member: str) -> Iterator[None]:
 
 
 def require_same(member: str, given: object, key: object) -> None:
-    """Invalid when a PUT names another natural key than its path."""
+    """Invalid if the key in the body of a PUT differs from the one in its path."""
     if given != key:
         raise Invalid.member(member, "Cannot be changed; leave it out or send it as it is.")
 
@@ -223,7 +224,7 @@ def _defaults(schema: RecordSchema) -> Record:
 def _read(
     schema: RecordSchema, given: Record
 ) -> tuple[Record, dict[str, list[str]], dict[str, list[str]]]:
-    """Values, what is wrong with others, and which values break a rule of today only."""
+    """(values, errors, outdated): outdated values break only rules that are new; see Changes."""
     values: Record = {}
     errors: dict[str, list[str]] = {}
     outdated: dict[str, list[str]] = {}
@@ -243,7 +244,7 @@ def _read(
 
 
 def flat(messages: Any, place: str = "") -> Iterable[str]:
-    """Nested messages as sentences that begin with their place."""
+    """Nested messages of marshmallow as flat sentences, each with its place before it."""
     if isinstance(messages, Mapping):
         for name, found in messages.items():
             yield from flat(found, f"{place}{name}: ")

@@ -1,4 +1,4 @@
-"""What a log may show of a request: no key, and nothing that looks like a secret."""
+"""Masking of API keys and other secrets in text that goes to a log."""
 
 import functools
 import re
@@ -6,17 +6,17 @@ from urllib.parse import unquote
 
 MASK = "********"
 LONGEST_NAME, MOST_NAMES = 100, 20
-"""Characters before an equals sign, and equals signs of one parameter, that are looked at."""
+"""How many characters before an equals sign, and how many equals signs of one parameter, are
+looked at, so that hostile input costs little time."""
 
 
 def redacted_target(target: str) -> str:
-    """A request's target, or any other text of a request, with a mask in place of each secret.
+    """A request's target, or another word of a request, with a mask in place of each secret.
 
-    Secret is the value of a parameter whose name says so, in any case and percent-encoding, also
-    of a URL that is itself a value; what follows `api-keys/` in a path; the user information of a
-    URL; and a word that looks like a generated key, wherever it stands. The rest of the text comes
-    back as it was. Rather a harmless value too many is masked (`/api-keys/key-12`) than a secret
-    shown.
+    These are masked: the value of a parameter with a secret's name, in any case and percent-
+    encoding, also in a URL that is itself a value; what follows `api-keys/` in a path; the user
+    information of a URL; and any word that looks like a generated key. In doubt a harmless value,
+    such as that of `/api-keys/key-12`, is masked, too. The rest of the text stays as it is.
     """
     # The patterns are slow; most targets hold nothing that any of them could find.
     is_encoded = "%" in target
@@ -31,7 +31,7 @@ def redacted_target(target: str) -> str:
 
 
 def redacted_text(text: str) -> str:
-    """Any text, such as a message or a traceback, each of its words by itself."""
+    """A text of several words, such as a message or a traceback, with secrets masked."""
     return re.sub(r"\S+", lambda word: redacted_target(word[0]), text)
 
 
@@ -43,7 +43,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def _without_secret(text: str) -> str:
-    """Text without what follows the first secret name with an equals sign."""
+    """A parameter, masked from the value of the first secret name on."""
     for number, equals in enumerate(_EQUALS.finditer(text)):
         if number == MOST_NAMES:
             return text[: equals.end()] + MASK
@@ -55,7 +55,7 @@ def _without_secret(text: str) -> str:
 
 
 def _any_spelling(text: str) -> str:
-    """A pattern for text in any case, each character as it is or percent-encoded, even twice."""
+    """A pattern for lower-case text in any case, with any characters percent-encoded."""
     return "".join(
         f"(?:{re.escape(char)}|%(?:25)*(?:{ord(char):02x}|{ord(char.upper()):02x}))"
         for char in text

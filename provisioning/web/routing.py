@@ -1,4 +1,4 @@
-"""A resource is a blueprint whose operations say what the contract says of them."""
+"""Resources: blueprints of Flask whose routes are declared as operations."""
 
 import inspect
 import re
@@ -16,15 +16,15 @@ from provisioning.web.operation import BASE_PATH, Operation, Variable
 
 View = Callable[..., Response]
 GENERATED_WORDS = {"show": "get", "find": "get", "replace": "update", "remove": "delete"}
-"""The verbs of this code, and those that people expect in a generated client."""
+"""Verb in the names of views -> verb in the names of operations, which generated clients use."""
 
 
 class Resource(Blueprint):
-    """What the contract calls a resource: its routes, and what OpenAPI says of them.
+    """The routes of one resource of the contract, and their documentation.
 
-    `variables` tells of a path's last variable, by the path up to it: `/users/<username>`
-    does so for all paths that begin with it, those of other resources, too. `facts` are
-    those of Operation that all operations here share.
+    `variables` describes variables of paths, each by the path that ends with it: what is said of
+    `/users/<username>` holds for all paths that begin so, also in other resources. `facts` are
+    members of Operation that all operations of the resource share.
     """
 
     def __init__(
@@ -45,12 +45,12 @@ class Resource(Blueprint):
         self._facts = {"base_path": base_path, **facts}
 
     def operation(self, verb: str, *paths: str, **facts: Any) -> Callable[[View], View]:
-        """Serve a verb on paths. A read is open to every role, a change to administrators.
+        """Decorate a view that serves a verb on paths; `facts` are members of Operation.
 
-        The view gets the variables of its path, and, if there is a `body` schema, the
-        parsed JSON object as `body`. Its docstring's first line is the summary, and
-        what follows the description. Its name becomes that of the operation, with the verbs that
-        generated clients have.
+        Unless `allows` is given, a read is open to every role, a change to administrators. The
+        view gets the variables of its path and, if there is a `body` schema, the parsed JSON
+        object as `body`. The first line of its docstring is the operation's summary, the rest its
+        description. `generated_name` makes the operation's name of the view's.
         """
         facts = self._facts | facts
         if verb != "GET":
@@ -82,7 +82,7 @@ class Resource(Blueprint):
 
 
 def generated_name(name: str) -> str:
-    """`show_one_user` as generated clients have it: `get_user`."""
+    """The name of an operation, for generated clients: `get_user` for `show_one_user`."""
     word, _, noun = name.partition("_")
     return "_".join(filter(None, (GENERATED_WORDS.get(word, word), noun.removeprefix("one_"))))
 
@@ -91,7 +91,7 @@ VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
 def variables_of(resources: Sequence[Resource]) -> dict[str, Variable]:
-    """Every variable by the path up to it, base path and all."""
+    """Every variable of the resources, by the path that ends with it, base path included."""
     return {
         f"{resource.url_prefix}{place}": variable
         for resource in resources
@@ -100,7 +100,7 @@ def variables_of(resources: Sequence[Resource]) -> dict[str, Variable]:
 
 
 def shown_path(rule: str, variables: Mapping[str, Variable]) -> str:
-    """A route with its variables in braces, by the names that they have in documents."""
+    """A route's path as OpenAPI writes it: `/users/{username}`."""
 
     def name(found: re.Match[str]) -> str:
         known = variables.get(rule[: found.end()])

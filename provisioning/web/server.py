@@ -1,4 +1,4 @@
-"""The parts behind the routes, as the factory puts them together."""
+"""The server behind the routes: settings, store, clock and whatever else the factory makes."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,24 +12,24 @@ from provisioning.web.metrics import Metrics
 from provisioning.web.readiness import Readiness
 
 SERVER = "provisioning.server"
-"""Where an application and a request's environment hold it."""
+"""The key of the Server in an application's extensions and in a WSGI environment."""
 
 
 @dataclass
 class Server:
-    """One server: several may share one set of routes."""
+    """One server. Several servers may share one set of routes."""
 
     settings: Settings
     store: Store
     clock: Clock
     catalogue: Catalogue
     collections: Collections
-    """Every kind of record that the resources declare."""
+    """All collections that the resources declare."""
     is_in_memory: bool = False
     """Whether the records end with the process."""
     readiness: Readiness = field(default_factory=Readiness)
     control: Any = None
-    """What the control API keeps of this server, once it is asked for."""
+    """What the control API keeps for this server; None until it is first needed."""
     metrics: Metrics | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -38,5 +38,5 @@ class Server:
     @property
     def audit_keep(self) -> int:
         """How many records of the audit are kept for each tenant."""
-        told = self.settings.audit_keep
-        return self.store.audit_keep if told is None else told
+        setting = self.settings.audit_keep
+        return self.store.audit_keep if setting is None else setting

@@ -1,4 +1,4 @@
-"""The request target as it was sent, and what WSGI's decoding of it would hide."""
+"""The request target as it was sent, which tells more than the decoded path of WSGI."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -10,7 +10,7 @@ Application = Callable[[Environ, Any], Iterable[bytes]]
 
 ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
 NO_NAME = "\0"
-"""A character that no name holds: what has it in the path finds its route, and no record."""
+"""A character that no name contains: a path with it leads to a route, but to no record."""
 
 
 def raw_target(environ: Environ) -> str:
@@ -28,8 +28,11 @@ def raw_path(environ: Environ) -> str:
 
 
 class Targets:
-    """Middleware: one trailing slash is dropped, an encoded slash stays part of a name,
-    and a target in absolute form names the host (RFC 9112, 3.2.2)."""
+    """Middleware for request targets.
+
+    It drops one trailing slash, keeps an encoded slash as a part of a name, and takes the host
+    from a target in absolute form (RFC 9112, 3.2.2).
+    """
 
     def __init__(self, application: Application) -> None:
         self.application = application

@@ -19,7 +19,7 @@ PAGE = Path(__file__).parent / "page"
 TEMPLATE = Path(__file__).parent / "index.html"
 SWAGGER_UI = ("swagger-ui-bundle.js", "swagger-ui.css")
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-"""What a browser must be told; the machine's own table of types may say something else."""
+"""Content types by suffix. They stand here because a machine's own table may have others."""
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -35,11 +35,11 @@ POLICY = "; ".join(
 
 
 def init_app(app: Flask, resources: tuple[Resource, ...], settings: Settings) -> None:
-    """Serve the document, and the page unless the settings say that there is none."""
+    """Serve the OpenAPI document, and the page unless the settings switch it off."""
 
     @app.get("/openapi.json", endpoint="openapi")
     def show_document() -> Response:
-        # What makes documents takes longer to import than all else that a server begins with.
+        # Imported late: this takes longer to import than all else that a server starts with.
         from provisioning.web import openapi  # noqa: PLC0415
 
         return answer(openapi.at_this_server(openapi.describe_api(resources, settings)))
@@ -51,8 +51,8 @@ def init_app(app: Flask, resources: tuple[Resource, ...], settings: Settings) ->
     def show_page() -> Response:
         page = TEMPLATE.read_text("utf-8")
         here, root = ("", "../") if raw_path(request.environ).endswith("/") else ("docs/", "")
-        told = {"here": here, "root": root, "demo": settings.demo, "console": settings.console}
-        for name, value in told.items():
+        values = {"here": here, "root": root, "demo": settings.demo, "console": settings.console}
+        for name, value in values.items():
             page = page.replace(f"{{{name}}}", value)
         return restricted(Response(page, mimetype="text/html"))
 
@@ -63,7 +63,7 @@ def init_app(app: Flask, resources: tuple[Resource, ...], settings: Settings) ->
 
 
 def swagger_ui() -> Path:
-    """The folder of Swagger UI's own files, which needs nothing of its package to be imported."""
+    """The folder of Swagger UI's own files, found without importing its package."""
     spec = find_spec("flask_swagger_ui")
     assert spec is not None and spec.origin is not None  # noqa: S101 - requirements.txt has it
     return Path(spec.origin).parent / "dist"
