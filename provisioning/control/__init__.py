@@ -1,13 +1,13 @@
 """The control API: state, time, requests and faults of a server that stands in for the real one.
 
     routes/         its resources, below /_control
-    app.py          the application that serves them: who is answered, and its OpenAPI document
-    hooks.py        what it does to the API itself: writes requests down, strikes with faults
-    parts.py        Control: what is kept of one server
-    tenants.py      bringing one tenant back, removing one, writing a store down as a seed
+    app.py          the application that serves them: access, and its OpenAPI document
+    hooks.py        hooks in the API itself: they log requests, and let faults strike
+    parts.py        Control: what the control API keeps for one server
+    tenants.py      resets and removes one tenant; lists the keys that work
     request_log.py  the last requests and their answers, without secrets
-    faults.py       what shall go wrong, how often
-    masking.py      what of a request is a secret, and not kept
+    faults.py       which requests go wrong, how, and how often
+    masking.py      finds and masks secrets in requests
     paths.py        patterns of paths
 
 Nothing of it is loaded unless the settings say so.

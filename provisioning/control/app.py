@@ -1,4 +1,4 @@
-"""The application that serves the control API: who is answered, and its own document."""
+"""The application that serves the control API: who may use it, and its own OpenAPI document."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ SCHEMES = {
 
 
 def make_control(settings: Settings) -> Flask:
-    """The control API over no server yet: each request brings its own."""
+    """The control API, without a server: each request's environment holds the server."""
     app = Application("provisioning.control", static_folder=None)
     app.url_map.strict_slashes = False
     problems.init_app(app)
@@ -48,7 +48,7 @@ def make_control(settings: Settings) -> Flask:
 
 
 def check() -> Response | None:
-    """Site, client and host, route, verb, token; and that there is one process to control."""
+    """Check, in this order: site, client and host, route, verb, token, number of processes."""
     settings = server().settings
     cors.require_same_site(current())
     if settings.control_token is None:
@@ -68,7 +68,7 @@ def check() -> Response | None:
 
 
 def require_near_client(settings: Settings) -> None:
-    """Without a token: the clients of demo mode."""
+    """Without a token: Forbidden unless the client is local and the host is allowed."""
     if not is_local_client(current()):
         raise Forbidden(
             "The control API answers clients on the server's own machine, directly, and those in "
@@ -100,8 +100,8 @@ def keep_out_of_caches(response: Response) -> Response:
 
 
 def describe(settings: Settings) -> dict[str, Any]:
-    """The control API as OpenAPI 3.1, apart from the document of the API itself."""
-    # What makes documents takes long to import, and few servers are asked for this one.
+    """The OpenAPI document of the control API alone."""
+    # Imported late: it takes long to import, and few servers are asked for this document.
     from provisioning.web import openapi  # noqa: PLC0415
 
     is_open = settings.control_token is None

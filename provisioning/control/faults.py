@@ -1,4 +1,4 @@
-"""Faults: what shall go wrong with which requests, how likely and how often."""
+"""Faults: which requests go wrong, in which way, how likely and how often."""
 
 import itertools
 import random
@@ -22,11 +22,11 @@ LONGEST_DELAY = 60_000
 DAY = 86_400
 MOST_FAULTS = 100
 ENDINGS = ("close", "truncate", "garbage")
-"""How a connection may end before a whole answer was sent."""
+"""The ways in which a fault can end a connection before a whole answer was sent."""
 
 
 class Delay(fields.Raw):
-    """Milliseconds, or `[lowest, highest]` of them."""
+    """A delay in milliseconds, or a range of delays as `[lowest, highest]`."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         ends = value if isinstance(value, list) else [value, value]
@@ -80,7 +80,7 @@ FAULT = FaultSchema()
 
 @dataclass
 class Fault:
-    """One fault; only `Faults` counts `struck` up."""
+    """One fault, with `terms` as FaultSchema has them. Only `Faults` changes `struck`."""
 
     id: int
     terms: Record
@@ -101,18 +101,18 @@ class Fault:
 
     @property
     def ending(self) -> str | None:
-        """The one of ENDINGS that it has."""
+        """How the fault ends the connection, one of ENDINGS, or None."""
         return next((name for name in ENDINGS if self.terms[name]), None)
 
     def seconds(self) -> float:
-        """How long it holds a request up this time."""
+        """For how many seconds it delays a request; at random, if `delay` is a range."""
         delay = self.terms["delay"]
         low, high = delay if isinstance(delay, list) else (delay or 0, delay or 0)
         return _CHANCE.uniform(low, high) / 1000
 
 
 class Faults:
-    """The faults of one server, in the order in which they were added. Threads may share it."""
+    """The faults of one server, in the order of their addition. Threads may share this object."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -120,13 +120,17 @@ class Faults:
         self._faults: dict[int, Fault] = {}
         self._waiting: deque[threading.Event] = deque()
         self.is_delaying = True
-        """Whether delays hold requests up: not while a server stops."""
+        """Whether delays take effect. A server that stops sets this to False."""
 
     def add(self, path: str, **terms: Any) -> Record:
-        """A new fault, with the members of FaultSchema; Invalid names what is wrong with them."""
+        """Add a fault; `terms` are members of FaultSchema. See `add_terms`."""
         return self.add_terms({"path": path, **terms})
 
     def add_terms(self, body: Mapping[str, Any]) -> Record:
+        """Add a fault, and return it as the API shows it.
+
+        Invalid names wrong members; Conflict if there are MOST_FAULTS already.
+        """
         terms = load_new(FAULT, dict(body))
         _check(terms)
         with self._lock:
@@ -145,7 +149,7 @@ class Faults:
         return None if fault is None else fault.shown
 
     def remove(self, fault_id: int) -> bool:
-        """Whether there was such a fault."""
+        """Remove a fault; False if there is none with this id."""
         with self._lock:
             return self._faults.pop(fault_id, None) is not None
 
@@ -155,13 +159,16 @@ class Faults:
         self.release()
 
     def release(self) -> None:
-        """Let the requests go on that a delay holds."""
+        """Let all requests go on that are waiting for a delay."""
         with self._lock:
             for turn in self._waiting:
                 turn.set()
 
     def strike(self, method: str, path: str, tenant: str) -> Fault | None:
-        """The first fault that concerns a request and whose chance has come, counted."""
+        """The first fault that strikes this request, by its terms and by chance, or None.
+
+        The fault's `struck` is then one more.
+        """
         if not self._faults:
             return None
         with self._lock:
@@ -174,14 +181,14 @@ class Faults:
 
     @property
     def waiting(self) -> int:
-        """How many requests are held up now."""
+        """How many requests are waiting for a delay now."""
         return len(self._waiting)
 
     def wait(self, fault: Fault, threads: int | None = None) -> None:
-        """Hold a request up, at most until all faults are cleared: a reset waits for nobody.
+        """Delay a request as the fault says; `clear` ends all delays, so that resets are quick.
 
-        Of so many threads one stays free for the control API, as far as it is for this to say:
-        if need be, who has waited longest goes on.
+        `threads` is how many threads the server has. Delays take at most all but one of them, so
+        that the control API can be reached: if need be, the longest delay so far ends early.
         """
         turn = threading.Event()
         with self._lock:

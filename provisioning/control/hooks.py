@@ -1,4 +1,4 @@
-"""What the control API does to the API itself: requests are written down, faults strike."""
+"""The hooks of the control API in the API itself: they log requests, and let faults strike."""
 
 import errno
 import re
@@ -40,7 +40,7 @@ from provisioning.web.targets import Environ, raw_path
 
 EXCHANGE = "provisioning.exchange"
 THREADS = "provisioning.threads"
-"""Where a server whose threads are numbered says how many there are."""
+"""The key in an application's extensions for the number of the server's threads, if limited."""
 UNLOGGED = re.compile(r"/(console|docs|favicon\.ico|health|metrics|openapi\.json)(/.*)?")
 VARIABLE = re.compile(r"<(?:[^<>]*:)?([^<>:]*)>")
 TOKEN = re.compile(r"[\w.~-]{8,200}")
@@ -49,14 +49,14 @@ GARBAGE = b"\x15\x03\x00\x02 this is no HTTP, since a fault has struck\r\n\r\n"
 
 
 class Exchange:
-    """One request on its way: stands in for its body, and keeps what was read of it."""
+    """One request while it is answered. It replaces `wsgi.input`, and keeps what is read of it."""
 
     def __init__(self, stream: Any) -> None:
         self.began = time.perf_counter()
         self.size = 0
         self.content = bytearray()
         self.ending: str | None = None
-        """How a fault ends the connection, if one does."""
+        """How a fault ends the connection, one of ENDINGS; None if none does."""
         self._stream = stream
 
     @property
@@ -71,7 +71,7 @@ class Exchange:
 
 
 class Controlled:
-    """Middleware: leads to the control API, and ends connections as a fault wants it."""
+    """Middleware that leads to the control API, and ends connections as faults say."""
 
     def __init__(self, routes: Flask, control: Flask) -> None:
         self._routes, self._application, self._control = routes, routes.wsgi_app, control
@@ -86,8 +86,8 @@ class Controlled:
         exchange = environ[EXCHANGE] = environ["wsgi.input"] = Exchange(environ["wsgi.input"])
         begun: list[Any] = []
 
-        def begin(*told: Any) -> Any:
-            begun[:] = told
+        def begin(*arguments: Any) -> Any:
+            begun[:] = arguments
 
         answer = self._application(environ, begin)
         if exchange.ending is None:
@@ -100,7 +100,7 @@ class Controlled:
 
 
 def _half(status: str, headers: list[tuple[str, str]], body: bytes) -> bytes:
-    """An answer as HTTP/1.1 that promises all of its body and has half of it."""
+    """An answer as bytes of HTTP/1.1, with the length of the whole body but half of the body."""
     if not any(name.lower() == "content-length" for name, _ in headers):
         headers = [*headers, ("Content-Length", str(len(body)))]
     head = "".join(f"{name}: {value}\r\n" for name, value in headers)
@@ -108,8 +108,11 @@ def _half(status: str, headers: list[tuple[str, str]], body: bytes) -> bytes:
 
 
 def _end(environ: Environ, sent: bytes) -> NoReturn:
-    """Send these bytes and nothing more: gunicorn and werkzeug both tell the connection's socket,
-    and take the error as that of a client that has gone."""
+    """Send these bytes and end the connection.
+
+    gunicorn and werkzeug both put its socket into the environment, and treat this error as that of
+    a client that has gone.
+    """
     connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
     if connection is not None:
         with suppress(OSError):
@@ -120,7 +123,7 @@ def _end(environ: Environ, sent: bytes) -> NoReturn:
 
 
 def strike() -> Response | None:
-    """After the checks of the gate: the answer of a fault that concerns the request, if any."""
+    """Let a fault strike the request, after the checks of the gate; the answer that it gives."""
     asked = current()
     if asked.operation is None:
         return None
@@ -136,7 +139,7 @@ def strike() -> Response | None:
     status = fault.terms["status"]
     if status is None and not exchange.is_unanswered:
         return None
-    # For the request log; and a client that is still sending may not hear an answer.
+    # Read the body, for the request log and since a client that still sends may miss the answer.
     request.stream.read(LARGEST_BODY)
     if status is None:
         return Response(status=204)
@@ -149,14 +152,14 @@ def strike() -> Response | None:
 
 
 def record(response: Response) -> Response:
-    """Write the request and its answer down."""
+    """Add the request and its answer to the request log."""
     if UNLOGGED.fullmatch(request.path):
         return response
     exchange: Exchange = request.environ[EXCHANGE]
     rule, sent = request.url_rule, _sent_tokens()
     keys = _known_keys(sent)
     masking = Masking([*sent, *keys])
-    # Decoded, a key could hold what ends it for a reader of targets.
+    # Mask before decoding: a decoded key could hold a character that seems to end it.
     path = unquote(redacted_target(raw_path(request.environ))).rstrip("/") or "/"
     entry = {
         "at": _instant(),
@@ -186,7 +189,7 @@ def _instant() -> Instant:
 
 
 def _sent_tokens() -> set[str]:
-    """What the request gives as a secret: good or bad, one or several."""
+    """All that the request sends in places for secrets, whether it is valid or not."""
     credentials = request.headers.get("Authorization", "").partition(" ")[2]
     tokens = {credentials, *request.headers.get("X-API-Key", "").split(",")}
     tokens.update(text for name, text in request.args.items(multi=True) if is_secret_name(name))
@@ -194,7 +197,7 @@ def _sent_tokens() -> set[str]:
 
 
 def _known_keys(sent: set[str]) -> dict[str, Record]:
-    """The keys of the store, by their tokens, that stand anywhere in the head of the request."""
+    """{token: API key} of the store's keys whose token stands anywhere in target or headers."""
     head = (*sent, raw_path(request.environ), request.environ.get("QUERY_STRING", ""))
     texts = (unquote_plus(text) for text in (*head, *request.headers.values()))
     words = {word: None for text in texts for word in TOKEN.findall(text)}
@@ -209,7 +212,7 @@ def _known_keys(sent: set[str]) -> dict[str, Record]:
 
 
 def _asker(keys: list[Record]) -> Record:
-    """Tenant, key and user of the request as far as they are known, for refused ones too."""
+    """Tenant, key and user of the request, as far as they are known; also if it was refused."""
     caller = current().admitted
     key = keys[0] if len(keys) == 1 and not server().settings.is_open else None
     return {
@@ -220,7 +223,7 @@ def _asker(keys: list[Record]) -> Record:
 
 
 def _shown_headers(masking: Masking) -> dict[str, str]:
-    """Request headers without those that carry secrets, and without keys in the others."""
+    """The request's headers, without those that carry secrets, and with keys masked in others."""
     return {
         cut(masking.text(name), LONGEST_WORD): cut(masking.text(text), LONGEST_HEADER)
         for name, text in list(request.headers.items())[:MOST_HEADERS]
@@ -229,7 +232,7 @@ def _shown_headers(masking: Masking) -> dict[str, str]:
 
 
 def _shown_body(content: bytes, size: int, masking: Masking) -> Any:
-    """A body as the log keeps it: JSON with its secrets masked, or a remark."""
+    """A body as the log keeps it: JSON with masked secrets, a remark instead, or None if empty."""
     if not size:
         return None
     if size > LARGEST_BODY:
@@ -237,7 +240,7 @@ def _shown_body(content: bytes, size: int, masking: Masking) -> Any:
     try:
         return orjson.Fragment(orjson.dumps(masking.json(orjson.loads(content))))
     except (ValueError, TypeError, RecursionError):
-        # It may be a secret as a whole.
+        # Only its size is kept, since it may be a secret as a whole.
         return f"({size} bytes that are no JSON)"
 
 

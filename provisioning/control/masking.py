@@ -1,4 +1,4 @@
-"""What the request log masks: a secret by its name, by its form, or as a key that was sent."""
+"""Masking for the request log: secrets by their names and forms, and the keys that were sent."""
 
 import re
 from collections.abc import Iterable
@@ -8,11 +8,11 @@ from urllib.parse import quote
 from provisioning.web.redaction import MASK, is_secret_name, redacted_target
 
 SHORTEST_TOKEN = 8
-"""Characters; what is shorter is no token, and stands in other words as well."""
+"""The fewest characters of a token. Shorter text is left alone, as it occurs in other words."""
 
 
 class Masking:
-    """Masks the tokens of one request wherever they stand, and what looks like a secret."""
+    """Masks the tokens of one request wherever they stand, and all that looks like a secret."""
 
     def __init__(self, tokens: Iterable[str]) -> None:
         spelled = {form for token in tokens for form in (token, quote(token, safe=""))}
@@ -26,7 +26,7 @@ class Masking:
         return text if self._sent is None else self._sent.sub(MASK, text)
 
     def json(self, value: Any) -> Any:
-        """JSON, each member by its name, too."""
+        """A JSON value with masked secrets. Members with the name of a secret are masked, too."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
@@ -43,7 +43,7 @@ class Masking:
 
 
 def _patched_secret(value: dict[str, Any]) -> str | None:
-    """The member that holds a secret in an operation of a SCIM PATCH, which names it by `path`."""
+    """The member `value` of an operation of a SCIM PATCH, if its `path` names a secret."""
     names = {name.lower(): name for name in value}
     path = value.get(names.get("path", ""))
     return names.get("value") if isinstance(path, str) and is_secret_name(path) else None

@@ -1,4 +1,4 @@
-"""What the control API keeps of one server."""
+"""What the control API keeps for one server: its first state, snapshots, requests and faults."""
 
 import threading
 from contextlib import suppress
@@ -17,7 +17,7 @@ from provisioning.web.server import Server
 
 MOST_SNAPSHOTS = 50
 LARGEST_SNAPSHOTS = 2**28
-"""Bytes of all snapshots together, as JSON."""
+"""The most bytes of all snapshots together, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Snapshot:
     created: Instant
     view: View
     size: int
-    """Bytes of its records as JSON. It takes less where records are the same as others'."""
+    """The bytes of its records as JSON. In memory it may take less, as equal records are shared."""
 
 
 class Control:
-    """A server's beginning, snapshots, requests and faults. Threads may share it."""
+    """What the control API keeps for one server. Threads may share this object."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -44,8 +44,10 @@ class Control:
         self._beginning: View | None = None
 
     def begin(self) -> None:
-        """Keep what there is for `reset`, before a request changes it. In demo mode that is made
-        when it is asked for. Nothing changes while the store can't be read, so that can wait, too.
+        """Keep the records as they are now for `reset`, unless that is done; call it per request.
+
+        In demo mode `beginning` makes them when they are needed. If the store can't be read,
+        nothing can change either, so that a later call is early enough.
         """
         if self._beginning is None and not self.server.settings.is_demo:
             with self._keeping, suppress(StoreUnavailable), self.server.store.read() as view:
@@ -53,8 +55,11 @@ class Control:
 
     @property
     def beginning(self) -> View:
-        """What `reset` leads back to: what was there when the server began to answer, in demo
-        mode the demo data, or the seed that was loaded last in place of all."""
+        """The records to which `reset` goes back.
+
+        These are the last seed that was loaded in place of all records, else in demo mode the demo
+        data, else what was there when the server began to answer.
+        """
         if self._beginning is None:
             if not self.server.settings.is_demo:
                 raise StoreUnavailable(
@@ -69,7 +74,7 @@ class Control:
         return self._beginning
 
     def reset(self) -> None:
-        """Records, clock, faults and request log as they began; snapshots stay."""
+        """Put records, clock, faults and request log back as they began; snapshots stay."""
         beginning = self.beginning
         with self.server.store.transaction() as transaction:
             transaction.restore(beginning)
@@ -82,13 +87,16 @@ class Control:
         self.requests.clear()
 
     def reset_tenant(self, label: str) -> None:
-        """One tenant's records as they began; see `tenants.bring_back`."""
+        """Put one tenant's records back as they began; see `tenants.bring_back`."""
         beginning = self.beginning
         with self.server.store.transaction() as transaction:
             tenants.bring_back(self.server.collections, transaction, beginning, label)
 
     def load(self, given: Record, replace: bool) -> None:
-        """Put a seed in place of all that is there, or over it. BadFile: nothing has changed."""
+        """Load a seed: in place of all records if `replace`, else over them.
+
+        BadFile lists what is wrong; nothing has changed then.
+        """
         now = self.server.clock.now()
         entries = seed.prepare_seed(self.server.collections, given, now)
         with self.server.store.transaction() as transaction:
@@ -98,9 +106,9 @@ class Control:
             self._beginning = loaded
 
     def save(self, name: str) -> Snapshot:
-        """Keep all records under a name, in place of what that named before.
+        """Keep all records under a name, in place of an earlier snapshot of that name.
 
-        Conflict where that would be too many snapshots, or too large ones.
+        Conflict if there would be too many snapshots, or too large ones.
         """
         with self.server.store.read() as view:
             kept = view.freeze()
@@ -126,7 +134,7 @@ class Control:
 
 
 def control_of(server: Server) -> Control:
-    """The control over a server, which begins when it is first asked for."""
+    """The Control of a server, which is made when it is first asked for."""
     if server.control is None:
         with _BEGINNING:
             if server.control is None:

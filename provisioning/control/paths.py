@@ -1,4 +1,4 @@
-"""Patterns of paths, as faults and the request log take them."""
+"""Patterns of paths, for faults and for filters of the request log."""
 
 import functools
 import re
@@ -12,10 +12,11 @@ WITHIN = "*"
 
 
 def matches(pattern: str, path: str) -> bool:
-    """Whether a path, decoded, is one of those: `*` stands within a segment, `**` across them.
+    """Whether a decoded path matches a pattern.
 
-    The pattern is a whole path, or what comes after the base path. It takes as many steps as the
-    path has characters, whatever the pattern.
+    `*` stands for any text within a segment, `**` for any text. The pattern is one of whole paths,
+    or of what comes after the base path. This takes as many steps as the path has characters,
+    whatever the pattern.
     """
     compiled = _compiled(pattern)
     return compiled.is_met_by(path) or (
@@ -26,8 +27,8 @@ def matches(pattern: str, path: str) -> bool:
 class Pattern:
     """A pattern as a row of parts: characters, `*` and `**`.
 
-    Bit i of an integer stands for the place before part i, so that one step with a character
-    moves from all the places at once that a path can have come to.
+    The state of a match is a set of places in this row, as an integer: bit i means that part i may
+    come next. So one step with a character moves on from all places at once.
     """
 
     def __init__(self, text: str) -> None:
@@ -55,7 +56,7 @@ class Pattern:
             moved = (places & self._characters.get(char, 0)) << 1
             places &= self._across if char == "/" else self._wild
             places |= moved
-            # A wild part may stand for nothing. No two of them are neighbours.
+            # A wild part may stand for no text. One step is enough: no two are neighbours.
             places |= (places & self._wild) << 1
             if not places:
                 return False

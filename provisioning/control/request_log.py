@@ -1,4 +1,4 @@
-"""The request log: the last requests and what was answered, bounded in every part."""
+"""The request log: the last requests and their answers. Each part of it has a limit."""
 
 import json
 import re
@@ -16,24 +16,24 @@ from provisioning.store import Record
 from provisioning.web.redaction import is_secret_name
 
 LARGEST_BODY = 16_384
-"""Bytes of a body that are kept; of a larger one only its size is."""
+"""The most bytes of a body that is kept; of a larger one only the size is kept."""
 LONGEST_TARGET = 2_000
-"""Characters of a path, and of a query, that are kept."""
+"""How many characters of a path, and of a query, are kept."""
 LONGEST_HEADER, MOST_HEADERS = 1_000, 64
 LONGEST_WORD = 128
-"""Characters of a verb, and of the name of a header, that are kept."""
+"""How many characters of a verb, and of the name of a header, are kept."""
 LARGEST_LOG = 2**26
-"""Bytes of all entries together; the oldest are forgotten beyond that, however few they are."""
+"""The most bytes of all entries together. If there are more, the oldest entries are forgotten."""
 STATUS = re.compile(r"[1-5](\d\d|xx)", re.ASCII)
 
 Test = Callable[[Record], bool]
 
 
 class RequestLog:
-    """The last requests of one server, oldest first. Threads may share it."""
+    """The last requests of one server, oldest first. Threads may share this object."""
 
     def __init__(self, size: int) -> None:
-        # Encoded, they take a tenth of the memory, and nobody can change them.
+        # Entries are kept encoded: so they take a tenth of the memory, and nobody can change them.
         self._entries: deque[tuple[int, bytes]] = deque()
         self._size = size
         self._bytes = 0
@@ -41,7 +41,7 @@ class RequestLog:
         self.last_id = 0
 
     def add(self, entry: Record) -> None:
-        """Keep an entry; it gets an `id`, which grows. Its secrets are to be masked already."""
+        """Keep an entry under the next `id`. The caller must have masked its secrets."""
         with self._lock:
             self.last_id += 1
             encoded = orjson.dumps({"id": self.last_id, **entry})
@@ -51,12 +51,13 @@ class RequestLog:
                 self._bytes -= len(self._entries.popleft()[1])
 
     def find(self, **criteria: Any) -> list[Record]:
-        """The entries that meet every criterion, newest last.
+        """The entries that meet every criterion, newest last; Invalid for an unknown criterion.
 
-        `method`, `path` (a pattern), `status` (404 or "4xx"), `tenant`, `key` (its id), `user`,
-        `matched` (bool), `since` (an entry's id: later ones; all, if it was never given), `limit`
-        (that many of the last); `body` ({member: value} of the request, dotted members for nested
-        ones), `header` and `query` ({name: value}). Invalid names any other.
+        The criteria are `method`, `path` (a pattern), `status` (404 or "4xx"), `tenant`, `key`
+        (its id), `user`, `matched` (whether there is a route), `since` (only entries after this
+        id; all, if the id was never used), `limit` (only so many of the last); `body` ({member:
+        value} of the request's body, with dots for nested members), `header` and `query` ({name:
+        value}).
         """
         limit, since = criteria.pop("limit", None), criteria.pop("since", None) or 0
         tests = [_test(name, wanted) for name, wanted in criteria.items() if wanted is not None]
@@ -76,15 +77,16 @@ class RequestLog:
 
     def _after(self, since: int) -> Iterator[Record]:
         with self._lock:
-            # Whoever follows the requests of a server that was restarted asks for a later id.
+            # A client that follows a server across its restart may ask for an id still to come.
             since = 0 if since > self.last_id else since
             entries = [encoded for number, encoded in self._entries if number > since]
         return map(orjson.loads, entries)
 
 
 OF_THE_WHOLE = ("method", "path", "status", "tenant", "key", "user", "matched", "since", "limit")
+"""Criteria that take one value."""
 OF_A_PART = ("body", "header", "query")
-"""Criteria that name a member, header or parameter, and its value."""
+"""Criteria that take names of members, headers or parameters, each with its value."""
 
 
 def _test(name: str, wanted: Any) -> Test:
@@ -114,7 +116,7 @@ def _test(name: str, wanted: Any) -> Test:
 
 
 def _has(body: Any, member: str, wanted: Any) -> bool:
-    """Whether a body's member has a value, given as itself or as text."""
+    """Whether a member of a body has a value, which may be given as JSON text."""
     for name in member.split("."):
         if not isinstance(body, Mapping) or name not in body:
             return False
@@ -132,5 +134,5 @@ def _parameters(entry: Record, name: str) -> list[str]:
 
 
 def cut(text: str, longest: int) -> str:
-    """A text that is too long, without its end, which its length stands for."""
+    """A text of at most so many characters; a longer one is cut, and its length is added."""
     return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"

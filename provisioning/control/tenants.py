@@ -1,4 +1,4 @@
-"""One tenant among others: bringing it back, and removing it."""
+"""Resetting and removing one tenant, and the list of the keys that work now."""
 
 from collections.abc import Collection
 from contextlib import suppress
@@ -19,7 +19,10 @@ def counts(collections: Collections, view: View) -> dict[str, int]:
 
 
 def usable_keys(view: View, now: Instant) -> list[Record]:
-    """The first keys that open something now, with `username` and `role` of who acts with them."""
+    """The oldest keys that work now, MOST_KEYS at most, each with its owner's username and role.
+
+    The username of a tenant-only key is None.
+    """
     found: list[Record] = []
     for key in view.all(API_KEYS):
         with suppress(Unauthorized):
@@ -31,11 +34,11 @@ def usable_keys(view: View, now: Instant) -> list[Record]:
 
 
 def forget(collections: Collections, transaction: Transaction, label: str) -> None:
-    """Remove a tenant and all that is in it, the accounts at home there too.
+    """Remove a tenant and all its records, and the accounts at home there; NotFound without one.
 
-    An account that holds a privilege or key of another tenant moves home to that one (the one of
-    its oldest privilege). Where another tenant's record names an account that goes, it names
-    nobody afterwards.
+    An account that holds a privilege or key in another tenant stays, and gets that tenant as its
+    home (the tenant of its oldest privilege). Where another tenant's record names an account that
+    is removed, it holds null afterwards.
     """
     if transaction.get(TENANTS, label) is None:
         raise NotFound(f"There is no tenant '{label}'.")
@@ -51,10 +54,10 @@ def forget(collections: Collections, transaction: Transaction, label: str) -> No
 def bring_back(
     collections: Collections, transaction: Transaction, beginning: View, label: str
 ) -> None:
-    """Put a tenant's records, and the accounts at home there, back to an earlier state.
+    """Put a tenant's records, and the accounts at home there, back to those of an earlier view.
 
-    A tenant that there was not then is removed. Conflict if one of the records, or its name,
-    is another tenant's by now.
+    A tenant that did not exist then is removed. Conflict if another tenant has one of the records
+    by now, or a record of the same name.
     """
     tenant = beginning.get(TENANTS, label)
     if tenant is None:
@@ -74,7 +77,7 @@ def bring_back(
     for each in collections.owned:
         people_named = each.people.values()
         for record in beginning.group(each.table, "tenant", label):
-            # An account of another tenant may be gone: what was its own is left out.
+            # An account of another tenant may be gone, and what it held is then left out.
             lost = {name for name in people_named if _is_gone(transaction, record[name])}
             if "user" not in lost:
                 known = record | dict.fromkeys(lost)
@@ -107,7 +110,7 @@ def _remove_owned(collections: Collections, transaction: Transaction, label: str
 
 
 def _homes(collections: Collections, transaction: Transaction) -> dict[str, str]:
-    """Account -> the tenant of the first thing that it holds."""
+    """User's key -> label of a tenant, for users who hold something: that of the first thing."""
     return {
         record["user"]: record["tenant"]
         for each in reversed(collections.holdings)
@@ -119,7 +122,10 @@ def _homes(collections: Collections, transaction: Transaction) -> dict[str, str]
 def _remove_accounts(
     collections: Collections, transaction: Transaction, label: str, staying: Collection[str]
 ) -> None:
-    """Those at home in a tenant that hold nothing anywhere; others' records forget them."""
+    """Remove the accounts at home in a tenant that hold nothing in any, and are not `staying`.
+
+    Records that name them hold null afterwards.
+    """
     holding = _homes(collections, transaction)
     key_of_account = collections[USERS].key
     gone = {

@@ -1,4 +1,4 @@
-"""The routes of the control API, as resources."""
+"""The resources of the control API."""
 
 from provisioning.control.routes.clock import clock
 from provisioning.control.routes.faults import faults

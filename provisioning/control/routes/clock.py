@@ -1,4 +1,4 @@
-"""The time that every window and default follows."""
+"""Routes that show and change the server's time."""
 
 from flask import Response
 from marshmallow import fields
@@ -13,7 +13,7 @@ from provisioning.web.fields import Flag, Moment, Text
 from provisioning.web.records import RecordSchema, load_new
 
 END_OF_TIME = "9000-01-01T00:00:00Z"
-"""No clock is set later, so that it can run on, and windows can be reckoned from it."""
+"""The clock can't be set to this instant or later, so that years after it can be reckoned with."""
 
 
 class ClockSchema(RecordSchema):

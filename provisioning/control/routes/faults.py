@@ -1,4 +1,4 @@
-"""What shall go wrong with requests to the API."""
+"""Routes that list, add and remove faults."""
 
 from flask import Response
 

@@ -1,4 +1,4 @@
-"""What was asked of the API, and what it answered."""
+"""Routes that list, count and forget the requests in the log."""
 
 from flask import Response, request
 from marshmallow import fields
@@ -115,7 +115,7 @@ requests = control_resource(
 
 
 def _criteria() -> Record:
-    """The filters in the query, for RequestLog.find; Invalid for what is no filter."""
+    """The filters in the query, as criteria of RequestLog.find; Invalid for unknown filters."""
     given = request.args.to_dict()
     criteria: Record = {}
     for name, text in given.items():

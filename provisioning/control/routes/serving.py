@@ -15,7 +15,7 @@ SEVERAL = "The server has several processes, each with a clock, faults and a log
 
 
 def control_resource(name: str, import_name: str, meaning: str, **facts: Any) -> Resource:
-    """Routes below /_control, for whoever may control the server at all: there is no caller."""
+    """A resource below /_control. It knows no callers: who may control the server may do all."""
     shared: dict[str, Any] = {
         "base_path": CONTROL_PATH,
         "allows": roles.ANY_ROLE,
@@ -26,7 +26,7 @@ def control_resource(name: str, import_name: str, meaning: str, **facts: Any) ->
 
 
 def control() -> Control:
-    """What is kept of the server that is asked."""
+    """The Control of the server that this request came to."""
     return control_of(server())
 
 

@@ -1,4 +1,4 @@
-"""Records, all of them or a tenant's: reset, seeds, snapshots, tenants to throw away, keys."""
+"""Routes for all records, or a tenant's: reset, seeds, snapshots, new tenants, and keys."""
 
 import secrets
 
@@ -20,13 +20,13 @@ from provisioning.web.operation import BASE_PATH, Parameter, Variable
 from provisioning.web.records import RecordSchema, load_new, show
 
 LARGEST_SEED = 2**26
-"""Bytes that a seed may have, whatever the API itself accepts."""
+"""The most bytes of a seed, which may be more than the API's limit of a body."""
 MODES = ("replace", "merge")
 COUNTS = {"tenants": 2, "users": 50, "privileges": 59}
 
 
 class ResetSchema(RecordSchema):
-    """What is to begin anew: one tenant, or without one everything."""
+    """The tenant whose records are reset; without one everything is reset."""
 
     example = {"tenant": "acme"}
 
@@ -99,7 +99,7 @@ class AccessSchema(RecordSchema):
 
 
 class KeySchema(RecordSchema):
-    """A key that opens something now, and who acts with it: nobody with a tenant-only key."""
+    """An API key that works now, with its owner, null for a tenant-only key, and their role."""
 
     example = {
         "tenant": "acme",
