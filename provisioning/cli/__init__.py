@@ -1,16 +1,17 @@
 """The command line: what an operator does beside the API, and a server for one's own machine.
 
-    tenants.py  tenants and keys
-    users.py    people's accounts, over all tenants
-    transfer.py  in and out: seeds, and people from CSV
-    copying.py  from one kind of store to another
-    data.py     a look at the data, and copies of it
+    tenants.py    commands for tenants and API keys
+    users.py      commands for accounts, over all tenants
+    transfer.py   export and import: seeds, and users from CSV
+    copying.py    `provisioning copy`, from one store to another
+    data.py       check, backup and restore
     reference.py  the tables of docs/reference.md
-    serve.py    `provisioning serve`
-    opening.py  the server that a command works on, and the one that gunicorn runs
-    group.py    what all commands have in common
+    serve.py      `provisioning serve`
+    serving.py    the processes that `serve` runs
+    opening.py    opens the server that a command works on, or that gunicorn runs
+    group.py      what all commands have in common
 
-Every command works as `provisioning COMMAND` and, `serve` apart, as `flask --app app COMMAND`.
+Every command works as `provisioning COMMAND` and, except for `serve`, as `flask --app app COMMAND`.
 """
 
 import os
@@ -31,7 +32,7 @@ __all__ = ["CANNOT_START", "application", "main", "serve"]
 
 
 def _settings_shown() -> str:
-    """Every setting for a terminal; the \\b keeps click from flowing the lines together."""
+    """Every setting as text for a terminal. A \\b keeps click from joining the lines after it."""
     blocks = ["Settings are environment variables:"]
     for variable, default, meaning in described():
         wrapped = textwrap.fill(meaning.replace("`", ""), 76)
@@ -71,14 +72,17 @@ for command in (
 
 
 def _is_command() -> bool:
-    """Whether flask runs one of the commands: each opens, or makes, a store only as it needs."""
+    """Whether flask runs one of our commands, which open a store themselves if they need one."""
     return os.environ.get("FLASK_RUN_FROM_CLI") == "true" and not main.commands.keys().isdisjoint(
         sys.argv[1:]
     )
 
 
 def application() -> Flask:
-    """What gunicorn and flask run: the server that the environment describes, or a clear end."""
+    """The application that gunicorn and flask run: the server that the environment describes.
+
+    Exits with a clear message if it can't start.
+    """
     app = Flask("provisioning", static_folder=None) if _is_command() else opening.application()
     for name, command in main.commands.items():
         if name != serve.name:

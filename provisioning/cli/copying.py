@@ -1,4 +1,4 @@
-"""`provisioning copy`: moving to another kind of store, or to another machine."""
+"""`provisioning copy`, for moving to another kind of store, or to another machine."""
 
 import os
 import sys
@@ -42,7 +42,7 @@ def _place(text: str, name: str) -> Place:
 
 
 def _progress(total: int) -> Callable[[int], object]:
-    """What shows how many of the records are done, on a terminal alone."""
+    """A function that takes a number of further records done, and shows progress on terminals."""
     if not sys.stderr.isatty():
         return lambda done: None
     bar = click.progressbar(
