@@ -1,4 +1,4 @@
-"""Commands about the data as a whole."""
+"""Commands for the data as a whole: check, backup, restore."""
 
 import os
 from collections.abc import Iterator
@@ -67,12 +67,12 @@ def restore(file: Path) -> None:
     place = _own_place()
     with explained(file):
         kept = backups.restore(file, place, COLLECTIONS.tables, COLLECTIONS.check)
-    told = "" if kept is None else f" What was is in {kept}."
-    click.echo(f"{place} holds the records of {file}.{told}")
+    remark = "" if kept is None else f" What was is in {kept}."
+    click.echo(f"{place} holds the records of {file}.{remark}")
 
 
 def _own_place() -> Place:
-    """The file that holds the data; an error where it is a database server's."""
+    """The place of the data, if it is a file; an error that names pg_dump for a PostgreSQL."""
     place = Settings.from_env(os.environ).place
     if not place.is_file:
         raise click.ClickException(NOT_OURS.format(place=place))
@@ -88,7 +88,10 @@ def explained(file: Path) -> Iterator[None]:
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Write a file that is not there yet, for its owner alone, through to the disk."""
+    """Write a new file that only its owner can read, and wait until it is on the disk.
+
+    An error if there is a file of this name already.
+    """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:

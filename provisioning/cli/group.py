@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 
 
 class Command(click.Command):
-    """Says what went wrong on stderr, without a traceback, and ends with exit code 1."""
+    """A command that reports our errors on stderr without a traceback, with exit code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -33,12 +33,12 @@ class Commands(click.Group):
 
 
 def counted(number: int, one: str) -> str:
-    """A number of things that are called so: 1 tenant, 2 tenants."""
+    """A number with its noun, whose singular is `one`: 1 tenant, 2 tenants."""
     return f"{number} {one}{'' if number == 1 else 's'}"
 
 
 def progress(items: Sequence[Item], label: str) -> Iterator[Item]:
-    """The items one by one, with a bar on stderr while somebody looks at a terminal."""
+    """The items one by one, with a progress bar if stderr is a terminal."""
     if not sys.stderr.isatty():
         yield from items
         return

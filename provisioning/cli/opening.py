@@ -1,4 +1,4 @@
-"""The server that a command works on, and the one that gunicorn and flask run."""
+"""Opening the server that a command works on, or that gunicorn and flask run."""
 
 import os
 import sys
@@ -14,13 +14,13 @@ from provisioning.store import Store, StoreUnavailable
 from provisioning.web.server import SERVER, Server
 
 CANNOT_START = 4
-"""gunicorn stops at this exit code of a worker; after others it would start it again and again."""
+"""The exit code of a worker at which gunicorn stops. After others it starts the worker again."""
 
 
 def current_server(must_exist: bool = False) -> Server:
-    """The parts of the app that flask has loaded, or those opened for this command.
+    """The server of the app that flask has loaded, else one that is opened for this command.
 
-    A store that `must_exist` is not made where there is none.
+    `must_exist`: a missing store is an error; otherwise it is made.
     """
     if has_app_context() and SERVER in current_app.extensions:
         return cast(Server, current_app.extensions[SERVER])
@@ -31,7 +31,7 @@ def current_server(must_exist: bool = False) -> Server:
 
 
 def open_or_explain(settings: Settings, store: Store | None = None) -> Server:
-    """The parts of a server; an error of its store names the place."""
+    """A server, opened; an error of its store becomes a message that names the place."""
     try:
         return open_server(settings, store)
     except StoreUnavailable as error:
@@ -39,10 +39,10 @@ def open_or_explain(settings: Settings, store: Store | None = None) -> Server:
 
 
 def application() -> Flask:
-    """The server that the environment describes; what is wrong with it is said, and ends it."""
+    """The server that the environment describes; says what is wrong and exits if it can't start."""
     try:
         settings = Settings.from_env(os.environ)
-        settings.require_guarded_control()  # before there is a store
+        settings.require_guarded_control()  # before a store is made
         return create_app(settings, open_or_explain(settings))
     except (BadSetting, BadFile, click.ClickException) as error:
         click.echo(f"Error: {error}", err=True)

@@ -28,7 +28,7 @@ from provisioning.web.operation import BASE_PATH
 from provisioning.web.server import Server
 
 LONG_AGO = "2000-01-01T00:00:00Z"
-"""Since when a store in memory has its administrator, so that tests may set the clock back."""
+"""When the first privilege of a store in memory begins, so that tests may set the clock back."""
 PARENT_POLL = 0.2
 """Seconds between two looks at whether the parent is still there."""
 
@@ -88,7 +88,7 @@ def serve(
             ready_file.unlink(missing_ok=True)
     settings = Settings.from_env(_environment(demo, data, memory))
     if not memory:
-        settings.require_guarded_control()  # before there is a store
+        settings.require_guarded_control()  # before a store is made
     try:
         listeners = listen(host, port)
     except OSError as error:
@@ -118,7 +118,7 @@ def serve(
 
 
 def _environment(demo: bool, data: str | None, memory: bool) -> Mapping[str, str]:
-    """The environment with what the options of `serve` say."""
+    """The environment, with the options of `serve` as variables."""
     environment = dict(os.environ)
     if demo:
         environment["PROVISIONING_DEMO"] = "on"
@@ -171,7 +171,7 @@ def _greet(server: Server, url: str, found: Record, is_memory: bool) -> None:
 
 
 def _report_ready(path: Path, found: Record) -> None:
-    """One line of JSON, for a program that waits for the file to appear or reads stdout."""
+    """Write one line of JSON to the file and to stdout, for a program that waits for either."""
     line = json.dumps(found) + "\n"
     with _explained(path):
         if _is_channel(path):
@@ -190,7 +190,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def _is_channel(path: Path) -> bool:
-    """Whether it leads to a reader: one of our own descriptors, a pipe or a device."""
+    """Whether a path is no plain file but one of our own descriptors, a pipe or a device."""
     return _is_descriptor(path) or path.is_fifo() or path.is_char_device()
 
 
@@ -199,8 +199,10 @@ def _is_descriptor(path: Path) -> bool:
 
 
 def _replace(path: Path, line: str) -> None:
-    """A new file, its owner's alone, in the place of whatever has the name: of a link itself,
-    not of what it leads to."""
+    """Write a new file that only its owner can read, in place of what has this path.
+
+    If that is a link, the link itself is replaced, not the file to which it leads.
+    """
     new = tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False)  # noqa: SIM115 - renamed
     try:
         with new:
@@ -212,7 +214,10 @@ def _replace(path: Path, line: str) -> None:
 
 
 def _send(path: Path, line: str) -> None:
-    """The line holds a key: not to a pipe that somebody else has put there, nor through a link."""
+    """Write to a descriptor of ours, or to a pipe or device.
+
+    The line holds a key, so it goes neither through a link nor to a pipe of another user.
+    """
     is_ours = _is_descriptor(path)
     descriptor = os.open(path, os.O_WRONLY | (0 if is_ours else os.O_NOFOLLOW))
     with os.fdopen(descriptor, "w") as channel:
@@ -222,7 +227,7 @@ def _send(path: Path, line: str) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """End this process, in an orderly way, once its parent has ended."""
+    """Wait until the parent process has ended; then end this one by SIGTERM."""
     if not _is_adopted(parent):
         while os.getppid() == parent:
             time.sleep(PARENT_POLL)

@@ -1,7 +1,7 @@
-"""gunicorn's threaded worker in this process alone: what `provisioning serve` runs.
+"""The server of `provisioning serve`: gunicorn's threaded worker in this one process.
 
-Under gunicorn's arbiter the records in memory, the clock and the faults of the control API would
-be a child's, and to kill the server would leave that child behind.
+With gunicorn's arbiter the records in memory, the clock and the faults of the control API would be
+in a child process, and that child would stay behind if the server was killed.
 """
 
 import errno
@@ -23,18 +23,18 @@ LOCALHOST = ("127.0.0.1", "::1")
 NO_SUCH_ADDRESS = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 BACKLOG = 1_024
 THREADS = 256
-"""As many requests may wait at once, above all for the delay of a fault; a thread is only made
-when it is needed."""
+"""How many requests may wait at once, mostly for delays of faults. A thread is made only when it is
+needed."""
 KEEPALIVE = 60
-"""Seconds after which an idle connection is closed: clients under test may pause."""
+"""Seconds after which an idle connection is closed. Clients under test may pause for long."""
 MOMENT = 0.1
 ENDS = (signal.SIGINT, signal.SIGTERM)
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen; `localhost` has one for IPv4 and one for IPv6, with the same port.
+    """Listening sockets: for `localhost` one of IPv4 and one of IPv6 with the same port.
 
-    Port 0 is any free one. Raises OSError.
+    Port 0 is any free port. Raises OSError.
     """
     while True:
         with ExitStack() as opened:
@@ -63,7 +63,7 @@ def _listening(address: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Where a client on this machine reaches a listening socket."""
+    """The URL by which a client on this machine reaches a listening socket."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - shown, not bound
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -75,10 +75,10 @@ def serve_until_told(
     is_logging: bool,
     ready: Callable[[], None],
 ) -> None:
-    """Answer until SIGINT or SIGTERM comes, and end the process a moment later.
+    """Answer requests until SIGINT or SIGTERM comes, and end the process a moment later.
 
-    `ready` is called as soon as connections are answered. With `is_logging` there is a line on
-    stderr for each request; otherwise only what is wrong with the server itself.
+    `ready` is called as soon as connections are answered. With `is_logging` each request is a line
+    on stderr; without it only errors of the server itself are.
     """
     ours = {number: signal.getsignal(number) for number in ThreadWorker.SIGNALS}
 
@@ -95,19 +95,25 @@ def serve_until_told(
 
 
 def _end(*_: Any) -> None:
-    """Requests in flight have a moment to end; who waits for a delay or a client is cut off."""
+    """End the process after MOMENT seconds, in which requests in flight may end.
+
+    Requests that wait longer, for a delay or a slow client, are cut off.
+    """
     time.sleep(MOMENT)
     os._exit(0)
 
 
 class _Worker(ThreadWorker):
     def is_parent_alive(self) -> bool:
-        """There is no arbiter: whoever started the server may end before it."""
+        """Always true: there is no arbiter, and the process that started this one may end."""
         return True
 
     def finish_request(self, conn: Any, fs: Any) -> None:
-        """gunicorn waits in its main loop, up to 2 s and with it everyone else, for a client to
-        close after its last answer; here one of the threads does."""
+        """Close connections in a thread of the pool.
+
+        gunicorn waits up to 2 s in its main loop for a client to close after its last answer, and
+        all other clients wait with it.
+        """
         if fs.cancelled() or fs.exception() or fs.result() is not False:
             super().finish_request(conn, fs)
         else:
@@ -116,7 +122,7 @@ class _Worker(ThreadWorker):
 
 
 class _Runner(BaseApplication):
-    """A WSGI application with gunicorn's settings, as its worker wants them."""
+    """The object from which gunicorn's worker takes the WSGI application and the settings."""
 
     def __init__(self, application: WSGIApplication, settings: dict[str, Any]) -> None:
         self._application, self._settings = application, settings
@@ -150,11 +156,11 @@ _SETTINGS = {
 
 
 def _logging(is_logging: bool) -> dict[str, Any]:
-    is_logging = is_logging and not gunicorn_conf.IS_JSON  # then the server writes the lines
+    is_logging = is_logging and not gunicorn_conf.IS_JSON  # as JSON the server logs requests itself
     to_stderr: dict[str, Any] = {"handlers": ["stderr"], "propagate": False}
     access, error = ("INFO", "WARNING") if is_logging else ("CRITICAL", "ERROR")
     if gunicorn_conf.IS_JSON:
-        access = "CRITICAL"  # the server itself writes a line for each request
+        access = "CRITICAL"
     return {
         "logconfig_dict": {
             "root": {},

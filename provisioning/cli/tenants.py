@@ -1,4 +1,4 @@
-"""Commands about tenants, and the API keys that let the first people in."""
+"""Commands for tenants and their API keys."""
 
 import json
 import os
@@ -111,6 +111,6 @@ def _show_key(made: Record, is_json: bool, heading: str) -> None:
 
 
 def curl_line(url: str, token: str | None) -> str:
-    """What a person types to ask who they are."""
+    """A curl command that asks the server who the caller is."""
     header = "" if token is None else f'-H "Authorization: Bearer {token}" '
     return f"curl {header}{url}{BASE_PATH}/whoami"

@@ -1,4 +1,4 @@
-"""Commands for what goes in and out: seeds, and people from CSV."""
+"""Commands for export and import: seeds, and users from CSV."""
 
 import json
 import sys
@@ -40,8 +40,8 @@ def export(file: Path, tenant: str | None, force: bool) -> None:
             file.unlink(missing_ok=True)
     write_new(file, content)
     count = sum(map(len, seed.values()))
-    told = f"Wrote {counted(count, 'record')} to {file}. It holds secrets: keep it to yourself."
-    click.echo(told, err=True)
+    message = f"Wrote {counted(count, 'record')} to {file}. It holds secrets: keep it to yourself."
+    click.echo(message, err=True)
 
 
 @click.command("import", cls=Command)

@@ -1,4 +1,4 @@
-"""Commands about people's accounts, which all tenants share."""
+"""Commands for people's accounts, which all tenants share."""
 
 import click
 

@@ -3,8 +3,8 @@
 server.py         ProvisioningServer, a server on a socket; listener.py is the socket
 pytest_plugin.py  the fixtures `provisioning` and `provisioning_server`
 client.py         a small HTTP client
-sandbox.py        a server without a socket, for this project's own tests
-provisioner.py    adding tenants, users, privileges and keys to either
+sandbox.py        Sandbox, a server without a socket, for this project's own tests
+provisioner.py    adds tenants, users, privileges and keys to either server
 """
 
 from typing import TYPE_CHECKING, Any

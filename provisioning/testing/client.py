@@ -1,4 +1,4 @@
-"""A small HTTP client, so that a test needs no other to look at what its subject has done."""
+"""A small HTTP client, with which a test can look at what the program under test has done."""
 
 import json
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 PATIENCE = 30.0
-"""Seconds that a request may take."""
+"""Seconds after which a request fails."""
 AS_IT_IS = "%/:?#[]@!$&'()*+,;=~"
 
 A = TypeVar("A")
 
 
 class Verbs(Generic[A]):
-    """Every verb by its name, over `request`."""
+    """One method for each verb; they call `request`, which a subclass has."""
 
     def request(self, method: str, path: str, **facts: Any) -> A:
         raise NotImplementedError
@@ -42,7 +42,7 @@ class Verbs(Generic[A]):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server answered. `headers` ignore case: `answer.headers["x-total-count"]`."""
+    """The answer of a server. `headers` ignore case: `answer.headers["x-total-count"]`."""
 
     status_code: int
     headers: Message
@@ -57,7 +57,7 @@ class Answer:
 
 
 class Client(Verbs[Answer]):
-    """Requests with one API key, to paths below a URL; `//path` is from the root.
+    """Sends requests with one API key. Paths are below a URL; `//path` is from the root.
 
     Each request has a connection of its own, so threads may share a client.
     """
@@ -78,7 +78,7 @@ class Client(Verbs[Answer]):
     ) -> Answer:
         """Send a request: `query` and `json` are encoded, `data` is sent as it is.
 
-        Answers of any status are returned. OSError or HTTPException where none came.
+        Returns answers of any status. Raises OSError or HTTPException if there is no answer.
         """
         sent = dict(headers or {})
         if self.token is not None:

@@ -1,8 +1,8 @@
-"""A WSGI application on a socket, started and stopped within a test.
+"""Serving a WSGI application on a socket, started and stopped within a test.
 
-The servers of the standard library and of Werkzeug take half a second to notice that they are
-to stop, leave threads behind that serve open connections, and Werkzeug's ends each connection
-after one answer. This one stops at once with all its threads, and keeps connections.
+The servers of the standard library and of Werkzeug take half a second to stop, and leave threads
+of open connections behind; Werkzeug's also ends each connection after one answer. This one stops
+at once with all its threads, and keeps connections open.
 """
 
 import errno
@@ -18,14 +18,16 @@ from werkzeug.serving import BaseWSGIServer
 from provisioning.local_server import BACKLOG, Handler
 
 PAUSE = 0.05
-"""Seconds until a connection is taken that couldn't be, for want of descriptors or threads."""
+"""Seconds until the next try, if a connection can't be taken for lack of descriptors or threads."""
 
 
 class Listener:
-    """Listens on a port, 0 being any free one, from construction until `close`. OSError if it
-    can't. It waits as long as it takes, whatever `socket.setdefaulttimeout` says."""
+    """Listens on a port from construction until `close`; port 0 is any free port.
 
-    # What Werkzeug's handler asks of its server
+    Raises OSError if it can't listen. It ignores `socket.setdefaulttimeout`.
+    """
+
+    # Attributes that Werkzeug's handler needs of its server.
     multithread = True
     multiprocess = False
     ssl_context = None
@@ -54,7 +56,7 @@ class Listener:
         if self._closing:
             return
         self._closing = True
-        # What wakes accept() up: the first on Linux, the second on macOS.
+        # These wake accept() up: the first on Linux, the second on macOS.
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         with suppress(OSError):
@@ -77,7 +79,7 @@ class Listener:
             except OSError:
                 if self._closing:
                     return
-                # No descriptor is free: who waits is served when one is.
+                # No descriptor is free. The connection waits until one is.
                 time.sleep(PAUSE)
                 continue
             if self._closing:

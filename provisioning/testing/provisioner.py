@@ -1,4 +1,4 @@
-"""Putting tenants, users, privileges, keys and other records into a server's store, past HTTP."""
+"""Putting tenants, users, privileges, keys and other records into a server's store without HTTP."""
 
 import functools
 import itertools
@@ -28,35 +28,35 @@ from provisioning.web.records import begun, load_new, load_part, together
 from provisioning.web.server import Server
 
 routes = functools.cache(make_routes)
-"""Routes cost 30 ms to make and know no store, so servers of the same settings share them."""
+"""Routes for these settings. Servers share them, as they hold no store and take 30 ms to make."""
 known_catalogue = functools.cache(load_catalogue)
-"""The catalogue in a file, or without one the built-in one; read once."""
+"""The catalogue in a file, or the built-in one for None; each file is read once."""
 
 Moment = Instant | datetime
-"""An instant as a test gives it: `2026-01-15T12:00:00Z`, or a datetime with a time zone."""
+"""An instant in a test: text such as `2026-01-15T12:00:00Z`, or a datetime with a time zone."""
 ARGUMENTS = {
     "activeFrom": "active_from",
     "activeUntil": "active_until",
     "reportsTo": "reports_to",
     "endpointType": "endpoint_type",
 }
-"""Members of records that are arguments under another name."""
+"""Member of a record -> the name of the argument for it, if that is another one."""
 
 
 def read_ahead() -> None:
-    """Read whatever files a server may need: a test that begins may take the real ones away."""
+    """Read all files that a server may need, since a test may replace the file system later."""
     known_catalogue(None)
     countries()
     time_zones()
 
 
 class Provisioner:
-    """Adds what a test needs to the tenant that it doesn't name otherwise, `acme`.
+    """Adds records to a server for a test, by default to the tenant `acme`.
 
-    Instants are strings like `2026-01-15T12:00:00Z`, or datetimes with a time zone. An
+    Instants are strings such as `2026-01-15T12:00:00Z`, or datetimes with a time zone. An
     `active_from` of None is the server's now, an `active_until` of None is open-ended. Further
-    arguments are members of the contract's records, such as `firstName`. What the API would
-    refuse raises the domain's error: Invalid names each argument that is wrong.
+    arguments are members of the contract's records, such as `firstName`. Values that the API would
+    refuse raise the domain's errors: Invalid names each argument that is wrong.
     """
 
     def __init__(self, parts: Server) -> None:
@@ -65,7 +65,7 @@ class Provisioner:
         self._numbers = itertools.count(1)
 
     def add_tenant(self, label: str, name: str | None = None) -> str:
-        """A new tenant's label. Nobody may act in it yet: add a user or a key."""
+        """Add a tenant, and return its label. Nobody may act in it yet: add a user or a key."""
         tenant = load_new(NEW_TENANT, {"label": label, "name": name or str(label).title()})
         with self.store.transaction() as transaction:
             create_tenant(
@@ -83,9 +83,9 @@ class Provisioner:
         reports_to: str | None = None,
         **profile: Any,
     ) -> str:
-        """The username of a new account at home in the tenant; `role=None`: without privilege.
+        """Add an account with its home in the tenant, and return its username.
 
-        Its email is the username, if that is one.
+        With `role=None` it has no privilege. Its email is the username, if that is an address.
         """
         username = username or f"user{next(self._numbers)}@{tenant}.test"
         email = username if "@" in str(username) else f"{username}@{tenant}.test"
@@ -114,7 +114,7 @@ class Provisioner:
         active_until: Moment | None = None,
         reports_to: str | None = None,
     ) -> int:
-        """The id of a new privilege."""
+        """Give an account a privilege, and return the privilege's id."""
         with self._changing(tenant) as records:
             terms = _terms(username, role, active_from, active_until, reports_to)
             user = _known_user(records, username)
@@ -129,7 +129,7 @@ class Provisioner:
         active_until: Moment | None = None,
         name: str | None = None,
     ) -> str:
-        """A new key's token; without a username the key is the tenant's alone."""
+        """Add an API key, and return its token; without a username it is a tenant-only key."""
         with self._changing(tenant) as records:
             given = {"type": type, "name": name, **_window(active_from, active_until)}
             terms = begun(load_new(API_KEY, given), records.now)
@@ -143,7 +143,7 @@ class Provisioner:
         active_from: Moment | None = None,
         active_until: Moment | None = None,
     ) -> int:
-        """The id of a new subscription to a service of the catalogue."""
+        """Add a subscription to a service of the catalogue, and return its id."""
         _require_one_of("service", service, self.catalogue.services)
         window = _window(active_from, active_until)
         return int(self._add("subscriptions", tenant, service=service, **window)["id"])
@@ -156,7 +156,7 @@ class Provisioner:
         active_until: Moment | None = None,
         **members: Any,
     ) -> str:
-        """The domain of a new domain mapping, as the API shows it."""
+        """Add a domain mapping, and return its domain as the API shows it."""
         members |= _window(active_from, active_until)
         return str(self._add("domainMappings", tenant, domain=domain, **members)["domain"])
 
@@ -169,7 +169,7 @@ class Provisioner:
         active_until: Moment | None = None,
         **members: Any,
     ) -> int:
-        """The id of a new service endpoint."""
+        """Add a service endpoint, and return its id."""
         offered = [entry["label"] for entry in self.catalogue.offered_endpoint_types]
         _require_one_of("endpoint_type", endpoint_type, offered)
         members |= {"url": url, "endpointType": endpoint_type}
@@ -177,14 +177,14 @@ class Provisioner:
         return int(self._add("endpoints", tenant, **members)["id"])
 
     def add_dashboard(self, label: str, tenant: str = "acme", **members: Any) -> str:
-        """The label of a new dashboard of the tenant's own; what is left out is made up."""
+        """Add a dashboard of the tenant's own, and return its label; absent members are made up."""
         if label in self.catalogue.dashboards:
             raise Conflict(f"The catalogue has a dashboard '{label}' already.")
         members = {**DASHBOARD.example, "label": label, **members}
         return str(self._add("dashboards", tenant, **members)["label"])
 
     def add_statement(self, label: str, tenant: str = "acme", **members: Any) -> str:
-        """The label of a new statement of the tenant's own; what is left out is made up.
+        """Add a statement of the tenant's own, and return its label; absent members are made up.
 
         The API shows statements to tenants with a subscription to `enterprise` only.
         """
@@ -198,7 +198,7 @@ class Provisioner:
         self._add("statementConfigs", tenant, label=label, config=config)
 
     def _add(self, kind: str, tenant: str, **members: Any) -> Record:
-        """A new record, read as a seed's: `kind` is the name of its list there."""
+        """Add a record as a seed would; `kind` is the name of its list in a seed."""
         collection = self.parts.collections.seeded[kind]
         with self._changing(tenant) as records, _seed_errors_as_invalid(kind):
             transaction, now = records.transaction, records.now
@@ -242,7 +242,7 @@ def _known_user(records: Records, username: str) -> str:
 
 
 def _window(active_from: Moment | None, active_until: Moment | None) -> Record:
-    """Both ends of a window as a body may hold them; an absent one is left to its default."""
+    """The ends of a window as members of a body; one that is None is left out."""
     window, errors = {}, {}
     for name, moment in (("activeFrom", active_from), ("activeUntil", active_until)):
         try:
@@ -261,7 +261,7 @@ def _require_one_of(argument: str, given: str, known: Any) -> None:
 
 @contextmanager
 def _naming_arguments() -> Iterator[None]:
-    """An Invalid names the arguments of Python, not the members of a body."""
+    """Make an Invalid, raised in this block, name arguments of Python and not members of a body."""
     try:
         yield
     except Invalid as error:
@@ -272,7 +272,7 @@ def _naming_arguments() -> Iterator[None]:
 
 @contextmanager
 def _seed_errors_as_invalid(kind: str) -> Iterator[None]:
-    """What is wrong with the one record of a seed is wrong with a member of it."""
+    """Make a BadFile for a seed of one record an Invalid that names the record's members."""
     try:
         yield
     except BadFile as bad:
@@ -284,7 +284,7 @@ def _seed_errors_as_invalid(kind: str) -> Iterator[None]:
 
 
 def plain(value: Any) -> Any:
-    """A seed as JSON has it: datetimes as instants. ValueError for one without a time zone."""
+    """A seed with instants in place of datetimes; ValueError for one without a time zone."""
     if isinstance(value, datetime):
         return as_instant(value)
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""The fixtures `provisioning` and `provisioning_server`; a failed test shows what it asked them.
+"""The fixtures `provisioning` and `provisioning_server`; a failed test reports their requests.
 
-Every pytest run of an environment in which this project is installed imports this module. So it
-imports nothing of the server until a test wants one.
+Every pytest run imports this module, if this project is installed in its environment. So it imports
+nothing of the server until a test uses one.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from provisioning.testing.server import ProvisioningServer
 
 RUNNING: pytest.StashKey[dict[str, ProvisioningServer]] = pytest.StashKey()
-"""On a node: the server that it set up, by the fixture's name."""
+"""In the stash of a node: {name of a fixture: server} of the servers that run for this node."""
 SEEN: pytest.StashKey[int] = pytest.StashKey()
-"""On a test: the last request to the session's server before it."""
+"""In the stash of a test: the id of the last request to the session's server before the test."""
 TITLE = "requests to {}"
 
 
@@ -59,7 +59,7 @@ FIXTURES = frozenset({"provisioning", "provisioning_server"})
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if not FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
-        # Now, since another fixture may put a file system in place that has none of our files.
+        # Imported now, since another fixture may replace the file system by one without our files.
         import provisioning.testing.server  # noqa: F401, PLC0415
     for server in item.session.stash.get(RUNNING, {}).values():
         item.stash[SEEN] = server.requests.last_id

@@ -1,4 +1,4 @@
-"""A whole server inside the process, without a socket: the quickest way to try a rule."""
+"""A whole server within the test's process and without a socket: the quickest way to try a rule."""
 
 from typing import Any
 from wsgiref.types import WSGIApplication
@@ -21,7 +21,7 @@ NOW = "2026-01-15T12:00:00Z"
 
 
 class Client(Verbs[TestResponse]):
-    """Requests with one API key, to paths below the base path; `//path` is from the root."""
+    """Sends requests with one API key. Paths are below the base path; `//path` is from the root."""
 
     def __init__(self, application: WSGIApplication, token: str | None) -> None:
         self._client = WerkzeugClient(application)
@@ -37,9 +37,10 @@ class Client(Verbs[TestResponse]):
 
 
 class Sandbox(Provisioner):
-    """An in-memory store, a frozen clock, the tenants acme and globex, and who you add.
+    """A server with a store in memory, a frozen clock, and the tenants acme and globex.
 
-    `facts` are fields of Settings. `administrator` is a client of alice@acme.test.
+    `facts` are fields of Settings. `administrator` is a client with a key of alice@acme.test, who
+    administers acme.
     """
 
     def __init__(

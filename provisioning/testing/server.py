@@ -1,4 +1,4 @@
-"""A server of a test's own: on a real socket, in memory, with a clock of its own."""
+"""A server that belongs to a test: on a real socket, in memory, with its own clock."""
 
 import itertools
 import json
@@ -18,7 +18,7 @@ from provisioning.web.operation import BASE_PATH
 from provisioning.web.server import Server
 
 LONG_AGO = "2000-01-01T00:00:00Z"
-"""Since when the administrator is one, so that a test may set the clock back."""
+"""When the administrator's privilege begins, so that a test may set the clock back."""
 LONGEST_REPORT = 50
 LONGEST_BODY = 300
 FAILED = 400
@@ -30,24 +30,24 @@ read_ahead()
 class ProvisioningServer(Provisioner):
     """A server that answers at `url` from `start` until `stop`, or inside a `with` block.
 
-    It begins with the tenant `acme`, the administrator alice@acme.test and a key of hers; then
-    comes what is in `seed`, an object of lists of records. `settings` are fields of Settings.
+    It begins with the tenant `acme`, the administrator alice@acme.test and a key of hers; `seed`,
+    an object of lists of records, is loaded over these. `settings` are fields of Settings.
     `clock` runs with the machine's time until a test sets or freezes it; `requests` is the log
-    of what was asked, `faults` what shall go wrong. Threads may share it.
+    of requests, `faults` are the injected faults. Threads may share it.
 
-    It listens on `port` of the address `host`; 0 is any free port. Once it has a port it keeps to
-    it: stopped and started again it has the same `url`, and all that it held.
+    It listens on `port` of the address `host`; 0 is any free port. If it is stopped and started
+    again, it has the same port and `url`, and all its records.
     """
 
     tenant = "acme"
     url: str
-    """What a client is configured with: up to and with /api/v1/provisioning."""
+    """The URL for the configuration of a client, which ends with /api/v1/provisioning."""
     root_url: str
-    """The same without a path."""
+    """The URL without a path."""
     token: str
-    """A key of the administrator."""
+    """The token of the administrator's API key."""
     administrator: Client
-    """An HTTP client with that key."""
+    """An HTTP client with that API key."""
 
     def __init__(
         self, seed: Any = None, *, host: str = "127.0.0.1", port: int = 0, **settings: Any
@@ -72,9 +72,9 @@ class ProvisioningServer(Provisioner):
         self.requests, self.faults = self._control.requests, self._control.faults
 
     def start(self) -> Self:
-        """Listen; clients may connect once this returns. A server that runs is left as it is.
+        """Listen, unless the server runs already; clients may connect once this returns.
 
-        OSError where the port is taken.
+        OSError if the port is taken.
         """
         if self._listener is None:
             application = serve(routes(self.parts.settings), self.parts)
@@ -87,10 +87,7 @@ class ProvisioningServer(Provisioner):
         return self
 
     def stop(self) -> None:
-        """Close the socket and every connection; no thread is left when this returns.
-
-        A server that doesn't run is left as it is.
-        """
+        """Close the socket and every connection, if the server runs; this ends all its threads."""
         listener, self._listener = self._listener, None
         if listener is not None:
             self.faults.is_delaying = False
@@ -114,21 +111,20 @@ class ProvisioningServer(Provisioner):
         return Client(self.url, token)
 
     def load(self, seed: Any, replace: bool = False) -> None:
-        """Put a seed over what is there, or in place of all of it, `token` and `tenant` too.
+        """Load a seed over all records or, with `replace`, in place of them.
 
-        A BadFile names each fault and its place; nothing has changed then. After a replacement
-        `reset` leads back to the seed.
+        A replacement removes the tenant `acme` and its key, too, and `reset` then goes back to the
+        seed. BadFile names each fault and its place; nothing has changed then.
         """
         self._control.load(plain(seed), replace)
 
     def reset(self) -> None:
-        """Back to how the server began: records, ids and keys, the machine's time, no faults, an
-        empty request log."""
+        """Put the server back as it began: records, ids, keys, clock; no faults, no requests."""
         self._control.reset()
         self._numbers = itertools.count(1)
 
     def report(self, since: int = 0) -> str:
-        """The last requests after the one with this number, without secrets, for people."""
+        """The last requests after the one with this id as text for people, without secrets."""
         entries = [entry for entry in self.requests if entry["id"] > since]
         lines = [line for entry in entries[-LONGEST_REPORT:] for line in _shown(entry)]
         if len(entries) > LONGEST_REPORT:
