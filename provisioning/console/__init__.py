@@ -1,4 +1,4 @@
-"""The console: a page for people, which asks the API as any other client does.
+"""The console: a page for people, which uses the API as any other client does.
 
 `page/` is served as it is, with no build step. All its addresses are relative, so that it works
 below any path prefix; `main.js` says which module does what.
@@ -29,33 +29,33 @@ POLICY = "; ".join(
     )
 )
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-"""What a browser must be told; the machine's own table of types may say something else."""
+"""Content types by suffix. They stand here because a machine's own table may have others."""
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Serve the console, unless the settings say that there is none."""
+    """Serve the console, unless the settings switch it off."""
     if settings.console == "on":
         app.add_url_rule(PATH, "console", show_page)
         app.add_url_rule(f"{PATH}/<path:name>", "console_file", show_file)
 
 
 def show_page() -> Response:
-    """The page, which is told what it need not find out by requests that fail."""
+    """The page, with those settings filled in that it would otherwise have to find out."""
     settings = server().settings
-    told = {
+    values = {
         "{here}": "" if raw_path(request.environ).endswith("/") else "console/",
         "{auth}": settings.auth,
         "{control}": "on" if settings.has_control else "off",
         "{docs}": settings.docs,
     }
     page = (PAGE / "index.html").read_text("utf-8")
-    for name, value in told.items():
+    for name, value in values.items():
         page = page.replace(name, value)
     return _restricted(Response(page, mimetype="text/html"))
 
 
 def show_file(name: str) -> Response:
-    """What the page is made of."""
+    """A script, style sheet or picture of the page."""
     kind = TYPES.get(Path(name).suffix)
     return _restricted(send_from_directory(PAGE, name, mimetype=kind))
 

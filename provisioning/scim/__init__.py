@@ -1,14 +1,15 @@
 """SCIM 2.0 (RFC 7643, 7644): identity providers such as Okta and Entra ID provision a tenant.
 
-    identities.py  what is kept beside the API's records: external ids, and whom SCIM has removed
-    models.py      what is announced of users and groups
+    identities.py  stores what the API's records lack: external ids, and whom SCIM has removed
+    models.py      the attributes of users and groups
     messages.py    bodies, parameters, lists, ETags and errors in SCIM's forms
-    filters.py     filters as questions to the store
-    people.py      a user as a resource, and what becomes of one
+    filters.py     turns filters into queries to the store
+    people.py      shows a user as a resource, and changes one
+    routing.py     the Resource of all routes, and who may use them
     users.py groups.py discovery.py  the routes
 
-A whole of its own: whoever doesn't want it deletes this folder and its name in factory.py. Nothing
-of scim2-models is loaded unless the settings ask for SCIM.
+This is an optional part: to remove it, delete this folder and its name in factory.py. Nothing of
+scim2-models is loaded unless the settings ask for SCIM.
 """
 
 from collections.abc import Sequence
@@ -19,11 +20,14 @@ from provisioning.settings import BadSetting, Settings
 from provisioning.web.routing import Resource
 
 collections = COLLECTIONS
-"""Known to stores always, so that one written with SCIM opens without it."""
+"""Stores have these tables always, so that one written with SCIM opens without it."""
 
 
 def resources(settings: Settings) -> Sequence[Resource]:
-    """What is served; BadSetting where the settings ask for it and its packages are missing."""
+    """The resources to serve: none unless the settings ask for SCIM.
+
+    BadSetting if they do, and the packages for it are missing.
+    """
     if not settings.has_scim:
         return ()
     if find_spec("scim2_models") is None:

@@ -1,4 +1,4 @@
-"""What the server says of itself, the search over all, and what is not done."""
+"""The routes by which the server describes itself, the search over all, and refused routes."""
 
 from typing import Any
 
@@ -43,8 +43,8 @@ CONFIG = ServiceProviderConfig.model_validate(
 
 
 def _shown(model: Any) -> Record:
-    told: Record = model.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE)
-    return told
+    document: Record = model.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE)
+    return document
 
 
 SCHEMAS = {
@@ -55,7 +55,7 @@ TYPES = {
 }
 
 
-def told(document: Record, kind: str, *segments: str) -> Record:
+def with_meta(document: Record, kind: str, *segments: str) -> Record:
     return document | {"meta": {"resourceType": kind, "location": location(*segments)}}
 
 
@@ -65,7 +65,7 @@ def told(document: Record, kind: str, *segments: str) -> Record:
 def show_config() -> Response:
     """Show what of SCIM is supported."""
     require_no_filter()
-    return plain(told(_shown(CONFIG), "ServiceProviderConfig", "ServiceProviderConfig"))
+    return plain(with_meta(_shown(CONFIG), "ServiceProviderConfig", "ServiceProviderConfig"))
 
 
 @scim.operation("GET", "/Schemas", name="list_scim_schemas", answer=RESOURCE)
@@ -94,7 +94,7 @@ def show_type(name: str) -> Response:
 
 def _list(documents: dict[str, Record], kind: str, path: str) -> Response:
     require_no_filter()
-    shown = [told(each, kind, path, name) for name, each in documents.items()]
+    shown = [with_meta(each, kind, path, name) for name, each in documents.items()]
     return listed(shown, len(shown), 0)
 
 
@@ -102,11 +102,11 @@ def _show(documents: dict[str, Record], name: str, kind: str, path: str) -> Resp
     require_no_filter()
     if name not in documents:
         raise not_found()
-    return plain(told(documents[name], kind, path, name))
+    return plain(with_meta(documents[name], kind, path, name))
 
 
 def require_no_filter() -> None:
-    """RFC 7644, 4: a filter on what a server says of itself is forbidden."""
+    """Forbidden for a filter on the routes by which the server describes itself (RFC 7644, 4)."""
     if "filter" in request.args:
         raise Forbidden("Nothing is filtered here. Leave out 'filter'.")
 
@@ -122,6 +122,7 @@ def search_all() -> Response:
 def shown_on(
     records: Records, asked: SearchRequest[Any], places: slice
 ) -> tuple[list[Record], int]:
+    """The groups and users at these places of the list that was asked for, and its length."""
     found, before = groups.shown_on(records, asked, places)
     rest = slice(max(0, places.start - before), max(0, places.stop - before))
     people, total = users.shown_on(records, asked, rest)

@@ -1,6 +1,6 @@
-"""Filters as questions to the store: what of a filter narrows the users that are looked at.
+"""Filters as queries to the store.
 
-Whatever a question leaves open is judged by scim2-models, user by user, over those it has found.
+A query may find more users than the filter matches. scim2-models then judges these one by one.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ from provisioning.web.access import reading
 IN_TEXT = frozenset(
     {"username", "displayname", "emails", "emails.value", "name.givenname", "name.familyname"}
 )
-"""Attributes in lower case whose values words are sought in."""
+"""Attributes, in lower case, whose values are in the text that the store searches for words."""
 USER_FILTERS = IN_TEXT | {"id", "externalid", "emails.type", "emails.primary", "active"}
 GROUP_FILTERS = frozenset({"id", "externalid", "displayname", "members", "members.value"})
 MOST_WORDS = 20
@@ -49,25 +49,27 @@ OCCURS = frozenset({CompareOperator.eq, CompareOperator.co, CompareOperator.sw, 
 
 @dataclass(frozen=True)
 class Narrowed:
-    """Where the users that a filter matches are found. Everything that is told must hold."""
+    """Conditions that all users meet whom a filter matches. Each condition that is set counts."""
 
     keys: frozenset[str] | None = None
-    """Among these; None is everywhere."""
+    """Their keys are among these; None if any key will do."""
     email: str | None = None
-    """Among those with this address."""
+    """Their email address in the form in which usernames are compared; None if any will do."""
     related: tuple[Related, ...] = ()
+    """As in Query."""
     words: tuple[str, ...] = ()
+    """As in Query."""
     is_exact: bool = False
-    """Whether `related` is all that the filter asks for."""
+    """Whether the users that meet `related` are exactly those whom the filter matches."""
 
     @property
     def is_few(self) -> bool:
-        """Whether it names users, so that the tenant needn't be asked who is in it."""
+        """Whether the filter names users by key or email, so that few can match."""
         return self.keys is not None or self.email is not None
 
 
 def names_in(node: FilterNode, prefix: str = "") -> set[str]:
-    """The attributes that a filter speaks of, in lower case and without their schema."""
+    """The attributes in a filter, in lower case and without their schema."""
     if isinstance(node, Not):
         return names_in(node.expr, prefix)
     if isinstance(node, LogicalExpr):
@@ -85,7 +87,8 @@ def name_of(path: AttrPath) -> str:
 
 
 Found = Callable[[Records, SearchRequest[Any], slice], tuple[list[Record], int]]
-"""Finds the resources at some places of the list that is asked for, and how long it is."""
+"""A function that returns the resources at some places of the list that is asked for, and the
+length of the whole list."""
 
 
 def search(
@@ -95,7 +98,10 @@ def search(
     filtered: frozenset[str],
     sortable: frozenset[str] | None = None,
 ) -> Response:
-    """The page of a list that a GET or a POST to .search asks for."""
+    """The answer to a list or search; `given` are its parameters, `found_on` finds the resources.
+
+    `filtered` and `sortable` are the attributes to filter and to sort by.
+    """
     asked = search_request(model, given)
     allowed = filtered if sortable is None else sortable
     if asked.sort_by is not None and bare(asked.sort_by) not in allowed:
@@ -114,7 +120,7 @@ def search(
 
 
 def narrow(records: Records, node: FilterNode, prefix: str = "") -> Narrowed:
-    """What the store can be asked for a filter."""
+    """The conditions of a filter that the store can look for."""
     if isinstance(node, Comparison):
         return _compared(records, node, prefix + name_of(node.attr_path))
     if isinstance(node, ValuePath):
@@ -133,7 +139,7 @@ def _compared(records: Records, node: Comparison, name: str) -> Narrowed:
         return Narrowed(related=(active,), is_exact=True)
     if isinstance(value, str) and is_equal and name in NAMES:
         return NAMES[name](records, value)
-    # Of other text it isn't certain that what occurs in it occurs in its folded form, too.
+    # Only ASCII: folding other text may change it so that a part of it isn't found any more.
     if isinstance(value, str) and node.op in OCCURS and name in IN_TEXT and value.isascii():
         return Narrowed(words=tuple(value.split()[:MOST_WORDS]))
     return Narrowed()
@@ -163,7 +169,7 @@ NAMES = {
     "emails": _with_email,
     "emails.value": _with_email,
 }
-"""What names users by a value that an index has."""
+"""Attribute -> function that finds users by its value, with an index."""
 
 
 def _all(parts: list[Narrowed]) -> Narrowed:
@@ -183,7 +189,7 @@ def _all(parts: list[Narrowed]) -> Narrowed:
 
 
 def _any(records: Records, parts: list[Narrowed]) -> Narrowed:
-    """One of several: only what names users can be put together."""
+    """The conditions of an `or`: the keys of all parts together, if each part names users."""
     keys: set[str] = set()
     for part in parts:
         if not part.is_few:
@@ -193,6 +199,6 @@ def _any(records: Records, parts: list[Narrowed]) -> Narrowed:
 
 
 def with_email(records: Records, email: str | None) -> set[str]:
-    """The users of all tenants with this address."""
+    """The keys of users of all tenants with this address."""
     found = records.query(USERS, Query(within=("email", email))).records
     return {username_key(account["username"]) for account in found}

@@ -1,6 +1,6 @@
-"""Groups: one for each role, whose members are those who hold it now and without an end.
+"""Groups: one for each role. Its members are those who hold the role now and without an end.
 
-A group is never read whole for a change that names members: it may be as large as the tenant.
+A change that names members doesn't read the whole group, which may be as large as the tenant.
 """
 
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ OPERATIONS = frozenset({"add", "replace", "remove"})
 
 
 def describe(records: Records, role: str, has_members: bool = True) -> Record:
-    """A group as a resource. Without its members nothing is said of its version."""
+    """A group as a resource; without its members it has no version either."""
     resource: Record = {
         "schemas": [str(Group.__schema__)],
         "id": role,
@@ -75,7 +75,7 @@ def describe(records: Records, role: str, has_members: bool = True) -> Record:
 
 
 def holdings(records: Records, role: str) -> list[Record]:
-    """The privileges that make members."""
+    """The privileges of a group's members: active, of this role, and without an end."""
     within = ("openEnded", (records.label, role))
     return records.query(PRIVILEGES, Query(within=within, active=True, at=records.now)).records
 
@@ -103,7 +103,7 @@ def find(role: str) -> str:
 
 
 def wants_members(asked: Any) -> bool:
-    """Whether members are among the attributes that an answer shall hold."""
+    """Whether the answer to a request is to hold members, by its (excluded) attributes."""
     included = {bare(path).partition(".")[0] for path in asked.attributes or ()}
     excluded = {bare(path) for path in asked.excluded_attributes or ()}
     return "members" not in excluded and (not included or "members" in included)
@@ -124,14 +124,14 @@ def search_groups() -> Response:
 def shown_on(
     records: Records, asked: SearchRequest[Any], places: slice
 ) -> tuple[list[Record], int]:
-    """The groups at these places of the list that was asked for, and how long it is."""
+    """The groups at these places of the list that was asked for, and its length."""
     found, has_members = groups_asked(records, asked), wants_members(asked)
     on_page = [shown(describe(records, role, has_members), Group, asked) for role in found[places]]
     return on_page, len(found)
 
 
 def groups_asked(records: Records, asked: SearchRequest[Any]) -> list[str]:
-    """The roles whose groups match the filter, in order."""
+    """The roles whose groups match the filter, in the order that was asked for."""
     named: set[str] = set()
     if asked.filter is not None and filters.names_in(asked.filter.ast) & MEMBERS:
         named = set(values_of(asked.filter.ast))
@@ -156,7 +156,7 @@ def groups_asked(records: Records, asked: SearchRequest[Any]) -> list[str]:
 
 
 def values_of(node: FilterNode, prefix: str = "") -> Iterator[str]:
-    """The members that a filter names; Refused for one that doesn't name them by their ids."""
+    """The ids of members in a filter; Refused if it speaks of members in another way."""
     if isinstance(node, LogicalExpr):
         for term in node.terms:
             yield from values_of(term, prefix)
@@ -193,14 +193,14 @@ def show_group(role: str) -> Response:
 
 @dataclass
 class Wanted:
-    """What a request wants a group to be. What isn't told stays as it is."""
+    """The changes of a group that a request asks for. All else stays as it is."""
 
     members: dict[str, bool] = field(default_factory=dict)
-    """Id of a user -> whether they shall be a member."""
+    """Id of a user -> whether they are to be a member."""
     is_all: bool = False
-    """Whether nobody else shall be one."""
+    """Whether these are all members, so that others are removed."""
     calls: bool = False
-    """Whether `external_id` counts."""
+    """Whether the external id is to be changed to `external_id`."""
     external_id: str | None = None
 
 
@@ -245,19 +245,19 @@ def replace_members(asked: Wanted, members: list[str | None]) -> None:
 
 
 def operations_in(sent: Record) -> Iterator[Record]:
-    """The operations of a PATCH, each with a known `op` in lower case."""
+    """The operations of a PATCH, with names and `op` in lower case; Refused for an unknown `op`."""
     if not sent["Operations"]:
         raise invalid_value("Operations: Must have one at least.")
     for each in sent["Operations"]:
-        told = {n.lower(): value for n, value in each.items()} if isinstance(each, dict) else {}
-        operation = str(told.get("op")).lower()
+        members = {n.lower(): value for n, value in each.items()} if isinstance(each, dict) else {}
+        operation = str(members.get("op")).lower()
         if operation not in OPERATIONS:
             raise invalid_value("op: Must be add, replace or remove.")
-        yield told | {"op": operation}
+        yield members | {"op": operation}
 
 
 def note(role: str, asked: Wanted, operation: Record) -> None:
-    """Take one operation of a PATCH into what is wanted."""
+    """Add one operation of a PATCH to the changes that are wanted; Refused for a bad one."""
     kind, path, value = operation["op"], operation.get("path"), operation.get("value")
     if path is None or path == "":
         if kind == "remove":
@@ -314,7 +314,7 @@ def _id_in(entry: Any) -> str:
 
 
 def _selected(node: FilterNode) -> list[str]:
-    """The ids in a path such as `members[value eq "1"]`."""
+    """The ids in the brackets of a path such as `members[value eq "1"]`."""
     is_any = isinstance(node, LogicalExpr) and node.op == LogicalOperator.or_
     terms = node.terms if isinstance(node, LogicalExpr) and is_any else (node,)
     if not all(isinstance(term, Comparison) for term in terms):
@@ -323,7 +323,7 @@ def _selected(node: FilterNode) -> list[str]:
 
 
 def change(records: Records, role: str, asked: Wanted) -> None:
-    """Make a group what is wanted, judged by how the tenant stands in the end."""
+    """Change a group. The last administrator is looked for once all changes are made."""
     if "If-Match" in request.headers:
         require_version(describe(records, role))
     if asked.calls:
@@ -342,7 +342,10 @@ def change(records: Records, role: str, asked: Wanted) -> None:
 
 
 def users_named(records: Records, asked: Wanted) -> Iterator[tuple[str, bool]]:
-    """Key of each user who is named, and whether they shall be a member."""
+    """(user's key, whether they are to be a member) for each user whom the request names.
+
+    Invalid ids are refused for new members, and ignored for those to remove.
+    """
     for user_id, is_wanted in asked.members.items():
         found = people.account_of(records, user_id)
         if found is not None:

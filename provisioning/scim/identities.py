@@ -1,6 +1,6 @@
-"""What SCIM keeps beside the API's records: external ids, and whom it has forgotten.
+"""The records that SCIM adds to those of the API: external ids, and users whom it has removed.
 
-Stores hold these tables whether SCIM is served or not, so that a store opens with either setting.
+Stores have these tables whether SCIM is served or not, so that a store opens with either setting.
 """
 
 from provisioning.domain import people
@@ -19,7 +19,7 @@ FORGOTTEN = "scim_forgotten"
 
 
 class ExternalIdSchema(RecordSchema):
-    """What an identity provider calls a record of the tenant."""
+    """The id that an identity provider has for a record of the tenant."""
 
     externalId = Text(required=True)
 
@@ -55,7 +55,7 @@ COLLECTIONS = (
         target=lambda record: record["user"],
         people={"username": "user"},
         asked=("user",),
-        # RFC 7643, 3.1: the server doesn't see to it that external ids are unique.
+        # No unique index: the identity provider has to keep them unique (RFC 7643, 3.1).
         groups={"externalId": lambda record: (record["tenant"], record["externalId"])},
     ),
     Collection(
@@ -89,7 +89,7 @@ def external_id(records: Records, table: str, name: str) -> str | None:
 
 
 def users_called(records: Records, external_id: str) -> set[str]:
-    """Whom an identity provider calls so."""
+    """The keys of the users with this external id."""
     found = records.view.group(USERS_KNOWN, "externalId", (records.label, external_id))
     return {record["user"] for record in found}
 
@@ -104,7 +104,7 @@ def call(records: Records, table: str, whom: Record, external_id: str | None) ->
 
 
 def forget(records: Records, user: str) -> None:
-    """Hide a user whose privileges have all ended, until another one begins."""
+    """Hide a user whose privileges have all ended, until a new privilege begins."""
     forgotten = _forgotten(records, user)
     for privilege in people.privileges_of(records, user):
         key = str(privilege["id"])
@@ -113,7 +113,10 @@ def forget(records: Records, user: str) -> None:
 
 
 def is_visible(records: Records, user: str) -> bool:
-    """A tenant user, and not removed by SCIM since they last held an active privilege."""
+    """Whether SCIM shows a user: a tenant user whom it has not removed, or who came back.
+
+    A user comes back when a privilege begins that is newer than the removal.
+    """
     privileges = people.privileges_of(records, user)
     forgotten = _forgotten(records, user)
     if not forgotten:
@@ -129,7 +132,10 @@ def _forgotten(records: Records, user: str) -> set[str]:
 
 
 def visible_users(records: Records) -> Related:
-    """The same as a question; whoever waits for a privilege to begin is among them."""
+    """A condition for the users that `is_visible` shows.
+
+    It also holds for removed users whose new privilege has not begun yet.
+    """
     forgotten = Related(
         FORGOTTEN, "privilege", Query(within=("tenant", records.label)), negated=True
     )
@@ -139,7 +145,7 @@ def visible_users(records: Records) -> Related:
 
 
 def active_users(records: Records, negated: bool = False) -> Related:
-    """Those who hold an active privilege, or the others."""
+    """A condition for the users who hold an active privilege, or for all others if `negated`."""
     held = Query(within=("tenant", records.label), active=True, at=records.now)
     return Related(PRIVILEGES, "user", held, negated)
 
@@ -153,11 +159,11 @@ def active_privileges_of(records: Records, user: str) -> list[Record]:
 
 
 def all_active(records: Records) -> set[str]:
-    """Everybody who holds an active privilege."""
+    """The keys of all users who hold an active privilege."""
     held = Query(within=("tenant", records.label), active=True, at=records.now)
     return {each["user"] for each in records.query(PRIVILEGES, held).records}
 
 
 def all_called(records: Records) -> dict[str, str]:
-    """User -> external id, of all who have one."""
+    """User's key -> external id, for all users who have one."""
     return {each["user"]: each["externalId"] for each in records.all(USERS_KNOWN)}

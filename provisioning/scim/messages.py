@@ -30,10 +30,10 @@ BASE_PATH = "/scim/v2"
 BODIES = (SCIM, "application/json")
 LARGEST_PAGE, DEFAULT_PAGE = 300, 100
 LONGEST_FILTER = 10_000
-"""Characters of a filter or a path; parsing takes time with each."""
+"""The most characters of a filter or a path, since parsing takes longer with each."""
 TOO_LONG = f"Must have at most {LONGEST_FILTER:,} characters."
 MOST_OPERATIONS = 1_000
-"""Of one PATCH: they are made while nobody else can change the tenant."""
+"""The most operations of one PATCH, since nobody else can change the tenant meanwhile."""
 PARAMETERS = (
     "attributes",
     "excludedAttributes",
@@ -44,7 +44,7 @@ PARAMETERS = (
     "count",
 )
 SCIM_TYPES = {400: "invalidSyntax", 422: "invalidValue"}
-"""What errors of the API are in RFC 7644's table 9, by their status."""
+"""Status of an error of the API -> scimType (RFC 7644, table 9)."""
 MEMBERS = {
     "username": "userName",
     "email": "emails.value",
@@ -53,13 +53,13 @@ MEMBERS = {
     "avatar": "photos.value",
     "timeZone": "timezone",
 }
-"""What members of the API's records are called here."""
+"""Member of the API's user -> attribute of SCIM's user."""
 
 M = TypeVar("M", bound=Model)
 
 
 class Refused(DomainError):
-    """A request that SCIM has an error of its own for: `kind` is its scimType."""
+    """A request is refused with an error of SCIM; `kind` is its scimType, or None."""
 
     def __init__(self, status: int, kind: str | None, detail: str) -> None:
         super().__init__(detail)
@@ -75,14 +75,14 @@ def immutable(detail: str) -> Refused:
 
 
 def body() -> Record:
-    """The JSON object in the request's body; it is read once, however often the view runs."""
+    """The JSON object in the request's body, read once, since a view may run several times."""
     if "scim_body" not in g:
         g.scim_body = read_body(request, server().settings.max_body, types=BODIES)
     return dict(g.scim_body)
 
 
 def patch_body() -> Record:
-    """The body of a PATCH, not larger than can be worked off at once."""
+    """The body of a PATCH; Refused if it has no operations, or too many, or one too long."""
     sent = body()
     operations = next((value for name, value in sent.items() if name.lower() == "operations"), None)
     if not isinstance(operations, list):
@@ -99,33 +99,36 @@ def patch_body() -> Record:
 
 @functools.cache
 def of(message: Any, model: Any) -> Any:
-    """A message about this model. Its class takes 25 ms to make, and pydantic forgets it."""
+    """The class of a message for this model, such as `PatchOp[User]`.
+
+    It is cached, since pydantic takes 25 ms to make it, and makes it anew each time.
+    """
     return message[model]
 
 
 def read(model: type[M], given: Record, context: Context) -> M:
-    """What was sent, as this model; what isn't announced is left out."""
+    """An object that was sent, as an instance of this model; unknown attributes are left out."""
     return model.model_validate(given, scim_ctx=context, scim_policy=POLICY)
 
 
 def selection(model: type[Resource[Any]]) -> ResponseParameters[Any]:
-    """Which attributes an answer shall hold."""
+    """The attributes that the request wants in its answer, or doesn't want."""
     given = {name: request.args[name] for name in PARAMETERS[:2] if name in request.args}
     chosen: ResponseParameters[Any] = read(of(ResponseParameters, model), given, Context.DEFAULT)
     return chosen
 
 
 def search_request(model: Any, given: Record) -> SearchRequest[Any]:
-    """A search, from the query of a GET or the body of a POST to .search."""
-    told = {name: given[name] for name in PARAMETERS if given.get(name) is not None}
-    if len(str(told.get("filter", ""))) > LONGEST_FILTER:
+    """A search, from the query of a GET or the body of a POST to .search; Refused if it is bad."""
+    parameters = {name: given[name] for name in PARAMETERS if given.get(name) is not None}
+    if len(str(parameters.get("filter", ""))) > LONGEST_FILTER:
         raise Refused(400, "invalidFilter", f"filter: {TOO_LONG}")
-    asked: SearchRequest[Any] = read(of(SearchRequest, model), told, Context.SEARCH_REQUEST)
+    asked: SearchRequest[Any] = read(of(SearchRequest, model), parameters, Context.SEARCH_REQUEST)
     return asked
 
 
 def page_of(asked: SearchRequest[Any]) -> slice:
-    """The places of the page in the whole list; `count` is lowered to what is served at most."""
+    """The places of the page in the whole list, at most LARGEST_PAGE of them."""
     begin = (asked.start_index or 1) - 1
     size = DEFAULT_PAGE if asked.count is None else min(asked.count, LARGEST_PAGE)
     return slice(begin, begin + size)
@@ -143,7 +146,7 @@ def bare(path: object) -> str:
 
 
 def version_of(resource: Record) -> str:
-    """The ETag of a resource; where it is asked for doesn't change it."""
+    """The ETag of a resource. `meta` is no part of it, as the location in there varies by host."""
     return etag_of(encode(_bare(resource)))
 
 
@@ -152,14 +155,14 @@ def _bare(resource: Record) -> Record:
 
 
 def require_version(resource: Record) -> None:
-    """PreconditionFailed when If-Match names another state; call it in a transaction."""
+    """PreconditionFailed if there is an If-Match without this ETag; call it in a transaction."""
     require_match(_bare(resource))
 
 
 def shown(
     resource: Record, model: type[Resource[Any]], chosen: ResponseParameters[Any] | None
 ) -> Record:
-    """A resource with the attributes that were asked for."""
+    """A resource with the chosen attributes; all of them, if none are chosen."""
     if chosen is None or not (chosen.attributes or chosen.excluded_attributes):
         return resource
     made = model.model_validate(resource, scim_policy=POLICY)
@@ -169,7 +172,7 @@ def shown(
 
 
 def answer(resource: Record, model: type[Resource[Any]], status: int = 200) -> Response:
-    """One resource with its ETag; 304 for a GET whose If-None-Match holds that."""
+    """The answer with one resource and its ETag, or 304 to a GET whose If-None-Match holds it."""
     chosen = selection(model)
     headers = {}
     if "version" in resource["meta"]:
@@ -190,7 +193,7 @@ def plain(content: object, status: int = 200, headers: dict[str, str] | None = N
 
 
 def listed(resources: Iterable[Record], total: int, first: int) -> Response:
-    """A page of a list; `first` is its place in the list, from 0."""
+    """The answer with a page of a list; `first` is the place of its first resource, from 0."""
     found = list(resources)
     return plain(
         {
@@ -235,14 +238,14 @@ def on_validation_error(error: ValidationError) -> Response:
 
 
 def in_scim_form(response: Response) -> Response:
-    """What was answered below /scim/v2 in the API's form of errors, in SCIM's form.
+    """Give an error below /scim/v2 SCIM's form, if it has that of the API.
 
-    Errors that come before a route is found, or from the server itself, are among them.
+    These are errors that come before a route is found, or from the server itself.
     """
     if response.mimetype != "application/problem+json" or not is_below(current().path):
         return response
-    told = response.get_json(force=True)
-    made = problem(response.status_code, SCIM_TYPES.get(response.status_code), told["detail"])
+    error = response.get_json(force=True)
+    made = problem(response.status_code, SCIM_TYPES.get(response.status_code), error["detail"])
     response.data, response.content_type = made.data, made.content_type
     return response
 

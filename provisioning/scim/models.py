@@ -1,4 +1,4 @@
-"""What is announced: the models of users and groups, of which schemas and filters are made."""
+"""The models of users and groups. The docstrings here are the descriptions in /scim/v2/Schemas."""
 
 from typing import Annotated, Any
 
@@ -20,14 +20,14 @@ from provisioning.domain.names import username_key
 
 
 def _boolean(value: Any) -> Any:
-    """Entra ID sends booleans as strings; nothing else stands for one."""
+    """A boolean as identity providers send it: Entra ID sends text. () for all other values."""
     if isinstance(value, str):
         return {"true": True, "false": False}.get(value.lower(), ())
     return value if value is None or isinstance(value, bool) else ()
 
 
 def _manager(value: Any) -> Any:
-    """Entra ID sends a manager as an id, too, or as a list of one."""
+    """A manager as an object; Entra ID also sends an id, or a list with one."""
     if isinstance(value, list) and len(value) <= 1:
         value = value[0] if value else None
     return {"value": value} if isinstance(value, str) else value
@@ -118,7 +118,7 @@ class User(Resource[EnterpriseUser]):
 
 
 class GivenUser(User):
-    """A user as identity providers send one: with what they can't change, which is looked at."""
+    """A user as identity providers send one; the immutable attributes are read to compare them."""
 
     user_name: Annotated[str | None, Required.true] = None
     display_name: str | None = None
@@ -156,5 +156,5 @@ POLICY = ScimPolicy(
     unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
     comparison_key=_comparable,
 )
-"""Identity providers send more than they are told of, and paths of entries that aren't there;
-names are compared as usernames are."""
+"""How scim2-models treats what identity providers send: it ignores unknown attributes, makes the
+entry of a path that isn't there, and compares text as usernames are compared."""

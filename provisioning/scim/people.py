@@ -1,6 +1,6 @@
-"""A user as SCIM shows one, and what becomes of one when SCIM changes them.
+"""Users: showing them as resources of SCIM, and changing them.
 
-Every change goes through the functions of the domain, in the one transaction of its request.
+Every change is made by functions of the domain, and in the one transaction of its request.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ ENTERPRISE = str(EnterpriseUser.__schema__)
 
 
 def describe(records: Records, account: Record) -> Record:
-    """A user as a resource, with everything that is shown."""
+    """A user as a resource, with all attributes that this tenant may see."""
     user = username_key(account["username"])
     here = account | people.seen_here(records, account)
     active = identities.active_privileges_of(records, user)
@@ -72,7 +72,10 @@ def display_name(account: Record) -> str:
 
 
 def shown_manager(records: Records, active: list[Record]) -> str | None:
-    """The id of the visible user to whom somebody with these active privileges reports."""
+    """The id of the user to whom somebody with these active privileges reports.
+
+    None if there is none, or if SCIM doesn't show that user.
+    """
     reporting = [each for each in active if each["reportsTo"]]
     privilege = effective_privilege(reporting, records.now)
     supervisor = None if privilege is None else privilege["reportsTo"]
@@ -83,7 +86,7 @@ def shown_manager(records: Records, active: list[Record]) -> str | None:
 
 
 def find(records: Records, user_id: str) -> tuple[str, Record]:
-    """A visible user as (key, account), by their id."""
+    """The visible user with this id, as (key, account); NotFound if there is none."""
     found = account_of(records, user_id)
     if found is None:
         raise not_found()
@@ -91,8 +94,9 @@ def find(records: Records, user_id: str) -> tuple[str, Record]:
 
 
 def account_of(records: Records, user_id: str) -> tuple[str, Record] | None:
+    """The visible user with this id, as (key, account), or None."""
     digits = user_id.isascii() and user_id.isdigit()
-    # As it is shown: no other spelling of a number is an id.
+    # Only the usual spelling of a number is an id: 01 is none.
     number = int(user_id[:20]) if digits else 0
     if str(number) != user_id or number > HIGHEST_ID:
         return None
@@ -105,20 +109,28 @@ def account_of(records: Records, user_id: str) -> tuple[str, Record] | None:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a request wants a user to be. What is None stays as it is."""
+    """The user that a request asks for."""
 
     external_id: str | None
+    """None removes the external id."""
     profile: Record
-    """Members of the API's user; an `email` of None is whatever stands for a removed one."""
+    """Members of the API's user, None to clear one. An `email` of None stands for the username."""
     password: str | None
+    """None leaves the password as it is."""
     active: bool | None
+    """None leaves the privileges as they are."""
     manager: str | None
+    """The id of a user, or None for nobody."""
     has_manager: bool
-    """Whether `manager` counts: None is nobody then."""
+    """Whether `manager` counts; False leaves the reporting line as it is."""
 
 
 def wanted(given: GivenUser, is_whole: bool = False) -> Wanted:
-    """What a resource that was sent says; one that was patched `is_whole`: nothing of it stays."""
+    """The user that a resource asks for.
+
+    `is_whole`: the resource holds all attributes, so that absent email and manager are removed; it
+    is that of a PATCH, after its operations. For others absent ones stay as they are.
+    """
     name = given.name
     extension: EnterpriseUser | None = given[EnterpriseUser]
     has_manager = is_whole or (extension is not None and "manager" in extension.model_fields_set)
@@ -141,7 +153,7 @@ def wanted(given: GivenUser, is_whole: bool = False) -> Wanted:
 
 
 def chosen(entries: Any, kind: str) -> str | None:
-    """The one value that is kept: the primary one, else that of this type, else the first."""
+    """The value of the entry to keep: the primary one, else that of this type, else the first."""
     filled = [each for each in entries or [] if each.value]
     ranked = sorted(filled, key=lambda each: (not each.primary, (each.type or "").lower() != kind))
     return ranked[0].value if ranked else None
@@ -163,7 +175,7 @@ def require_same_username(given: GivenUser, account: Record) -> None:
 
 
 def address_of(username: str) -> str:
-    """The username as an address, for whoever has no other."""
+    """The username as an email address, if no other is given; Refused if it is none."""
     try:
         check_email(username)
     except ValidationError:
@@ -172,14 +184,20 @@ def address_of(username: str) -> str:
 
 
 def hash_wanted(records: Records, account: Record | None, asked: Wanted) -> str | None:
-    """The hash of a password that counts; slow, so it is made before a transaction begins."""
+    """The hash of the wanted password, or None if there is none or its home is elsewhere.
+
+    This is slow: call it before a transaction begins.
+    """
     if asked.password is None or (account is not None and account["home"] != records.label):
         return None
     return hashed(load_part(USER, {"password": asked.password})["password"])
 
 
 def create(records: Records, username: str, asked: Wanted, password_hash: str | None) -> Record:
-    """A new account, or one that is not visible yet, with its first or its next privilege."""
+    """Make a visible user: of a new account, or of one that SCIM doesn't show yet.
+
+    Returns the account, which then has a new privilege. Refused (409) if the user is visible.
+    """
     user = username_key(username)
     account = records.view.get(USERS, user)
     if account is not None and identities.is_visible(records, user):
@@ -216,7 +234,7 @@ def filled(profile: Record) -> Record:
 def change(
     records: Records, user: str, account: Record, asked: Wanted, password_hash: str | None
 ) -> Record:
-    """The account of a visible user, made what was asked for."""
+    """Change a visible user as the request asks, and return the account."""
     account = change_profile(records, user, account, asked, password_hash)
     identities.call(records, identities.USERS_KNOWN, {"user": user}, asked.external_id)
     is_active = bool(identities.active_privileges_of(records, user))
@@ -231,7 +249,7 @@ def change(
 def change_profile(
     records: Records, user: str, account: Record, asked: Wanted, password_hash: str | None
 ) -> Record:
-    """The account with another profile; through another tenant than its home it stays."""
+    """Change the profile, if the account's home is this tenant, and return the account."""
     if account["home"] != records.label:
         return account
     profile = asked.profile
@@ -252,7 +270,7 @@ def grant_user(records: Records, user: str, until: str | None) -> None:
 
 
 def next_user_privilege(records: Records, user: str) -> str | None:
-    """When the next USER privilege begins: until then another one may be held."""
+    """When the user's next USER privilege begins, or None; a new one may last until then."""
     return min(
         (
             each["activeFrom"]
@@ -266,7 +284,7 @@ def next_user_privilege(records: Records, user: str) -> str | None:
 
 
 def report(records: Records, user: str, asked: Wanted) -> None:
-    """Let all active privileges of a user report to whom was asked for."""
+    """Set `reportsTo` of all active privileges of a user to the wanted manager, if it counts."""
     active = identities.active_privileges_of(records, user)
     if not asked.has_manager or asked.manager == shown_manager(records, active):
         return
@@ -281,6 +299,6 @@ def report(records: Records, user: str, asked: Wanted) -> None:
 
 
 def remove(records: Records, user: str) -> None:
-    """Revoke all that a user holds, and hide them until they hold something again."""
+    """Revoke all privileges of a user, and hide the user until a new one begins."""
     people.revoke(records, people.privileges_of(records, user))
     identities.forget(records, user)

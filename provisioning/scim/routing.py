@@ -1,4 +1,4 @@
-"""The resource that all of SCIM's routes belong to, and who may use them."""
+"""The Resource of all of SCIM's routes, and who may use them."""
 
 from pydantic import ValidationError
 from scim2_models import SCIMException
@@ -15,7 +15,10 @@ from provisioning.web.routing import Resource
 
 
 def require_provisioner(records: Records) -> None:
-    """Forbidden for all keys but those that may do everything in their tenant."""
+    """Unauthorized unless the key comes as bearer, Forbidden unless it is BASIC.
+
+    The operation itself asks for the role ADMINISTRATOR. Changes are audited as `scim`.
+    """
     request = current()
     request.via = audit.SCIM
     scheme = request.headers.get("Authorization", "").partition(" ")[0]
@@ -26,7 +29,7 @@ def require_provisioner(records: Records) -> None:
 
 
 RESOURCE = {"type": "object", "additionalProperties": True}
-"""What the documents say of bodies and answers; /scim/v2/Schemas says more."""
+"""The JSON Schema of bodies and answers in the documents; /scim/v2/Schemas says more."""
 CHANGE = {
     "conflict": "A rule between records is broken: uniqueness, a circle, the last administrator.",
     "errors": (412,),

@@ -1,4 +1,4 @@
-"""The routes of users."""
+"""The routes of users, and the search for users by filter and order."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -30,7 +30,7 @@ from provisioning.web.access import changing, reading
 from provisioning.web.answers import nothing
 
 READ_ONLY = frozenset({"id", "meta", "groups", "displayname"})
-"""What is ignored whatever it holds, in lower case."""
+"""Attributes, in lower case, that are ignored in what is sent."""
 ORDERS = {
     "id": "id",
     "username": "username",
@@ -39,10 +39,10 @@ ORDERS = {
     "name.givenname": "firstName",
     "name.familyname": "lastName",
 }
-"""What the store can order by: attribute in lower case -> stored member."""
+"""Attribute in lower case -> stored member, for orders that the store has."""
 ALWAYS_THERE = frozenset({"id", "username", "email"})
-"""Of others a descending order begins with those who have none (RFC 7644, 3.4.2.3), and the
-store's ends with them."""
+"""Members that are never null. In a descending order by another member, users without it come first
+(RFC 7644, 3.4.2.3), where the store has them last."""
 
 
 @scim.operation("GET", "/Users", name="list_scim_users", answer=RESOURCE, parameters=QUERY)
@@ -60,7 +60,7 @@ def search_users() -> Response:
 def shown_on(
     records: Records, asked: SearchRequest[Any], places: slice
 ) -> tuple[list[Record], int]:
-    """The users at these places of the list that was asked for, and how long it is."""
+    """The users at these places of the list that was asked for, as resources, and its length."""
     accounts, total = users_on(records, asked, places)
     found = [
         shown(people.describe(records, each), User, asked)
@@ -71,7 +71,7 @@ def shown_on(
 
 
 def store_order(asked: SearchRequest[Any]) -> tuple[Order, ...] | None:
-    """The order that is asked for, as the store has it; None where it has none."""
+    """The order that is asked for, as one of the store; None if the store doesn't have it."""
     if asked.sort_by is None:
         return ()
     member = ORDERS.get(bare(asked.sort_by))
@@ -84,7 +84,7 @@ def store_order(asked: SearchRequest[Any]) -> tuple[Order, ...] | None:
 def users_on(
     records: Records, asked: SearchRequest[Any], places: slice
 ) -> tuple[list[Record], int]:
-    """The same as accounts."""
+    """The users at these places of the list that was asked for, as accounts, and its length."""
     narrowed = Narrowed(is_exact=True)
     if asked.filter is not None:
         narrowed = filters.narrow(records, asked.filter.ast)
@@ -102,7 +102,7 @@ def users_on(
 
 
 def few(records: Records, narrowed: Narrowed) -> list[Record]:
-    """The visible users among those that a filter names."""
+    """The visible users whom a filter names by key or email, in the order of ids."""
     keys = narrowed.keys
     if keys is None:
         keys = frozenset(filters.with_email(records, narrowed.email))
@@ -118,7 +118,10 @@ def few(records: Records, narrowed: Narrowed) -> list[Record]:
 def _page(
     records: Records, query: Query, order: tuple[Order, ...], places: slice
 ) -> tuple[list[Record], int]:
-    """A page as the store cuts it: two of its pages, where the places lie across them."""
+    """The users at these places in the store's order, and the length of the list.
+
+    The store has pages of equal size. Places that lie across two of these need both.
+    """
     size = places.stop - places.start
     first, skipped = divmod(places.start, max(size, 1))
     found: list[Record] = []
@@ -133,9 +136,9 @@ def _page(
 
 
 class Facts:
-    """What a filter or an order asks of users beside their accounts.
+    """Facts about users that are not in their accounts, for filters and orders.
 
-    Of many users it is read at once, for it would be as many questions to the store.
+    For many users they are read all at once; user by user they would be too many queries.
     """
 
     def __init__(self, records: Records, are_many: bool = False) -> None:
@@ -163,7 +166,7 @@ class Facts:
 def _judged(
     accounts: list[Record], asked: SearchRequest[Any], places: slice, facts: Facts
 ) -> tuple[list[Record], int]:
-    """Those of the accounts that match the filter, in order, as far as they are on the page."""
+    """The accounts that match the filter, sorted and cut to these places, and their number."""
     with POLICY:
         resources = [(judge_by(account, facts), account) for account in accounts]
         if asked.filter is not None:
@@ -174,7 +177,7 @@ def _judged(
 
 
 def judge_by(account: Record, facts: Facts) -> User:
-    """A user as far as one is filtered and sorted by."""
+    """A user with the attributes that filters and orders look at."""
     user = username_key(account["username"])
     return User.model_construct(
         id=str(account["id"]),
@@ -247,7 +250,10 @@ def patch_user(user_id: str) -> Response:
 
 
 def change(user_id: str, wanted: Callable[[Record, Record], Wanted]) -> Response:
-    """A user made what `wanted` makes of their account and of the resource that shows it."""
+    """Change a user, and answer with the new resource.
+
+    `wanted` is a function from the account and its resource to the user that is asked for.
+    """
 
     def allowed(records: Records) -> tuple[str, Record, Wanted]:
         user, account = people.find(records, user_id)
