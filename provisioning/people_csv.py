@@ -274,7 +274,7 @@ class _Loading:
                     self.records.put(PRIVILEGES, str(other["id"]), closed)
 
     def holders(self) -> list[str]:
-        """Who holds something in the tenant, or will."""
+        """The keys of users with a privilege that has not ended."""
         lasting = Query(within=("tenant", self.records.label), ended=False, at=self.now)
         holding = Query(related=(Related(PRIVILEGES, "user", lasting),))
         return [
@@ -283,8 +283,11 @@ class _Loading:
         ]
 
     def revoke_missing(self, rows: list[Row], holders: list[str], may_revoke_most: bool) -> None:
-        """Revoke all privileges of the holders whom the file lacks, the last administrator's
-        excepted. `holders` are those of before the file: whom it adds makes no half of it."""
+        """Revoke all privileges of holders whom the file lacks, but not the last administrator's.
+
+        `holders` are those before the file was loaded. Conflict if more than half of them are
+        revoked, unless `may_revoke_most`.
+        """
         listed = {username_key(row.username) for row in rows}
         revoked = 0
         for user in holders:

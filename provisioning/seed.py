@@ -64,14 +64,14 @@ class Entry:
         seed_names = {stored: name for name, stored in self.collection.people.items()}
         return f"{self.place}.{seed_names.get(member, member)}"
 
-    def told(self, faults: Iterable[tuple[str, str]]) -> list[str]:
-        """Faults of stored members as sentences that begin with their place in the seed."""
+    def sentences(self, faults: Iterable[tuple[str, str]]) -> list[str]:
+        """(Stored member, message) pairs as sentences that begin with their place in the seed."""
         return [f"{self.place_of(member)}: {message}" for member, message in faults]
 
     def faults(self, key: str, record: Record) -> list[str]:
-        """What is wrong with what is to be stored of it, without a look at other records."""
+        """Faults of the record in the form to store, without a look at other records."""
         found = self.collection.faults(key, record)
-        return self.told((member, each) for member in found for each in found[member])
+        return self.sentences((member, each) for member in found for each in found[member])
 
 
 def read_json(path: Any) -> Any:
@@ -143,7 +143,7 @@ def load_seed(
     if not errors:
         for entry in put:
             rules = broken_rules(server, transaction, entry.collection, entry.record, now)
-            errors += entry.told(rules)
+            errors += entry.sentences(rules)
     if errors:
         raise BadFile(errors)
     for tenant in transaction.all(TENANTS):
@@ -270,14 +270,14 @@ def key_of(collection: Collection, record: Record) -> str:
 
 
 def new_id(transaction: Transaction, collection: Collection) -> int | str:
-    """An id for a record of a collection that numbers its records."""
+    """The next id of a collection that numbers its records, such as 12 or `key-12`."""
     identity = str(collection.numbered).format(transaction.next_id(collection.table))
     return int(identity) if identity.isdigit() else identity
 
 
 def dangling(transaction: Transaction, entry: Entry) -> list[str]:
     record = entry.record
-    return entry.told(
+    return entry.sentences(
         (member, f"'{record[member]}' is not in {target}.")
         for member, target in entry.collection.facts.references.items()
         if record.get(member) is not None and transaction.get(target, record[member]) is None

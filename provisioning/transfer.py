@@ -313,7 +313,7 @@ class Import:
         return record | {"id": self._new_id(collection)} if taken else record
 
     def _new_id(self, collection: Collection) -> int | str:
-        """An id that no record has, here or in the file."""
+        """An id that no record has, neither in the store nor in the file."""
         found = seed.new_id(self.transaction, collection)
         while (collection.table, str(found)) in self.given:
             found = seed.new_id(self.transaction, collection)
@@ -388,7 +388,7 @@ class Import:
             rules = seed.broken_rules(
                 self.server, self.transaction, entry.collection, entry.record, self.now
             )
-            self.errors += entry.told(rules)
+            self.errors += entry.sentences(rules)
         for label, windows in before.items():
             try:
                 people.require_administration(self._records(label), windows)

@@ -235,8 +235,10 @@ def _end_with(parent: int) -> None:
 
 
 def _is_adopted(parent: int) -> bool:
-    """Whether this process had lost its parent before it looked: the one that has taken the
-    parent's place belongs to another session."""
+    """Whether our real parent has ended already.
+
+    Then `parent` is the process that adopted us, which is of another session.
+    """
     session = os.getsid(0)
     try:
         return session not in (os.getpid(), os.getsid(parent))

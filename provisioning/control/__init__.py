@@ -19,9 +19,12 @@ from provisioning.settings import Settings
 
 
 def init_app(routes: Flask, settings: Settings) -> None:
-    """Give routes a control API if the settings want one; after the gate, before Targets."""
+    """Add the control API to the routes, if the settings ask for it.
+
+    Call it after the gate, whose checks come before a fault, and before Targets wraps all.
+    """
     if settings.has_control:
-        # Most servers have none, and start sooner without it.
+        # Imported late: most servers have no control API, and start faster without the import.
         from provisioning.control import hooks  # noqa: PLC0415
 
         hooks.init_app(routes, settings)

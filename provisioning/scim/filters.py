@@ -43,7 +43,7 @@ IN_TEXT = frozenset(
 USER_FILTERS = IN_TEXT | {"id", "externalid", "emails.type", "emails.primary", "active"}
 GROUP_FILTERS = frozenset({"id", "externalid", "displayname", "members", "members.value"})
 MOST_WORDS = 20
-"""So many words of a filter narrow what is looked at: more take a database more than they save."""
+"""How many words of a filter the store searches for; more would cost more than they save."""
 OCCURS = frozenset({CompareOperator.eq, CompareOperator.co, CompareOperator.sw, CompareOperator.ew})
 
 

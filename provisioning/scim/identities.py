@@ -83,7 +83,7 @@ COLLECTIONS = (
 
 
 def external_id(records: Records, table: str, name: str) -> str | None:
-    """What an identity provider calls a user or a group of the tenant."""
+    """The external id of a user or a group, or None; `name` is a user's key, or a role."""
     record = records.get(table, records.own_key(name))
     return None if record is None else record["externalId"]
 
@@ -95,7 +95,7 @@ def users_called(records: Records, external_id: str) -> set[str]:
 
 
 def call(records: Records, table: str, whom: Record, external_id: str | None) -> None:
-    """Remember what `whom`, a user or a role by its member, is called; None: nothing any more."""
+    """Set the external id of `whom`, which is {"user": key} or {"role": role}; None removes it."""
     key = records.own_key(*whom.values())
     if external_id is not None:
         records.put(table, key, {**whom, "externalId": external_id})
