@@ -87,8 +87,8 @@ def erase(server: Server, username: str) -> Record:
         now = server.clock.now(transaction.time())
         naming = list(_naming(server, transaction, user))
         tenants = sorted({record["tenant"] for each, record in naming if _owns(each, record, user)})
-        held = [_records(server, transaction, tenant, now) for tenant in tenants]
-        before = [people.administration(records) for records in held]
+        tenant_records = [_records(server, transaction, tenant, now) for tenant in tenants]
+        before = [people.administration(records) for records in tenant_records]
         for collection, record in naming:
             if _owns(collection, record, user):
                 transaction.remove(collection.table, collection.key(record))
@@ -101,7 +101,7 @@ def erase(server: Server, username: str) -> Record:
                 for record in transaction.query(collection.table, same_id).records:
                     _rewrite(transaction, collection, record, record | {member: None})
         transaction.remove(USERS, user)
-        for records, windows in zip(held, before, strict=True):
+        for records, windows in zip(tenant_records, before, strict=True):
             people.require_administration(records, windows)
         return account
 

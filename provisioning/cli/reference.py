@@ -32,7 +32,7 @@ def reference(context: click.Context) -> None:
 
 
 def lines(group: click.Group) -> Iterator[str]:
-    """The page, line by line."""
+    """The lines of docs/reference.md."""
     yield "# Reference"
     yield ""
     yield "Made from the code by `make reference`; a test compares it."
@@ -45,8 +45,8 @@ def lines(group: click.Group) -> Iterator[str]:
     yield from _table(
         ("variable", "default", "meaning"),
         [
-            (f"`{name}`", f"`{default}`" if default else "", told)
-            for name, default, told in described()
+            (f"`{name}`", f"`{default}`" if default else "", meaning)
+            for name, default, meaning in described()
         ],
     )
     yield ""
@@ -104,8 +104,8 @@ def _commands(group: click.Group, path: str) -> list[tuple[str, str, str]]:
             for parameter in command.params
             if isinstance(parameter, click.Option)
         ]
-        told = (command.help or "").partition("\n")[0]
-        rows.append((f"`{' '.join((path, name, *words))}`", told, " ".join(options)))
+        summary = (command.help or "").partition("\n")[0]
+        rows.append((f"`{' '.join((path, name, *words))}`", summary, " ".join(options)))
     return rows
 
 
@@ -138,11 +138,11 @@ def _routes(resources: Sequence[Resource]) -> list[tuple[str, str, str, str]]:
 
 def _metrics() -> list[tuple[str, str, str, str]]:
     return [
-        (f"`{name}{ending}`", kind, ", ".join(labels), told)
+        (f"`{name}{ending}`", kind, ", ".join(labels), meaning)
         for kind, ending, families in (
             ("counter", "_total", metrics.COUNTERS),
             ("histogram", "", metrics.HISTOGRAMS),
             ("gauge", "", metrics.GAUGES),
         )
-        for name, told, labels in families
+        for name, meaning, labels in families
     ]

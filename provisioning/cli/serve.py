@@ -106,13 +106,13 @@ def serve(
         application = create_app(settings, server)
         unless_served.pop_all()
     url = url_of(listeners[0])
-    found = _first_key(server)
+    key = _first_key(server)
 
     def ready() -> None:
         if ready_file is None:
-            _greet(server, url, found, memory)
+            _greet(server, url, key, memory)
         else:
-            _report_ready(ready_file, {"url": url, **found, "pid": os.getpid()})
+            _report_ready(ready_file, {"url": url, **key, "pid": os.getpid()})
 
     serve_until_told(listeners, application, ready_file is None, ready)
 
@@ -141,11 +141,11 @@ def _begin_if_empty(server: Server, is_memory: bool) -> None:
 
 def _first_key(server: Server) -> Record:
     with server.store.read() as view:
-        found = onboarding.administrators_key(view, server.clock.now())
-    return found or {"tenant": None, "username": None, "apiToken": None}
+        key = onboarding.administrators_key(view, server.clock.now())
+    return key or {"tenant": None, "username": None, "apiToken": None}
 
 
-def _greet(server: Server, url: str, found: Record, is_memory: bool) -> None:
+def _greet(server: Server, url: str, key: Record, is_memory: bool) -> None:
     settings = server.settings
     place = "memory" if is_memory else settings.place
     click.echo(f"The Provisioning API on {url}{BASE_PATH}")
@@ -155,7 +155,7 @@ def _greet(server: Server, url: str, found: Record, is_memory: bool) -> None:
     click.echo(f"  Data:        {place}{', demo data at first' if settings.is_demo else ''}")
     if settings.is_open:
         click.echo(f"  API key:     none is needed\n  First step:  {curl_line(url, None)}")
-    elif found["apiToken"] is None:
+    elif key["apiToken"] is None:
         file = shlex.quote(str(settings.data))
         demo = " PROVISIONING_DEMO=on" if settings.is_demo else ""
         click.echo("  API key:     none of an administrator. In another terminal:")
@@ -164,15 +164,15 @@ def _greet(server: Server, url: str, found: Record, is_memory: bool) -> None:
             "--tenant acme --name Acme --admin alice@acme.test"
         )
     else:
-        click.echo(f"  API key:     {found['apiToken']}")
-        click.echo(f"               of {found['username'] or 'the tenant'}, {found['tenant']}")
-        click.echo(f"  First step:  {curl_line(url, found['apiToken'])}")
+        click.echo(f"  API key:     {key['apiToken']}")
+        click.echo(f"               of {key['username'] or 'the tenant'}, {key['tenant']}")
+        click.echo(f"  First step:  {curl_line(url, key['apiToken'])}")
     click.echo("  To end:      Ctrl-C")
 
 
-def _report_ready(path: Path, found: Record) -> None:
+def _report_ready(path: Path, facts: Record) -> None:
     """Write one line of JSON to the file and to stdout, for a program that waits for either."""
-    line = json.dumps(found) + "\n"
+    line = json.dumps(facts) + "\n"
     with _explained(path):
         if _is_channel(path):
             _send(path, line)

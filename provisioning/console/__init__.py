@@ -56,8 +56,8 @@ def show_page() -> Response:
 
 def show_file(name: str) -> Response:
     """A script, style sheet or picture of the page."""
-    kind = TYPES.get(Path(name).suffix)
-    return _restricted(send_from_directory(PAGE, name, mimetype=kind))
+    content_type = TYPES.get(Path(name).suffix)
+    return _restricted(send_from_directory(PAGE, name, mimetype=content_type))
 
 
 def _restricted(response: Response) -> Response:

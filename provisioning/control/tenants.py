@@ -89,11 +89,11 @@ def _is_gone(transaction: Transaction, user: str | None) -> bool:
 
 
 def _put_back(transaction: Transaction, table: str, key: str, record: Record) -> None:
-    there = transaction.get(table, key)
-    is_same = there is None or (
-        there["id"] == record["id"]
+    current = transaction.get(table, key)
+    is_same = current is None or (
+        current["id"] == record["id"]
         if table in (TENANTS, USERS)
-        else there["tenant"] == record["tenant"]
+        else current["tenant"] == record["tenant"]
     )
     try:
         if not is_same:

@@ -175,8 +175,9 @@ def list_endpoints() -> Response:
     query = list_query(ENDPOINT)
 
     def text(endpoint: Record) -> str:
-        kind = type_of(records.catalogue, endpoint) or {}
-        return fold(f"{endpoint['url']}\n{endpoint['endpointType']}\n{kind.get('name')}")
+        endpoint_type = type_of(records.catalogue, endpoint) or {}
+        name = endpoint_type.get("name")
+        return fold(f"{endpoint['url']}\n{endpoint['endpointType']}\n{name}")
 
     return listed(select(visible_endpoints(records), query, text), query, show_endpoint)
 

@@ -151,7 +151,7 @@ def show_available_service(label: str) -> Response:
 
 @services.operation("GET", "/services", answer=SUBSCRIPTION, many=True, parameters=[ACTIVE, AT])
 def list_subscriptions() -> Response:
-    """List the tenant's subscriptions, the active ones unless told."""
+    """List the tenant's subscriptions, by default the active ones."""
     records = reading()
     active, at = together(lambda: active_asked(True), lambda: at_asked(records.now))
     query = list_query(SUBSCRIPTION, "service", active=active, at=at)

@@ -23,7 +23,7 @@ TITLE = "requests to {}"
 
 @pytest.fixture(scope="session")
 def provisioning_seed() -> Any:
-    """What the servers of all tests hold from the beginning: override it with a seed."""
+    """The seed of the servers of all tests. Override this fixture with one of your own."""
     return None
 
 

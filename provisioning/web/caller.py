@@ -55,21 +55,21 @@ def token_in(request: Request) -> str:
     """The one API key in the query or the headers; Unauthorized for none or several."""
     environ = request.environ
     scheme, _, credentials = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    given: set[str] = {credentials.strip()} if scheme.lower() == "bearer" else set()
+    tokens: set[str] = {credentials.strip()} if scheme.lower() == "bearer" else set()
     if "HTTP_X_API_KEY" in environ:
-        # WSGI joins headers of one name by commas.
-        given.update(header.strip() for header in environ["HTTP_X_API_KEY"].split(","))
+        # WSGI joins several headers of one name by commas.
+        tokens.update(header.strip() for header in environ["HTTP_X_API_KEY"].split(","))
     if environ.get("QUERY_STRING"):
-        given.update(request.args.getlist("apikey"))
-    given.discard("")
-    if not given:
+        tokens.update(request.args.getlist("apikey"))
+    tokens.discard("")
+    if not tokens:
         raise Unauthorized(
             "An API key is missing. Send it as 'Authorization: Bearer KEY', "
             "as 'X-API-Key: KEY' or as ?apikey=KEY."
         )
-    if len(given) > 1:
+    if len(tokens) > 1:
         raise Unauthorized("The request holds API keys that differ. Send one.")
-    return given.pop()
+    return tokens.pop()
 
 
 def _with_key(request: Request, view: View, now: Instant) -> Caller:

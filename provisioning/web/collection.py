@@ -132,12 +132,12 @@ class Collection:
         Unless `is_strict`, rules that earlier versions did not have don't count.
         """
         found = {name: ["There is no such member."] for name in record if name not in self.members}
-        for name, kind in self.members.items():
+        for name, checker in self.members.items():
             if name not in record:
                 found[name] = ["Is missing."]
                 continue
             try:
-                value = kind.deserialize(record[name])
+                value = checker.deserialize(record[name])
             except RuleOfToday as error:
                 if is_strict:
                     found[name] = list(flat(error.messages))

@@ -62,5 +62,6 @@ def init_app(app: Flask, settings: Settings) -> None:
         content = b""
         if parts.metrics is not None:
             content = parts.metrics.text(parts.store, parts.collections, parts.readiness)
-        kind = "text/plain; version=0.0.4; charset=utf-8"
-        return Response(content, content_type=kind, headers={"Cache-Control": "no-store"})
+        content_type = "text/plain; version=0.0.4; charset=utf-8"
+        headers = {"Cache-Control": "no-store"}
+        return Response(content, content_type=content_type, headers=headers)

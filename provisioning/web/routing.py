@@ -55,8 +55,8 @@ class Resource(Blueprint):
         facts = self._facts | facts
         if verb != "GET":
             facts.setdefault("allows", roles.ADMINISTRATORS)
-        made = 201 if verb == "POST" else 200
-        facts.setdefault("status", 204 if facts.get("answer") is None else made)
+        success = 201 if verb == "POST" else 200
+        facts.setdefault("status", 204 if facts.get("answer") is None else success)
 
         def register(view: View) -> View:
             name = generated_name(facts.pop("name", view.__name__))
