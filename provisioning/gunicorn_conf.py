@@ -72,8 +72,8 @@ _REPEATS_INPUT = re.compile(
 
 @functools.cache
 def _redacting() -> Callable[[str], str]:
-    # Imported in the workers alone: what the arbiter imports would survive a HUP, which is how
-    # gunicorn takes up new code.
+    # Imported late, so that only workers import it: on a HUP, which is to take up new code, the
+    # arbiter would keep the old version.
     from provisioning.web.redaction import redacted_target  # noqa: PLC0415
 
     return redacted_target
@@ -195,8 +195,8 @@ def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> N
 def post_worker_init(worker: Any) -> None:
     # Not earlier: until here a worker that starts could miss a SIGTERM, and this imports a lot.
     worker.log.error_log.addFilter(_redact_record)
-    # What has been read and imported stays: the collector needn't walk all of it again and again.
+    # Modules and records stay in memory: the collector needn't look through them again and again.
     gc.freeze()
-    # Delays that the control API makes must leave it one of them.
-    with suppress(AttributeError):  # another application
+    # The control API must know how many threads there are: its delays leave at least one free.
+    with suppress(AttributeError):  # gunicorn runs another application than ours
         worker.wsgi.extensions["provisioning.threads"] = worker.cfg.threads

@@ -18,7 +18,7 @@ def redacted_target(target: str) -> str:
     information of a URL; and any word that looks like a generated key. In doubt a harmless value,
     such as that of `/api-keys/key-12`, is masked, too. The rest of the text stays as it is.
     """
-    # The patterns are slow; most targets hold nothing that any of them could find.
+    # The patterns are slow, and most targets hold nothing that any of them could find.
     is_encoded = "%" in target
     is_plain = not is_encoded and target.isascii()
     if "/" in target and not (is_plain and "api-keys" not in target.lower()):
@@ -79,4 +79,4 @@ _GENERATED = re.compile(
     rf"(?<!{_LETTER})(?={_LETTER}*[a-z])(?={_LETTER}*[A-Z])(?={_LETTER}*[0-9])"
     rf"{_LETTER}{{{SHORTEST_KEY},}}(?!{_LETTER})"
 )
-"""A word of 128 bits or more, in letters of both cases and digits."""
+"""What looks like a generated key: a word of 128 bits or more, in both cases and with digits."""
