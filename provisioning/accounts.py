@@ -158,10 +158,7 @@ def revoke_key(server: Server, key_id: str) -> Record:
 
 
 def set_active(server: Server, label: str, is_active: bool) -> Record:
-    """Activate or deactivate a tenant, whose keys work only while it is active; returns it.
-
-    NotFound for an unknown label.
-    """
+    """Activate a tenant, or refuse all its keys from now on; returns it. NotFound without one."""
     with by_command_line(server) as transaction:
         tenant = transaction.get(TENANTS, label)
         if tenant is None:

@@ -97,10 +97,7 @@ def make_routes(settings: Settings, of: Sequence[Resource] = RESOURCES) -> Flask
 
 
 def serve(routes: Flask, server: Server) -> WSGIApplication:
-    """A WSGI application of these routes and this server.
-
-    It is for tests that start many servers: making routes takes 30 ms, this almost nothing.
-    """
+    """A WSGI application of one server. Servers may share routes, which take 30 ms to make."""
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         environ[SERVER] = server

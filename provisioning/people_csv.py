@@ -35,10 +35,7 @@ LARGEST_CELL = 2**20
 
 @dataclass(frozen=True)
 class Row:
-    """What the file says of one person, without empty cells. `line` is where the row begins.
-
-    `terms` are those of one privilege: role, activeFrom, activeUntil, reportsTo.
-    """
+    """What the file says of one person, without empty cells; `terms` are those of one privilege."""
 
     line: int
     username: str

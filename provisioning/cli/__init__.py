@@ -79,10 +79,7 @@ def _is_command() -> bool:
 
 
 def application() -> Flask:
-    """The application that gunicorn and flask run: the server that the environment describes.
-
-    Exits with a clear message if it can't start.
-    """
+    """The application for gunicorn and flask by the environment; exits with a message on errors."""
     app = Flask("provisioning", static_folder=None) if _is_command() else opening.application()
     for name, command in main.commands.items():
         if name != serve.name:

@@ -88,10 +88,7 @@ def explained(file: Path) -> Iterator[None]:
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Write a new file that only its owner can read, and wait until it is on the disk.
-
-    An error if there is a file of this name already.
-    """
+    """Write a new file for its owner alone, through to the disk; an error if it exists already."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:

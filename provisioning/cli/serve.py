@@ -235,10 +235,7 @@ def _end_with(parent: int) -> None:
 
 
 def _is_adopted(parent: int) -> bool:
-    """Whether our real parent has ended already.
-
-    Then `parent` is the process that adopted us, which is of another session.
-    """
+    """Whether our real parent has ended, and `parent`, of another session, has adopted us."""
     session = os.getsid(0)
     try:
         return session not in (os.getpid(), os.getsid(parent))

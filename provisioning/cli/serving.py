@@ -95,10 +95,7 @@ def serve_until_told(
 
 
 def _end(*_: Any) -> None:
-    """End the process after MOMENT seconds, in which requests in flight may end.
-
-    Requests that wait longer, for a delay or a slow client, are cut off.
-    """
+    """End the process after MOMENT seconds, which cuts off requests that take longer."""
     time.sleep(MOMENT)
     os._exit(0)
 

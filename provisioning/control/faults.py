@@ -165,10 +165,7 @@ class Faults:
                 turn.set()
 
     def strike(self, method: str, path: str, tenant: str) -> Fault | None:
-        """The first fault that strikes this request, by its terms and by chance, or None.
-
-        The fault's `struck` is then one more.
-        """
+        """The first fault that strikes this request, by terms and chance; its `struck` grows."""
         if not self._faults:
             return None
         with self._lock:

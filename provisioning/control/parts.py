@@ -93,10 +93,7 @@ class Control:
             tenants.bring_back(self.server.collections, transaction, beginning, label)
 
     def load(self, given: Record, replace: bool) -> None:
-        """Load a seed: in place of all records if `replace`, else over them.
-
-        BadFile lists what is wrong; nothing has changed then.
-        """
+        """Load a seed over all records, or in place of them; after BadFile nothing has changed."""
         now = self.server.clock.now()
         entries = seed.prepare_seed(self.server.collections, given, now)
         with self.server.store.transaction() as transaction:

@@ -19,10 +19,7 @@ def counts(collections: Collections, view: View) -> dict[str, int]:
 
 
 def usable_keys(view: View, now: Instant) -> list[Record]:
-    """The oldest keys that work now, MOST_KEYS at most, each with its owner's username and role.
-
-    The username of a tenant-only key is None.
-    """
+    """The oldest keys that work now, up to MOST_KEYS, with `username` (or None) and `role`."""
     found: list[Record] = []
     for key in view.all(API_KEYS):
         with suppress(Unauthorized):

@@ -61,10 +61,7 @@ def visible_users(records: Records) -> frozenset[str] | None:
 
 
 def is_visible(records: Records, user: str) -> bool:
-    """Whether the caller may see a user (section 3).
-
-    It walks the reporting lines up from the user, so that its cost doesn't grow with the tenant.
-    """
+    """Whether the caller may see a user (section 3): it walks up the user's reporting lines."""
     caller = records.caller
     if caller.is_overseer or caller.user is None or user == caller.user:
         return True
@@ -98,10 +95,7 @@ def _supervisors(records: Records, user: str) -> set[str]:
 
 
 def find_user(records: Records, username: str) -> tuple[str, Record]:
-    """A tenant user whom the caller may see, as (key, account); NotFound for all others.
-
-    The username may come in any spelling.
-    """
+    """The visible tenant user with a username in any spelling, as (key, account), else NotFound."""
     user = username_key(username)
     account = records.view.get(USERS, user)
     if account is None or not privileges_of(records, user) or not is_visible(records, user):

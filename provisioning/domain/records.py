@@ -71,10 +71,7 @@ def not_found() -> NotFound:
 
 
 def require_no_overlap(record: Record, others: Iterable[Record], what: str) -> None:
-    """Conflict if the record's window overlaps that of one of the others; `what` begins the text.
-
-    `others` may hold the record itself.
-    """
+    """Conflict if the record's window overlaps that of another one; `what` begins the message."""
     window = ActivityWindow.of(record)
     for other in others:
         if other["id"] != record["id"] and window.overlaps(ActivityWindow.of(other)):

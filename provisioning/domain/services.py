@@ -35,10 +35,7 @@ def current_subscription(records: Records, service: str) -> Record:
 
 
 def latest_subscription(records: Records, service: str) -> Record:
-    """The active subscription to a service, else the next to come, else the last that has ended.
-
-    NotFound if there has never been one.
-    """
+    """The active subscription, else the next to come, else the last that ended, else NotFound."""
     entries = subscriptions_of(records, service)
     if not entries:
         raise not_found()

@@ -114,10 +114,7 @@ def new_token() -> str:
 
 
 def new_key(records: Records, user: str | None, terms: Record) -> Record:
-    """Make a key of a user, or a tenant-only one for None, and return it.
-
-    `terms` are type, name, activeFrom and activeUntil.
-    """
+    """Make a key of a user, or a tenant-only one for None. `terms`: its type, name and window."""
     key_id = f"key-{records.transaction.next_id(API_KEYS)}"
     key = {
         "id": key_id,

@@ -149,10 +149,7 @@ def is_id(reference: str) -> bool:
 
 
 def new_terms(body: Record, username: str) -> Record:
-    """The terms of a new privilege for the user whom the path names.
-
-    Invalid for a username in the body that is not theirs.
-    """
+    """The terms of a new privilege; Invalid if the body names another user than the path."""
     terms = load_new(PRIVILEGE_OF_USER, body)
     require_same_user(terms, username)
     return terms

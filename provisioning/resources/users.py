@@ -212,10 +212,7 @@ def show_profile(_: Records, account: Record) -> Record:
 
 
 def first_privilege(body: Record) -> Record:
-    """The terms of a new user's privilege: the one entry of `tenantUserPrivileges`, else USER.
-
-    Without an `activeFrom` it begins now (section 7). Invalid for bad entries.
-    """
+    """The terms of a new user's privilege: those in the body, else USER from now (section 7)."""
     entries = body.get("tenantUserPrivileges")
     entries = [] if entries is None else entries
     if not isinstance(entries, list) or len(entries) > 1:

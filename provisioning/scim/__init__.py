@@ -24,10 +24,7 @@ collections = COLLECTIONS
 
 
 def resources(settings: Settings) -> Sequence[Resource]:
-    """The resources to serve: none unless the settings ask for SCIM.
-
-    BadSetting if they do, and the packages for it are missing.
-    """
+    """The resources to serve, if the settings ask for SCIM; BadSetting if packages are missing."""
     if not settings.has_scim:
         return ()
     if find_spec("scim2_models") is None:

@@ -132,10 +132,7 @@ def _forgotten(records: Records, user: str) -> set[str]:
 
 
 def visible_users(records: Records) -> Related:
-    """A condition for the users that `is_visible` shows.
-
-    It also holds for removed users whose new privilege has not begun yet.
-    """
+    """A condition for users whom `is_visible` shows, or whose new privilege has yet to begin."""
     forgotten = Related(
         FORGOTTEN, "privilege", Query(within=("tenant", records.label)), negated=True
     )

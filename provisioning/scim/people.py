@@ -72,10 +72,7 @@ def display_name(account: Record) -> str:
 
 
 def shown_manager(records: Records, active: list[Record]) -> str | None:
-    """The id of the user to whom somebody with these active privileges reports.
-
-    None if there is none, or if SCIM doesn't show that user.
-    """
+    """The id of the visible user to whom somebody with these active privileges reports, or None."""
     reporting = [each for each in active if each["reportsTo"]]
     privilege = effective_privilege(reporting, records.now)
     supervisor = None if privilege is None else privilege["reportsTo"]
@@ -184,20 +181,14 @@ def address_of(username: str) -> str:
 
 
 def hash_wanted(records: Records, account: Record | None, asked: Wanted) -> str | None:
-    """The hash of the wanted password, or None if there is none or its home is elsewhere.
-
-    This is slow: call it before a transaction begins.
-    """
+    """The hash of a wanted password, or None if it doesn't count; slow: not in a transaction."""
     if asked.password is None or (account is not None and account["home"] != records.label):
         return None
     return hashed(load_part(USER, {"password": asked.password})["password"])
 
 
 def create(records: Records, username: str, asked: Wanted, password_hash: str | None) -> Record:
-    """Make a visible user: of a new account, or of one that SCIM doesn't show yet.
-
-    Returns the account, which then has a new privilege. Refused (409) if the user is visible.
-    """
+    """Make a visible user of a new or hidden account, which is returned; Refused if visible."""
     user = username_key(username)
     account = records.view.get(USERS, user)
     if account is not None and identities.is_visible(records, user):

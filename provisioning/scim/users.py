@@ -250,10 +250,7 @@ def patch_user(user_id: str) -> Response:
 
 
 def change(user_id: str, wanted: Callable[[Record, Record], Wanted]) -> Response:
-    """Change a user, and answer with the new resource.
-
-    `wanted` is a function from the account and its resource to the user that is asked for.
-    """
+    """Change a user to what `wanted` makes of account and resource; answers the new resource."""
 
     def allowed(records: Records) -> tuple[str, Record, Wanted]:
         user, account = people.find(records, user_id)

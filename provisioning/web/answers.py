@@ -72,10 +72,7 @@ def plain(representation: object, headers: Mapping[str, Any] | None = None) -> R
 
 
 def require_match(representation: object) -> None:
-    """PreconditionFailed if there is an If-Match without the ETag of this representation.
-
-    Call it in the transaction of the change.
-    """
+    """PreconditionFailed if If-Match lacks this one's ETag; call it in the change's transaction."""
     request = current()
     if "HTTP_IF_MATCH" not in request.environ:
         return

@@ -145,10 +145,7 @@ def _target(collection: Collection, change: Change) -> str:
 
 
 def _tenant(collection: Collection, change: Change, author: Author) -> str | None:
-    """The label of the tenant in whose audit a change stands.
-
-    A change of an account stands in that of the tenant through which it was made.
-    """
+    """The tenant in whose audit a change stands; for accounts the one through which it was made."""
     record = change.after or change.before or {}
     if collection.is_owned:
         return str(record["tenant"])
@@ -218,10 +215,7 @@ def by_command_line(
 
 
 def shown_to(records: Records, record: Record) -> Record:
-    """A record's `changes` as this tenant may see them.
-
-    Private members of an account are left out unless the tenant is the account's home.
-    """
+    """A record's `changes` as this tenant sees them: an account's private ones only at its home."""
     changes: Record = record["changes"]
     if record["resource"] == "users" and people.PRIVATE & changes.keys():
         account = records.view.get(USERS, record["aboutUser"])

@@ -112,11 +112,7 @@ def view() -> View:
 
 
 def repeated(run: Callable[[], Answer]) -> Answer:
-    """Call `run` and return what it returns.
-
-    It is called again, on a new view, if the store says that this helps: another change came
-    between, perhaps by another server.
-    """
+    """Call `run`, and once more on a new view if the store says that this helps; its result."""
     for _ in range(ATTEMPTS - 1):
         try:
             return run()

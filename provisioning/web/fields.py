@@ -33,10 +33,7 @@ LARGEST_OBJECT = 65_536
 
 
 class RuleOfToday(ValidationError):
-    """A value breaks a rule that earlier versions did not have.
-
-    New values that break it are refused; stored ones from earlier versions are still read.
-    """
+    """A rule that earlier versions did not have: new values must keep it, stored ones need not."""
 
 
 Check = Callable[[str], None]

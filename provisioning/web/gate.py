@@ -109,10 +109,7 @@ class Application(Flask):
 
 
 def check() -> ResponseReturnValue | None:
-    """Check, in this order: host, route, verb, key, tenant, key type, role.
-
-    The view itself checks body and record after that.
-    """
+    """Check host, route, verb, key, tenant, key type and role, in this order, before the view."""
     request = current()
     request.operation = operation_of(request_ctx.app, request.endpoint)
     return repeated(lambda: _check(request))
@@ -156,10 +153,7 @@ def finished(request: Request, status: str, headers: Headers) -> Headers:
 
 @functools.lru_cache(256)
 def added(names: tuple[str, ...], secret: bool) -> Headers:
-    """The common headers for an answer that has headers of these names already.
-
-    `secret` says that the answer may hold a secret, so that nobody may store it.
-    """
+    """The common headers that are not among these names; a `secret` answer must not be stored."""
     lower = {name.lower() for name in names}
     caching = ("Cache-Control", "no-store" if secret else "private, no-cache")
     return [each for each in (caching, *COMMON_HEADERS) if each[0].lower() not in lower]

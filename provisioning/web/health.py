@@ -31,10 +31,7 @@ def show_ready() -> Response:
 
 
 def require_scraper(request: Request) -> None:
-    """Raise unless the request may read metrics.
-
-    If a metrics token is set, it must send that; else it must come from a local client.
-    """
+    """Refuse whoever doesn't send the metrics token or, if none is set, is no local client."""
     token = request.parts.settings.metrics_token
     if token is None:
         if not is_local_client(request):

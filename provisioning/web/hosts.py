@@ -53,10 +53,7 @@ def mapped_tenant(view: View, host: str, now: Instant) -> str | None:
 
 
 def named_tenant(view: View, host: str, now: Instant, base_domain: str) -> str | None:
-    """The label of the tenant that a host names, by an active mapping or as a subdomain, or None.
-
-    A direct subdomain of the base domain names the tenant with that label (section 3).
-    """
+    """The tenant that a host names, by an active mapping or as LABEL.BASE-DOMAIN, or None."""
     mapped = mapped_tenant(view, host, now)
     if mapped is not None:
         return mapped
