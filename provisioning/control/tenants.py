@@ -23,7 +23,7 @@ def usable_keys(view: View, now: Instant) -> list[Record]:
     found: list[Record] = []
     for key in view.all(API_KEYS):
         with suppress(Unauthorized):
-            role = identify(view, key["apiToken"], now).role
+            role = identify(view, key["apiToken"], lambda: now).role
             found.append(key | {"role": role, "username": people.username_of(view, key["user"])})
         if len(found) == MOST_KEYS:
             break

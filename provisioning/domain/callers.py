@@ -1,6 +1,6 @@
 """Who asks: from an API key to a caller with a tenant, a role and a reach (section 3)."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from provisioning.domain import roles
@@ -56,7 +56,7 @@ def effective_privilege(privileges: Collection[Record], now: Instant) -> Record 
     return max(active, key=lambda record: roles.reach(record["role"]), default=None)
 
 
-def identify(view: View, token: str, now: Instant) -> Caller:
+def identify(view: View, token: str, clock: Callable[[], Instant]) -> Caller:
     """The caller with this API token; Unauthorized says why it is refused."""
     key = view.find(API_KEYS, "token", token_digest(token))
     if key is None:
@@ -66,6 +66,7 @@ def identify(view: View, token: str, now: Instant) -> Caller:
     tenant = view.get(TENANTS, key["tenant"])
     if tenant is None or not tenant["active"]:
         raise Unauthorized("The tenant of this API key is inactive.")
+    now = clock()
     if not is_active_at(key, now):
         begins, ends = key["activeFrom"], key["activeUntil"]
         if ActivityWindow(begins, ends).has_ended(now):

@@ -143,7 +143,8 @@ def grant(records: Records, user: str, terms: Record) -> Record:
         "reportsTo": _supervisor(records, user, terms["reportsTo"]),
     }
     _check_rules(records, privilege)
-    return records.put(PRIVILEGES, str(privilege_id), privilege)
+    records.transaction.put(PRIVILEGES, str(privilege_id), privilege, is_new=True)
+    return privilege
 
 
 def change_privilege(records: Records, privilege: Record, changes: Record) -> Record:

@@ -257,11 +257,11 @@ def _holders(label: str, active: bool | None, at: str) -> tuple[Related, ...]:
     tenant = ("tenant", label)
     if active:
         return (Related(PRIVILEGES, "user", Query(within=tenant, active=True, at=at)),)
-    ever = Related(PRIVILEGES, "user", Query(within=tenant))
     if active is None:
-        return (ever,)
-    now = Query(within=tenant, active=True, at=at)
-    return ever, Related(PRIVILEGES, "user", now, negated=True)
+        return (Related(PRIVILEGES, "user", Query(within=tenant)),)
+    # Whoever holds nothing active holds something else, of which there may be little.
+    other, now = (Query(within=tenant, active=each, at=at) for each in (False, True))
+    return Related(PRIVILEGES, "user", other), Related(PRIVILEGES, "user", now, negated=True)
 
 
 @users.operation(
@@ -327,7 +327,8 @@ def replace_user(username: str, body: Record) -> Response:
     if password is not None:
         allowed(reading())
         changes["passwordHash"] = hashed(password)
-    with changing() as records:
+    # No rule looks at another user's profile.
+    with changing(only=(USERS, username_key(username))) as records:
         user, account = allowed(records)
         records.transaction.put(USERS, user, account)
         return answer(show_user(records, account))

@@ -32,7 +32,7 @@ from provisioning.store.query import (
 from provisioning.store.storage import Disk, DurableStorage, MemoryStorage
 from provisioning.store.store import Store
 from provisioning.store.tables import Table
-from provisioning.store.views import Change, Transaction, View
+from provisioning.store.views import Change, RecordId, Transaction, View
 
 __all__ = [
     "LARGEST_ID",
@@ -44,6 +44,7 @@ __all__ = [
     "Page",
     "Query",
     "Record",
+    "RecordId",
     "Related",
     "Store",
     "StoreDamaged",

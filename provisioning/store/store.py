@@ -15,6 +15,7 @@ from provisioning.store.layout import META, Content, Difference, Layout, Meta, T
 from provisioning.store.storage import DurableStorage, MemoryStorage, Signature
 from provisioning.store.tables import Table
 from provisioning.store.views import (
+    RecordId,
     Transaction,
     View,
     empty,
@@ -92,11 +93,16 @@ class Store:
         yield state.view
 
     @contextmanager
-    def transaction(self, tenant: str | None = None) -> Iterator[Transaction]:
+    def transaction(
+        self, tenant: str | None = None, only: RecordId | None = None, after: View | None = None
+    ) -> Iterator[Transaction]:
         """The latest state, to be changed by one thread of one process at a time.
 
         `tenant` says whose records alone will be changed; stores that can then let the
-        transactions of other tenants run beside this one. None: any record may be.
+        transactions of other tenants run beside this one. None: any record may be. `only` names
+        the one record that will be, journals apart, where no rule looks at it from others: stores
+        that can then let those of other records of the tenant run beside this one, too. `after` is
+        a view that has ended, whose questions will be asked again.
 
         All changes are durable when the block ends, or none are made if it raises. Raises
         StoreUnavailable, StoreDamaged while the data is broken, ValueError for a change that leaves
@@ -104,11 +110,11 @@ class Store:
         """
         with self._alone():
             base = self._sound()
-            transaction = Transaction(base.view)
+            transaction = Transaction(base.view, only)
             try:
                 yield transaction
             finally:
-                view = transaction.close()
+                view = transaction._ended()
             # After an unsettled change even a repetition of it must reach the disk.
             if transaction.changed or self._storage.unsettled:
                 if not self._inside():

@@ -36,6 +36,9 @@ class Table:
     """The members that `equal`, `any_of` and `between` of a query may name."""
     orders: tuple[str, ...] = ()
     """The members that an order may name; a reference orders by the document id that it holds."""
+    is_journal: bool = False
+    """Whether its records only tell of changes. Several changes may add some side by side, and how
+    many there are is counted anew each time."""
 
 
 class Contents:

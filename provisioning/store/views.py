@@ -18,6 +18,8 @@ MOST_KEPT = 2_000
 """How many things that were worked out are kept with one view."""
 
 Kept = TypeVar("Kept")
+RecordId = tuple[str, str]
+"""Table and document id."""
 
 
 class View:
@@ -121,10 +123,11 @@ class Transaction(View):
 
     _keeps_answers = False
 
-    def __init__(self, base: View) -> None:
+    def __init__(self, base: View, only: RecordId | None = None) -> None:
         super().__init__(dict(base._contents), dict(base._ids), base._answers)
+        self._only = only
         self._open = True
-        self._before: dict[tuple[str, str], Record | None] = {}
+        self._before: dict[RecordId, Record | None] = {}
         """The records that were put or removed, as they were, in the order of first touch."""
         self._own: set[str] = set()
         """The tables that have been copied to be changed."""
@@ -135,11 +138,12 @@ class Transaction(View):
         self._moved: set[str] = set()
         """The tables of which a removed record was put again, which gives it another place."""
 
-    def put(self, table: str, key: str, record: Record) -> None:
+    def put(self, table: str, key: str, record: Record, is_new: bool = False) -> None:
         """Create or replace a record whole. The store keeps a copy.
 
-        Raises TypeError for what isn't plain JSON, ValueError where a unique index has the value
-        or the id is larger than LARGEST_ID.
+        `is_new`: the caller knows that there is none, as its id has just been given. Raises
+        TypeError for what isn't plain JSON, ValueError where a unique index has the value or the
+        id is larger than LARGEST_ID.
         """
         encoded = orjson.dumps({table: {key: record}})
         kept: Record = orjson.loads(encoded)[table][key]
@@ -188,7 +192,7 @@ class Transaction(View):
 
     def freeze(self) -> View:
         """All records as they are now, in memory: changes that follow are no part of it."""
-        return Transaction(self).close()
+        return Transaction(self)._ended()
 
     def restore(self, view: View) -> None:
         """Adopt an earlier state whole, the counting of ids too."""
@@ -220,13 +224,22 @@ class Transaction(View):
         for table, _, member in dangling(self._contents, self.touched()):
             raise ValueError(f"{table}: {member} refers to nothing")
 
-    def close(self) -> View:
+    def _ended(self) -> View:
         """End the changes, and give what they came to."""
         self._open = False
         return View(self._contents, self._ids, self._answers)
 
+    def _require_only(self, table: str, key: str) -> None:
+        """Raise RuntimeError for a change that others, which run beside this one, don't expect."""
+        if self._only not in (None, (table, key)) and not self._fact(table).is_journal:
+            raise RuntimeError(f"{table}: this transaction changes one record only")
+
+    def _fact(self, table: str) -> Table:
+        return self._contents[table].fact
+
     def _writable(self, table: str, key: str) -> Contents:
         """The contents of a table, copied when it is first changed."""
+        self._require_only(table, key)
         self._change()
         if table not in self._own:
             self._own.add(table)

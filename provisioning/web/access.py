@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from provisioning.domain.errors import Unauthorized
 from provisioning.domain.records import Records
+from provisioning.store import RecordId
 from provisioning.web import audit
 from provisioning.web.audit import Author
 from provisioning.web.caller import admit, caller_of
@@ -19,20 +20,20 @@ def reading() -> Records:
 
 
 @contextmanager
-def changing() -> Iterator[Records]:
+def changing(only: RecordId | None = None) -> Iterator[Records]:
     """The caller's records in a transaction, which commits unless the block raises an error.
 
     The caller is admitted again inside the transaction, since what was allowed when the request
     came may be so no more. The clock is read there, too: that is the instant of the change. Use
-    nothing from here on that `reading` returned before.
+    nothing from here on that `reading` returned before. `only` is as for `Store.transaction`.
     """
     request = current()
-    tenant = caller_of(request).tenant
+    tenant, view = caller_of(request).tenant, request.view
     request.end_reading()
     parts = request.parts
-    with parts.store.transaction(tenant) as transaction:
+    with parts.store.transaction(tenant, only, view) as transaction:
         now = parts.clock.now(transaction.time())
-        caller = admit(request, transaction, now)
+        caller = admit(request, transaction, lambda: now)
         if caller.tenant != tenant:
             raise Unauthorized("This API key has just become another tenant's. Ask again.")
         yield Records(transaction, caller, now, parts.catalogue)

@@ -5,6 +5,8 @@ Resources need no code for it: the transaction knows what it has put and removed
 """
 
 import hashlib
+import zlib
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,14 +20,18 @@ from provisioning.domain.names import username_key
 from provisioning.domain.records import Records
 from provisioning.domain.roles import MASK
 from provisioning.domain.tables import AUDIT, USERS
-from provisioning.store import Change, Order, Query, Record, Transaction, View
+from provisioning.store import Change, Query, Record, Transaction, View
 from provisioning.web.collection import Collection
 from provisioning.web.server import Server
 
 LARGEST_VALUE = 1_000
 """The most bytes of a value as JSON. Of a larger value the audit keeps only size and digest."""
-MOST_DROPPED = 100
-"""The most old records that one transaction removes, after the setting for them was lowered."""
+MOST_DROPPED = 200
+"""The most old records that one transaction removes besides as many as it adds, after the setting
+for them was lowered."""
+COUNTED = 101
+"""As long as fewer than these are to be kept, each change counts them; of 1,000 one in ten, and of
+more at most one in a hundred."""
 API, SCIM, CLI = "api", "scim", "cli"
 WAYS = (API, SCIM, CLI)
 CREATE, CHANGE, REMOVE = "create", "change", "remove"
@@ -61,16 +67,17 @@ def keep(
     if not limit:
         return
     view = transaction
+    added: dict[str, list[int]] = defaultdict(list)
     made_by = people.username_of(view, author.user)
     for change in _joined(server, transaction.changes(), renamed):
         collection = server.collections[change.table]
         tenant = _tenant(collection, change, author)
         if collection.audit is None or tenant is None:
             continue
-        number = transaction.next_id(f"{AUDIT}/{tenant}")
+        number = transaction.next_id(AUDIT)
         about = _subject(view, collection, change)
         record = {
-            "id": transaction.next_id(AUDIT),
+            "id": number,
             "tenant": tenant,
             "number": number,
             "at": now,
@@ -87,8 +94,11 @@ def keep(
             "client": author.client,
             "changes": differences(view, collection, change),
         }
-        transaction.put(AUDIT, key_of(tenant, number), record)
-        _drop(transaction, tenant, number - limit)
+        transaction.put(AUDIT, key_of(tenant, number), record, is_new=True)
+        added[tenant].append(number)
+    for tenant, numbers in added.items():
+        if any(_is_counted(tenant, number, limit) for number in numbers):
+            _drop(transaction, tenant, limit, MOST_DROPPED + len(numbers))
 
 
 def _joined(server: Server, changes: list[Change], renamed: tuple[str, str] | None) -> list[Change]:
@@ -117,21 +127,21 @@ def key_of(tenant: str, number: int) -> str:
     return f"{tenant}/{number}"
 
 
-def _drop(transaction: Transaction, tenant: str, number: int) -> None:
-    """Remove the record of this number, which is no longer kept.
+def _is_counted(tenant: str, number: int, limit: int) -> bool:
+    """Whether those that are kept are counted when this one comes, which takes its time: as if by
+    chance, and the same for the same number."""
+    one_in = min(MOST_DROPPED // 2, 1 + limit // COUNTED)
+    return zlib.crc32(key_of(tenant, number).encode()) % one_in == 0
 
-    Where fewer are to be kept than there were, others are before it: then the oldest go first, so
-    that what is left has no gap.
-    """
-    if transaction.get(AUDIT, key_of(tenant, number)) is None:
-        return
-    numbers = [number]
-    if transaction.get(AUDIT, key_of(tenant, number - 1)) is not None:
-        oldest = Query(within=("tenant", tenant), order=(Order("id"),), size=MOST_DROPPED)
-        found = [record["number"] for record in transaction.query(AUDIT, oldest).records]
-        numbers = [each for each in found if each <= number]
-    for each in numbers:
-        transaction.remove(AUDIT, key_of(tenant, each))
+
+def _drop(transaction: Transaction, tenant: str, limit: int, most: int) -> None:
+    """Remove the oldest records, as far as there are more than are to be kept."""
+    oldest = Query(within=("tenant", tenant), size=1)
+    surplus = transaction.query(AUDIT, oldest).total - limit
+    if surplus > 0:
+        oldest = replace(oldest, size=min(surplus, most))
+        for record in transaction.query(AUDIT, oldest).records:
+            transaction.remove(AUDIT, key_of(tenant, record["number"]))
 
 
 def _action(change: Change) -> str:

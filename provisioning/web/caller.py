@@ -1,6 +1,7 @@
 """Who asks: the API key in a request, its caller, and whether the operation is open to them."""
 
 import hmac
+from collections.abc import Callable
 
 from provisioning.domain import roles
 from provisioning.domain.activity import Instant
@@ -19,17 +20,18 @@ READS = frozenset({"GET", "HEAD"})
 def caller_of(request: Request) -> Caller:
     """The request's caller, admitted once; raises what `admit` raises."""
     if request.admitted is None:
-        request.admitted = admit(request, request.view, request.now)
+        request.admitted = admit(request, request.view, lambda: request.now)
     return request.admitted
 
 
-def admit(request: Request, view: View, now: Instant) -> Caller:
+def admit(request: Request, view: View, clock: Callable[[], Instant]) -> Caller:
     """The caller, checked in the order of section 6: key, tenant, key type, licence, role.
 
     Raises Unauthorized, Forbidden, or NotFound if authentication is off and no tenant is named.
+    The clock is asked after the first question, with which a database tells it.
     """
     is_open = request.parts.settings.is_open
-    caller = _without_key(request, view, now) if is_open else _with_key(request, view, now)
+    caller = _without_key(request, view, clock) if is_open else _with_key(request, view, clock)
     if caller.key_type == roles.INGESTION_ONLY:
         raise Forbidden("An INGESTION_ONLY key cannot use this API. Use a BASIC or QUERY_ONLY one.")
     if caller.key_type == roles.QUERY_ONLY and request.method not in READS:
@@ -37,7 +39,7 @@ def admit(request: Request, view: View, now: Instant) -> Caller:
     operation = request.operation
     if operation is not None:
         for licence in operation.licences:
-            licence(Records(view, caller, now, request.parts.catalogue))
+            licence(Records(view, caller, clock(), request.parts.catalogue))
         if caller.role not in operation.allows:
             allowed = " or ".join(role for role in roles.ROLES if role in operation.allows)
             raise Forbidden(f"This needs the role {allowed}; yours is {caller.role}.")
@@ -72,21 +74,21 @@ def token_in(request: Request) -> str:
     return tokens.pop()
 
 
-def _with_key(request: Request, view: View, now: Instant) -> Caller:
+def _with_key(request: Request, view: View, clock: Callable[[], Instant]) -> Caller:
     settings = request.parts.settings
     token = token_in(request)
     if token.startswith(DEMO_TOKEN) and not settings.is_demo:
         raise Unauthorized("This is a key of the demo data, and demo mode is off.")
-    caller = identify(view, token, now)
-    named = named_tenant(view, request.host_name, now, settings.base_domain)
+    caller = identify(view, token, clock)
+    named = named_tenant(view, request.host_name, clock(), settings.base_domain)
     if named not in (None, caller.tenant):
         raise Forbidden("This host belongs to another tenant than the API key.")
     return caller
 
 
-def _without_key(request: Request, view: View, now: Instant) -> Caller:
+def _without_key(request: Request, view: View, clock: Callable[[], Instant]) -> Caller:
     settings = request.parts.settings
-    label = named_tenant(view, request.host_name, now, settings.base_domain) or settings.tenant
+    label = named_tenant(view, request.host_name, clock(), settings.base_domain) or settings.tenant
     if label is None:
         if view.count(TENANTS) != 1:
             raise NotFound(

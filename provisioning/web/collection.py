@@ -93,6 +93,8 @@ class Collection:
     asked: tuple[str, ...] = ()
     orders: tuple[str, ...] = ()
     """In addition to the members by which its own lists can be ordered."""
+    is_journal: bool = False
+    """Whether its records only tell of changes to others."""
 
     @cached_property
     def members(self) -> Mapping[str, fields.Field[Any]]:
@@ -124,6 +126,7 @@ class Collection:
             references=references | dict(self.references),
             asked=tuple(dict.fromkeys((*self.asked, *referring, *self.account_ids))),
             orders=(*dict.fromkeys((*orderable(self.schema), *self.orders)),),
+            is_journal=self.is_journal,
         )
 
     def faults(self, key: str, record: Record, is_strict: bool = True) -> dict[str, list[str]]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from provisioning.testing.sandbox import Sandbox
+from provisioning.web import audit as keeping
 
 from .asking import EARLIER, LATER, MASK, NOW, SOON, administrator_of, caller, errors, subscribe
 
@@ -351,3 +352,28 @@ def test_of_many_that_are_no_longer_kept_none_stays(sandbox):
     for number in range(4):
         assert admin.put("/info", json={"theme": f"new {number}"}).status_code == 200
     assert [each["changes"]["theme"]["to"] for each in audit(admin)] == ["new 3", "new 2", "new 1"]
+
+
+def test_of_many_the_oldest_are_dropped_now_and_then(monkeypatch):
+    """Where many are kept they aren't counted at each change, but seldom many too many stay."""
+    monkeypatch.setattr(keeping, "COUNTED", 2)
+    alice = Sandbox(audit_keep=20).administrator
+    for number in range(150):
+        alice.put("/info", json={"theme": f"theme {number}"})
+    shown = [each["changes"]["theme"]["to"] for each in alice.get("/audit?size=300").json]
+    assert shown == [f"theme {number}" for number in range(149, 149 - len(shown), -1)]
+    assert 20 <= len(shown) < 149
+
+
+def test_what_is_no_longer_kept_goes_a_part_with_each_change(monkeypatch):
+    sandbox = Sandbox(audit_keep=20)
+    alice = sandbox.administrator
+    for number in range(20):
+        alice.put("/info", json={"theme": f"theme {number}"})
+    monkeypatch.setattr(keeping, "MOST_DROPPED", 5)
+    monkeypatch.setattr(type(sandbox.parts), "audit_keep", 2)
+    lengths = []
+    for number in range(5):
+        alice.put("/info", json={"theme": f"new {number}"})
+        lengths.append(len(alice.get("/audit").json))
+    assert lengths == [15, 10, 5, 2, 2]

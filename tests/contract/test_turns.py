@@ -62,11 +62,11 @@ class BusyStore:
         return getattr(self._store, name)
 
     @contextmanager
-    def transaction(self, tenant=None):
+    def transaction(self, tenant=None, *facts):
         meanwhile, self.meanwhile = self.meanwhile, lambda: None
         meanwhile()
         self.tenants.append(tenant)
-        with self._store.transaction(tenant) as transaction:
+        with self._store.transaction(tenant, *facts) as transaction:
             yield transaction
 
 
@@ -231,8 +231,8 @@ class ConflictingStore(BusyStore):
     conflicts = 0
 
     @contextmanager
-    def transaction(self, tenant=None):
-        with super().transaction(tenant) as transaction:
+    def transaction(self, tenant=None, *facts):
+        with super().transaction(tenant, *facts) as transaction:
             yield transaction
             if self.conflicts:
                 self.conflicts -= 1
@@ -318,9 +318,9 @@ def test_a_view_is_let_go_before_a_change_and_after_every_answer():
                 type(self).open -= 1
 
         @contextmanager
-        def transaction(self, tenant=None):
+        def transaction(self, tenant=None, *facts):
             assert self.open == 0
-            with super().transaction(tenant) as transaction:
+            with super().transaction(tenant, *facts) as transaction:
                 yield transaction
 
     sandbox = Sandbox(store=Counting())

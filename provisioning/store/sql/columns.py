@@ -20,6 +20,18 @@ _HIGHEST_EXPONENT = 50_000
 _NINES = str.maketrans("0123456789", "9876543210")
 
 
+class At(str):
+    """A value that activity windows are compared with."""
+
+    __slots__ = ()
+
+
+class Word(str):
+    """A value that is sought in texts, folded."""
+
+    __slots__ = ()
+
+
 def plain(text: str) -> str:
     """Text as PostgreSQL can hold it, which is without NUL; equality and order stay as they are.
 

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -25,8 +26,8 @@ from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 from sqlalchemy.schema import CreateTable
 
 from provisioning.store.errors import StoreUnavailable, UnknownFate
+from provisioning.store.sql.columns import Word
 from provisioning.store.sql.layout import COUNTERS, META, Layout, layouts, own_tables
-from provisioning.store.sql.questions import Word
 from provisioning.store.tables import Table
 
 BUSY = "The store is busy with other changes. Try again."
@@ -35,6 +36,7 @@ NOTHING_CHANGED = "The change could not be saved, nothing was changed"
 
 Connection = PoolProxiedConnection
 Parameters = Mapping[str, Any]
+Statement = tuple[str, Parameters]
 Rows = list[tuple[Any, ...]]
 
 PROBE = (
@@ -63,6 +65,17 @@ class Fault:
     it, nobody knows whether that was done."""
     is_stale: bool = False
     """The connections work, but lead to where no changes can be made any more."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A transaction that has begun."""
+
+    connection: Connection
+    time: datetime
+    """The moment, by the clock that all servers share."""
+    answers: list[Rows]
+    """What each of its first statements has answered."""
 
 
 class Database(ABC):
@@ -97,27 +110,31 @@ class Database(ABC):
     def open_writer(self) -> Any:
         """A new connection that changes something."""
 
-    def begin_reading(self, statement: str, parameters: Parameters) -> tuple[Connection, Rows]:
-        """A connection, and what its first statement answers: the moment that it sees."""
-        return self._begin(lambda: self._reading, statement, parameters)
+    def begin_reading(self, *statements: Statement) -> Begun:
+        """Begin to see one moment: that of the first statement."""
+        return self._begin(lambda: self._reading, statements)
 
-    def begin_writing(self, statement: str, parameters: Parameters) -> Connection:
-        """A connection that has the turn, which its first statement waits for."""
-        return self._begin(lambda: self._writing, statement, parameters)[0]
+    def begin_writing(self, *statements: Statement) -> Begun:
+        """Begin to change something, once the first statements have waited for their turn."""
+        return self._begin(lambda: self._writing, statements)
 
-    def _begin(
-        self, pool: Callable[[], QueuePool], statement: str, parameters: Parameters
-    ) -> tuple[Connection, Rows]:
+    def _begin(self, pool: Callable[[], QueuePool], statements: Sequence[Statement]) -> Begun:
+        # Asked last: the time is that after the waiting.
+        clock: list[Statement] = [] if self.clock is None else [(self.clock, {})]
         # What lay in the pool may be long dead: then all of it is, and a new one is tried once.
         for is_last in (False, True):
             connection = self._connect(pool())
             try:
-                return connection, self.rows(connection, statement, parameters)
+                answers = self.ask(connection, [*statements, *clock])
             except StoreUnavailable:
                 is_alive = connection.is_valid
                 self.give_up(connection)
                 if is_alive or is_last:
                     raise
+            else:
+                return Begun(
+                    connection, answers.pop()[0][0] if clock else datetime.now(UTC), answers
+                )
         raise AssertionError
 
     def _connect(self, pool: QueuePool) -> Connection:
@@ -150,9 +167,7 @@ class Database(ABC):
         finally:
             connection.close()
 
-    def commit(
-        self, connection: Connection, statements: Sequence[tuple[str, Parameters]] = ()
-    ) -> None:
+    def commit(self, connection: Connection, statements: Sequence[Statement] = ()) -> None:
         """Run the last statements of a transaction and commit it; then give the connection back."""
         try:
             with self.together(connection):
@@ -164,28 +179,24 @@ class Database(ABC):
         finally:
             self.give_up(connection)
 
+    def ask(self, connection: Connection, statements: Sequence[Statement]) -> list[Rows]:
+        """What each of the statements answers, in one round trip where that can be."""
+        is_one = len(statements) == 1
+        with self.explained(connection):
+            with nullcontext() if is_one else self.together(connection):
+                cursors = self._execute(connection, statements)
+            return [each.fetchall() if each.description else [] for each in cursors]
+
     def rows(self, connection: Connection, statement: str, parameters: Parameters) -> Rows:
         """What a statement answers."""
-        with self.explained(connection):
-            cursor = connection.cursor()
-            try:
-                cursor.execute(statement, parameters)
-                return cursor.fetchall() if cursor.description else []  # type: ignore[return-value]
-            finally:
-                cursor.close()
+        return self.ask(connection, [(statement, parameters)])[0]
 
-    def run(self, connection: Connection, statements: Sequence[tuple[str, Parameters]]) -> None:
-        """Run statements that answer nothing, in as few round trips as can be."""
-        with self.explained(connection), self.together(connection):
-            self._execute(connection, statements)
-
-    def _execute(
-        self, connection: Connection, statements: Sequence[tuple[str, Parameters]]
-    ) -> None:
-        cursor = connection.cursor()
+    def _execute(self, connection: Connection, statements: Sequence[Statement]) -> list[Any]:
+        cursors = []
         for statement, parameters in statements:
-            cursor.execute(statement, parameters)
-        cursor.close()
+            cursors.append(connection.cursor())
+            cursors[-1].execute(statement, parameters)
+        return cursors
 
     def insert(self, connection: Connection, layout: Layout, rows: Sequence[Parameters]) -> None:
         """Write many rows of records that aren't there yet."""
@@ -253,12 +264,13 @@ class Database(ABC):
         return nullcontext()
 
     @abstractmethod
-    def taking_turn(self, tenant: str | None) -> tuple[str, Parameters]:
-        """What takes the turn of a tenant's changes, or of all."""
+    def taking_turn(self, tenant: str | None, is_shared: bool = False) -> tuple[Statement, ...]:
+        """What waits for the turn of a tenant's changes, or of all. Those that share it run beside
+        each other."""
 
-    def probing(self) -> tuple[str, Parameters]:
+    def probing(self) -> tuple[Statement, ...]:
         """What shows that changes can be made, and changes nothing that counts."""
-        return PROBE, {}
+        return ((PROBE, {}),)
 
     # Statements
 
@@ -311,7 +323,7 @@ class Database(ABC):
     # Tables
 
     @abstractmethod
-    def taking_over(self) -> tuple[str, Parameters]:
+    def taking_over(self) -> tuple[Statement, ...]:
         """What lets nobody else begin or migrate the tables until the transaction ends."""
 
     def settle(self) -> None:  # noqa: B027 - PostgreSQL has nothing to do
@@ -324,11 +336,11 @@ class Database(ABC):
     def make_own(self, connection: Connection) -> None:
         """Make what the store keeps beside the records."""
         statements = [str(CreateTable(each).compile(dialect=self.dialect)) for each in self.own]
-        self.run(connection, [(statement, {}) for statement in statements])
+        self.ask(connection, [(statement, {}) for statement in statements])
 
     def make(self, connection: Connection, layout: Layout) -> None:
         """Make a table of records with all that belongs to it."""
-        self.run(connection, [(statement, {}) for statement in layout.statements()])
+        self.ask(connection, [(statement, {}) for statement in layout.statements()])
 
     @abstractmethod
     def drop(self, connection: Connection, table: str) -> None:
@@ -342,7 +354,7 @@ class Database(ABC):
 
     def raise_id(self, connection: Connection, name: str, number: int) -> None:
         """Give nothing from now on that isn't greater than this number."""
-        self.run(connection, [(self._count_from, {"name": name, "number": number})])
+        self.ask(connection, [(self._count_from, {"name": name, "number": number})])
 
     def ids(self, connection: Connection) -> dict[str, int]:
         """The last number of each counter that has given one."""
@@ -350,6 +362,6 @@ class Database(ABC):
 
     def set_ids(self, connection: Connection, ids: Mapping[str, int]) -> None:
         """Count on from these numbers, be they lower; from 0 what is missing."""
-        self.run(connection, [(f"DELETE FROM {COUNTERS}", {})])
+        self.ask(connection, [(f"DELETE FROM {COUNTERS}", {})])
         for name, number in ids.items():
             self.raise_id(connection, name, number)

@@ -24,6 +24,7 @@ from provisioning.store.sql.database import (
     Database,
     Fault,
     Parameters,
+    Statement,
 )
 from provisioning.store.sql.layout import META, Layout
 from provisioning.store.tables import Table
@@ -44,6 +45,8 @@ TENANTS = "tenants"
 """The table whose rows are the turns; without it there is one turn for all."""
 LOCK = 0x70726F76
 """The advisory lock of whoever makes or changes tables."""
+TURN = "hashtextextended(current_schema() || '/' || %(key)s, 0)"
+"""The advisory lock at which the changes of a tenant queue up."""
 LONGEST_IDLE = 60
 """Seconds; a transaction whose server says nothing for so long is ended, and its turn with it."""
 CONNECTING = {
@@ -167,13 +170,18 @@ class PostgreSQL(Database):
 
     # Turns
 
-    def taking_turn(self, tenant: str | None) -> tuple[str, Parameters]:
-        # A statement of its own: one that reads besides would read what was there before it waited.
-        if tenant is not None and TENANTS in self.layouts:
-            statement = f'SELECT number FROM "{TENANTS}" WHERE key = %(key)s FOR UPDATE'
-            return statement, {"key": plain(tenant)}
-        table = TENANTS if TENANTS in self.layouts else META
-        return f'LOCK TABLE "{table}" IN EXCLUSIVE MODE', {}
+    def taking_turn(self, tenant: str | None, is_shared: bool = False) -> tuple[Statement, ...]:
+        # Statements of their own: one that reads besides would read what was before it waited.
+        if tenant is None or TENANTS not in self.layouts:
+            table = TENANTS if TENANTS in self.layouts else META
+            return ((f'LOCK TABLE "{table}" IN EXCLUSIVE MODE', {}),)
+        key = {"key": plain(tenant)}
+        lock, shared = ("SHARE", "_shared") if is_shared else ("UPDATE", "")
+        return (
+            # A queue: those that share a row would let nobody else in as long as they overlap.
+            (f"SELECT pg_advisory_xact_lock{shared}({TURN})", key),
+            (f'SELECT number FROM "{TENANTS}" WHERE key = %(key)s FOR {lock}', key),
+        )
 
     # Statements
 
@@ -194,11 +202,11 @@ class PostgreSQL(Database):
 
     # Tables
 
-    def taking_over(self) -> tuple[str, Parameters]:
+    def taking_over(self) -> tuple[Statement, ...]:
         # However long the other needs.
         patience = "set_config('lock_timeout', '0', true)"
         lock = "pg_advisory_xact_lock(%(lock)s, hashtext(current_schema()))"
-        return f"SELECT {patience}, {lock}", {"lock": LOCK}
+        return ((f"SELECT {patience}, {lock}", {"lock": LOCK}),)
 
     def tables(self, connection: Connection) -> set[str]:
         statement = (
@@ -210,10 +218,10 @@ class PostgreSQL(Database):
     def make(self, connection: Connection, layout: Layout) -> None:
         super().make(connection, layout)
         statement = f'CREATE SEQUENCE IF NOT EXISTS "{layout.fact.name}{IDS}"'
-        self.run(connection, [(statement, {})])
+        self.ask(connection, [(statement, {})])
 
     def drop(self, connection: Connection, name: str) -> None:
-        self.run(connection, [(f'DROP TABLE IF EXISTS "{name}"', {})])
+        self.ask(connection, [(f'DROP TABLE IF EXISTS "{name}"', {})])
 
     def index_texts(self, connection: Connection) -> None:
         """Let words be found by their trigrams, where that may be had; else texts are scanned."""
@@ -261,7 +269,7 @@ class PostgreSQL(Database):
             super().raise_id(connection, name, number)
         elif self._id(connection, name) < number:
             # Nobody takes an id from here until the transaction ends.
-            self.run(connection, [(f'ALTER SEQUENCE "{name}{IDS}" CACHE 1', {})])
+            self.ask(connection, [(f'ALTER SEQUENCE "{name}{IDS}" CACHE 1', {})])
             if self._id(connection, name) < number:
                 self._restart(connection, name, number)
 
@@ -283,4 +291,4 @@ class PostgreSQL(Database):
 
     def _restart(self, connection: Connection, table: str, number: int) -> None:
         statement = f'ALTER SEQUENCE "{table}{IDS}" RESTART WITH {number + 1}'
-        self.run(connection, [(statement, {})])
+        self.ask(connection, [(statement, {})])

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -30,11 +30,9 @@ from sqlalchemy import (
 )
 
 from provisioning.store.query import Query, fold
-from provisioning.store.sql.columns import TEXT, group_key, plain, value_key
+from provisioning.store.sql.columns import TEXT, At, Word, group_key, plain, value_key
+from provisioning.store.sql.database import Database
 from provisioning.store.sql.layout import META, ONE, REVISIONS, TENANT, ZERO, Layout
-
-if TYPE_CHECKING:
-    from provisioning.store.sql.database import Database
 
 Shape = tuple[Any, ...]
 Condition = ColumnElement[bool]
@@ -43,18 +41,6 @@ SHORTEST_INDEXED = 3
 LARGEST_CACHE = 1_000
 FIRST_TEXT: ColumnElement[str] = literal_column(f"'{TEXT}'")
 AFTER_TEXTS: ColumnElement[str] = literal_column(f"'{chr(ord(TEXT) + 1)}'")
-
-
-class At(str):
-    """A value that activity windows are compared with."""
-
-    __slots__ = ()
-
-
-class Word(str):
-    """A value that is sought in texts, folded."""
-
-    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -128,7 +114,7 @@ def _conditions(
         values.append(word)
     # A table without a condition of its own is only what the related records name.
     if len(values) > first or not (top and query.related):
-        bound = query.within is not None and query.within[0] == TENANT
+        bound = query.within is not None and query.within[0] == TENANT and not fact.is_journal
         open_to_others = query.words or query.keys is not None
         tenants.append((table, values[first]) if bound and not open_to_others else None)
     for related in query.related:
@@ -146,7 +132,7 @@ def _require_declared(members: tuple[str, ...], member: str, table: str) -> None
 class Questions:
     """The statements for the questions to one database, made when they are first asked."""
 
-    def __init__(self, layouts: Mapping[str, Layout], database: "Database") -> None:
+    def __init__(self, layouts: Mapping[str, Layout], database: Database) -> None:
         self._layouts = layouts
         self._database = database
         # Kept by the object, not by the class: with it they go.
@@ -155,6 +141,7 @@ class Questions:
         self.page, self.count = cached(self._page), cached(self._count)
         self.tenant, self.last = cached(self._tenant), cached(self._last)
         self.documents, self.holder = cached(self._documents), cached(self._holder)
+        self.lock, self.several = cached(self._lock), cached(self._several)
         self.referring = cached(self._referring)
         self.put, self.remove, self.clear = (
             cached(self._put),
@@ -162,7 +149,6 @@ class Questions:
             cached(self._clear),
         )
         compiled, revisions = database.compiled, database.metadata.tables[REVISIONS]
-        self.clock = database.clock
         self.nothing = compiled(select(ONE))
         self.revise_all = compiled(update(revisions).values(revision=bindparam("revision")))
         self.moving = compiled(
@@ -190,6 +176,22 @@ class Questions:
         columns = self._layouts[table].table.c
         statement = select(columns.record).where(columns[column] == bindparam("value"))
         return self._database.compiled(statement.order_by(columns.number))
+
+    def _several(self, columns: tuple[tuple[str, str], ...]) -> str:
+        """The records that have the values `v0`, `v1` ... in these columns of tables, each after
+        the number of its value, in table order."""
+        found = []
+        for place, (table, column) in enumerate(columns):
+            known = self._layouts[table].table.c
+            asked = select(literal_column(str(place)).label("place"), known.number, known.record)
+            found.append(asked.where(known[column] == bindparam(f"v{place}")))
+        return self._database.compiled(union_all(*found).order_by("place", "number"))
+
+    def _lock(self, table: str) -> str:
+        """Wait until nobody else changes the record with the document id `value`."""
+        columns = self._layouts[table].table.c
+        statement = select(columns.number).where(columns.key == bindparam("value"))
+        return self._database.compiled(statement.with_for_update())
 
     def _each_of(self, table: str, column: str) -> str:
         """The records that have one of the list `values` in a column, each after its value."""

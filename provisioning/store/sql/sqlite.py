@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,11 @@ from provisioning.store.errors import StoreUnavailable
 from provisioning.store.sql.database import (
     BUSY,
     NOTHING_CHANGED,
+    Begun,
     Connection,
     Database,
     Fault,
-    Parameters,
-    Rows,
+    Statement,
 )
 from provisioning.store.sql.layout import ONE, Layout
 from provisioning.store.tables import Table
@@ -117,18 +118,14 @@ class SQLite(Database):
         connection.execute("PRAGMA temp_store = MEMORY")
         return connection
 
-    def begin_reading(self, statement: str, parameters: Parameters) -> tuple[Connection, Rows]:
+    def begin_reading(self, *statements: Statement) -> Begun:
         self._require_same_file()
-        connection, _ = super().begin_reading("BEGIN", {})
-        try:
-            return connection, self.rows(connection, statement, parameters)
-        except BaseException:
-            self.give_up(connection)
-            raise
+        begun = super().begin_reading(("BEGIN", {}), *statements)
+        return replace(begun, answers=begun.answers[1:])
 
-    def begin_writing(self, statement: str, parameters: Parameters) -> Connection:
+    def begin_writing(self, *statements: Statement) -> Begun:
         self._require_same_file()
-        return super().begin_writing(statement, parameters)
+        return super().begin_writing(*statements)
 
     def _require_same_file(self) -> None:
         if self._found() != self._file:
@@ -159,9 +156,9 @@ class SQLite(Database):
         with self._queue.turn():
             yield
 
-    def taking_turn(self, tenant: str | None) -> tuple[str, Parameters]:
+    def taking_turn(self, tenant: str | None, is_shared: bool = False) -> tuple[Statement, ...]:
         # One that becomes a writer later fails at once where another was faster.
-        return "BEGIN IMMEDIATE", {}
+        return (("BEGIN IMMEDIATE", {}),)
 
     # Statements
 
@@ -198,7 +195,7 @@ class SQLite(Database):
 
     # Tables
 
-    def taking_over(self) -> tuple[str, Parameters]:
+    def taking_over(self) -> tuple[Statement, ...]:
         return self.taking_turn(None)
 
     def settle(self) -> None:
@@ -230,11 +227,11 @@ class SQLite(Database):
                 f"CREATE TRIGGER {search}_both AFTER UPDATE OF text ON {name} "
                 f"WHEN old.text IS NOT new.text BEGIN {drop} {add} END",
             ]
-            self.run(connection, [(statement, {}) for statement in statements])
+            self.ask(connection, [(statement, {}) for statement in statements])
 
     def drop(self, connection: Connection, name: str) -> None:
         for table in (name + SEARCHES, name):
-            self.run(connection, [(f"DROP TABLE IF EXISTS {table}", {})])
+            self.ask(connection, [(f"DROP TABLE IF EXISTS {table}", {})])
 
 
 def _unusable(error: OSError) -> StoreUnavailable:

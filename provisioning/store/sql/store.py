@@ -10,13 +10,14 @@ from typing import Any, cast
 
 from provisioning.store.errors import StoreDamaged, StoreUnavailable
 from provisioning.store.query import Record
+from provisioning.store.sql.columns import plain
 from provisioning.store.sql.database import Connection, Database
 from provisioning.store.sql.layout import COUNTERS, META, REVISIONS
 from provisioning.store.sql.questions import Questions
 from provisioning.store.sql.totals import Totals
-from provisioning.store.sql.view import SqlTransaction, SqlView
+from provisioning.store.sql.view import Lookup, SqlTransaction, SqlView
 from provisioning.store.store import _STORES, UNFINISHED_COPY, Check, Migration, Store
-from provisioning.store.views import Transaction, View
+from provisioning.store.views import RecordId, Transaction, View
 
 NOT_EMPTY = "There are records in it already. Nothing was changed."
 Documents = Iterable[tuple[str, Record]]
@@ -70,7 +71,9 @@ class SqlStore(Store):
             view.end()
 
     @contextmanager
-    def transaction(self, tenant: str | None = None) -> Iterator[Transaction]:
+    def transaction(
+        self, tenant: str | None = None, only: RecordId | None = None, after: View | None = None
+    ) -> Iterator[Transaction]:
         """The latest state, to be changed by one at a time: for each tenant, or of all.
 
         As `Store.transaction`. Raises Collision where another change came between that the turn
@@ -78,8 +81,7 @@ class SqlStore(Store):
         """
         forks = self._forks
         with self._alone():
-            connection = self._database.begin_writing(*self._database.taking_turn(tenant))
-            transaction = SqlTransaction(self._database, self._questions, connection)
+            transaction = self._begun(tenant, only, after)
             try:
                 yield transaction
                 if transaction.changed:
@@ -91,10 +93,35 @@ class SqlStore(Store):
                 if forks == self._forks:
                     transaction.give_up()
 
+    def _begun(
+        self, tenant: str | None, only: RecordId | None, after: View | None
+    ) -> SqlTransaction:
+        """A transaction that has its turn, and knows already what `after` was asked before."""
+        statements = [*self._database.taking_turn(tenant, is_shared=only is not None)]
+        lookups: dict[Lookup, None] = {}
+        if only is not None:
+            # A statement of its own: what is asked after it is as it is once the record is locked.
+            table, key = only[0], plain(only[1])
+            statements.append((self._questions.lock(table), {"value": key}))
+            lookups[table, "key", key] = None
+        if isinstance(after, SqlView):
+            lookups |= after.looked_up
+        if lookups:
+            columns = tuple((table, column) for table, column, _ in lookups)
+            values = {f"v{place}": value for place, (*_, value) in enumerate(lookups)}
+            statements.append((self._questions.several(columns), values))
+        begun = self._database.begin_writing(*statements)
+        found: list[list[str]] = [[] for _ in lookups]
+        for place, _, record in begun.answers[-1] if lookups else ():
+            found[place].append(record)
+        known = dict(zip(lookups, found, strict=True))
+        return SqlTransaction(self._database, self._questions, begun, known, only)
+
     def probe(self) -> None:
         with self._alone():
-            connection = self._database.begin_writing(*self._database.probing())
-            self._database.commit(connection)
+            self._database.commit(
+                self._database.begin_writing(*self._database.probing()).connection
+            )
 
     def close(self) -> None:
         """Let go of the database. Every commit is durable already."""
@@ -125,12 +152,11 @@ class SqlStore(Store):
     ) -> None:
         """Make this empty store the one that has these records. Until it is done, nobody sees any
         of it or opens it anew. Raises StoreUnavailable where there are records already."""
-        with self._taken_over() as connection:
-            if not self._meta(connection).get("copying"):
-                view = SqlTransaction(self._database, self._questions, connection)
-                if any(view.count(table) for table in self._database.layouts):
-                    raise StoreUnavailable(NOT_EMPTY)
-            self._set_meta(connection, {"copying": True})
+        with self._taken_over() as view:
+            is_begun = self._meta(view.begun()).get("copying")
+            if not is_begun and any(view.count(table) for table in self._database.layouts):
+                raise StoreUnavailable(NOT_EMPTY)
+            view.tell({"copying": True})
         with self.transaction() as transaction:
             filled = cast(SqlTransaction, transaction)
             filled.clear()
@@ -145,7 +171,7 @@ class SqlStore(Store):
     def _open(self, begins: bool) -> None:
         database = self._database
         # Look whether there is anything to do before a turn is waited for.
-        connection, _ = database.begin_reading(self._questions.nothing, {})
+        connection = database.begin_reading((self._questions.nothing, {})).connection
         try:
             if self._is_ready(connection):
                 return
@@ -153,21 +179,21 @@ class SqlStore(Store):
                 raise StoreUnavailable("There is no store.")
         finally:
             database.end_reading(connection)
-        with self._taken_over() as connection:
-            if not self._is_ready(connection):
-                self._make(connection)
+        with self._taken_over() as transaction:
+            if not self._is_ready(transaction.begun()):
+                self._make(transaction)
 
     @contextmanager
-    def _taken_over(self) -> Iterator[Connection]:
+    def _taken_over(self) -> Iterator[SqlTransaction]:
         """A transaction beside which nobody else makes, migrates or copies tables."""
         database = self._database
         with database.turn():
-            connection = database.begin_writing(*database.taking_over())
+            begun = database.begin_writing(*database.taking_over())
             try:
-                yield connection
-                database.commit(connection)
+                yield SqlTransaction(database, self._questions, begun)
+                database.commit(begun.connection)
             finally:
-                database.give_up(connection)
+                database.give_up(begun.connection)
             database.settle()
 
     def _is_ready(self, connection: Connection) -> bool:
@@ -196,34 +222,27 @@ class SqlStore(Store):
     def _digests(self) -> dict[str, str]:
         return {name: layout.digest() for name, layout in self._database.layouts.items()}
 
-    def _make(self, connection: Connection) -> None:
+    def _make(self, transaction: SqlTransaction) -> None:
         """Make the tables, or make them anew as they are declared now."""
-        database = self._database
+        database, connection = self._database, transaction.begun()
         if not database.tables(connection):
             database.make_own(connection)
             self._instance = str(uuid.uuid4())
-            self._set_meta(connection, {"schema": 0, "instance": self._instance, "layouts": {}})
+            transaction.tell({"schema": 0, "instance": self._instance, "layouts": {}})
         meta = self._meta(connection)
         migrations = self._migrations[max(0, meta["schema"] - 1) :] if meta["layouts"] else ()
         if migrations:
-            self._migrate(connection, migrations)
+            self._migrate(transaction, migrations)
         else:
             for name, layout in database.layouts.items():
                 if meta["layouts"].get(name) != layout.digest():
-                    self._rebuild(connection, name, name in meta["layouts"])
+                    self._rebuild(transaction, name, name in meta["layouts"])
         database.index_texts(connection)
-        self._set_meta(
-            connection,
-            {
-                "schema": self._schema,
-                "layouts": meta["layouts"] | self._digests(),
-            },
-        )
+        transaction.tell({"schema": self._schema, "layouts": meta["layouts"] | self._digests()})
 
-    def _migrate(self, connection: Connection, migrations: Sequence[Migration]) -> None:
+    def _migrate(self, transaction: SqlTransaction, migrations: Sequence[Migration]) -> None:
         """Lead all records through the steps from an older version to this one."""
-        database = self._database
-        transaction = SqlTransaction(database, self._questions, connection)
+        database, connection = self._database, transaction.begun()
         known = self._meta(connection)["layouts"]
         tables = {name: dict(transaction.documents(name)) for name in known}
         for migration in migrations:
@@ -234,21 +253,20 @@ class SqlStore(Store):
             database.make(connection, layout)
             transaction.load(name, tables.get(name, {}).items())
 
-    def _rebuild(self, connection: Connection, name: str, exists: bool) -> None:
+    def _rebuild(self, transaction: SqlTransaction, name: str, exists: bool) -> None:
         """Make a table as it is declared now, with the records that it has."""
-        database = self._database
-        transaction = SqlTransaction(database, self._questions, connection)
+        database, connection = self._database, transaction.begun()
         if exists:
             statements = [
                 f'CREATE TEMPORARY TABLE moving AS SELECT number, key, record FROM "{name}"',
                 "CREATE INDEX moving_by_number ON moving (number)",
             ]
-            database.run(connection, [(statement, {}) for statement in statements])
+            database.ask(connection, [(statement, {}) for statement in statements])
             database.drop(connection, name)
         database.make(connection, database.layouts[name])
         if exists:
             transaction.load(name, transaction.moving())
-            database.run(connection, [("DROP TABLE moving", {})])
+            database.ask(connection, [("DROP TABLE moving", {})])
 
     def _meta(self, connection: Connection) -> dict[str, Any]:
         rows = self._database.rows(connection, f"SELECT name, value FROM {META}", {})
@@ -261,6 +279,3 @@ class SqlStore(Store):
                 "it doesn't say of which schema it is, as a store does", table=META
             ) from None
         return meta
-
-    def _set_meta(self, connection: Connection, values: dict[str, Any]) -> None:
-        SqlTransaction(self._database, self._questions, connection).tell(values)

@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, cast
 
 import orjson
@@ -11,13 +11,23 @@ import orjson
 from provisioning.store.ids import count_on, next_after, require_readable_id
 from provisioning.store.query import Page, Query, Record
 from provisioning.store.sql.columns import group_key, original, plain
-from provisioning.store.sql.database import Connection, Database, Parameters, Rows
+from provisioning.store.sql.database import (
+    Begun,
+    Connection,
+    Database,
+    Parameters,
+    Rows,
+    Statement,
+)
 from provisioning.store.sql.layout import TENANT
 from provisioning.store.sql.questions import Asked, Questions, asked
 from provisioning.store.sql.totals import Total, Totals
-from provisioning.store.views import Change, Kept, Transaction, View, empty, load
+from provisioning.store.tables import Table
+from provisioning.store.views import Change, Kept, RecordId, Transaction, View, empty, load
 
 LARGEST_OFFSET = 2**62
+Lookup = tuple[str, str, str]
+"""Table, column and the value that the records sought have in it."""
 BATCH = 1_000
 """Records that are read or written at once where all of a table are."""
 REVISION_BITS = 62
@@ -34,7 +44,10 @@ class SqlView(View):
         self._totals = totals
         self._layouts = database.layouts
         self._connection: Connection | None = None
+        self._time: datetime | None = None
         self._is_open = True
+        self.looked_up: dict[Lookup, None] = {}
+        """What it was asked for single values, in order."""
         self._known: dict[tuple[str, str], Record | None] = {}
         self._groups: dict[tuple[str, str], dict[str, Collection[Record]]] = {}
         self._listed: dict[str, None] = {}
@@ -79,15 +92,19 @@ class SqlView(View):
     def _having(self, table: str, column: str, values: list[str]) -> dict[str, list[Record]]:
         """The records that have one of these values in a column, by value, in table order."""
         if len(values) == 1:
-            statement = self._questions.find(table, column)
-            rows = self._rows(statement, {"value": values[0]})
-            return {values[0]: [orjson.loads(record) for (record,) in rows]}
+            return {values[0]: [*map(orjson.loads, self._look_up(table, column, values[0]))]}
         statement = self._questions.each_of(table, column)
         parameters = {"values": self._database.listed(tuple(values))}
         found: dict[str, list[Record]] = {}
         for value, record in self._rows(statement, parameters):
             found.setdefault(value, []).append(orjson.loads(record))
         return found
+
+    def _look_up(self, table: str, column: str, value: str) -> list[str]:
+        """The records that have a value in a column, as they are stored."""
+        self.looked_up[table, column, value] = None
+        rows = self._rows(self._questions.find(table, column), {"value": value})
+        return [record for (record,) in rows]
 
     def all(self, table: str) -> Collection[Record]:
         """All records of a table, in table order (= creation)."""
@@ -137,8 +154,9 @@ class SqlView(View):
 
     def time(self) -> datetime:
         """The moment by the clock that all servers of this store share."""
-        clock = self._questions.clock
-        return datetime.now(UTC) if clock is None else self._rows(clock, {})[0][0]
+        if self._time is None:
+            self.begun()
+        return cast(datetime, self._time)
 
     # Everything
 
@@ -163,7 +181,7 @@ class SqlView(View):
 
     def ids(self) -> dict[str, int]:
         """The last id that each table has given."""
-        return self._database.ids(self._begun())
+        return self._database.ids(self.begun())
 
     # Inside
 
@@ -190,11 +208,12 @@ class SqlView(View):
         if self._connection is None:
             if not self._is_open:
                 raise RuntimeError("the view has ended")
-            self._connection, rows = self._database.begin_reading(statement, parameters)
-            return rows
+            begun = self._database.begin_reading((statement, parameters))
+            self._connection, self._time = begun.connection, begun.time
+            return begun.answers[0]
         return self._database.rows(self._connection, statement, parameters)
 
-    def _begun(self) -> Connection:
+    def begun(self) -> Connection:
         """The connection, which has begun to see its moment."""
         if self._connection is None:
             self._rows(self._questions.nothing, {})
@@ -233,13 +252,23 @@ class SqlTransaction(SqlView, Transaction):
     What it writes waits until a question needs it or it commits, and then takes one round trip.
     """
 
-    def __init__(self, database: Database, questions: Questions, connection: Connection) -> None:
+    def __init__(
+        self,
+        database: Database,
+        questions: Questions,
+        begun: Begun,
+        ahead: Mapping[Lookup, list[str]] | None = None,
+        only: RecordId | None = None,
+    ) -> None:
         # No totals: what it counts is true for nobody else before it commits.
         SqlView.__init__(self, database, questions)
-        self._connection = connection
+        self._connection, self._time = begun.connection, begun.time
+        self._ahead = dict(ahead or {})
+        """What is known already of what will be asked."""
+        self._only = only
         self._open = True
         self.changed = False
-        self._waiting: list[tuple[str, Parameters]] = []
+        self._waiting: list[Statement] = []
         self._found: dict[tuple[str, str], Record | None] = {}
         self._after: dict[tuple[str, str], Record | None] = {}
         self._tenants: set[tuple[str, str]] = set()
@@ -248,20 +277,22 @@ class SqlTransaction(SqlView, Transaction):
         self._numbers: set[tuple[str, Hashable]] = set()
         self._all_is_new = False
 
-    def put(self, table: str, key: str, record: Record) -> None:
+    def put(self, table: str, key: str, record: Record, is_new: bool = False) -> None:
         """Create or replace a record whole. The store keeps a copy.
 
-        Raises TypeError for what isn't plain JSON, ValueError where a unique index has the value
-        or the id is larger than LARGEST_ID.
+        `is_new`: the caller knows that there is none, as its id has just been given. Raises
+        TypeError for what isn't plain JSON, ValueError where a unique index has the value or the
+        id is larger than LARGEST_ID.
         """
         encoded = orjson.dumps({table: {key: record}})
         kept: Record = orjson.loads(encoded)[table][key]
         if kept != record:
             raise TypeError(f"{table}: a record must be plain JSON")
-        before = self.get(table, key)
+        before = None if is_new else self.get(table, key)
         if before is not None and orjson.dumps({table: {key: before}}) == encoded:
             return
         require_readable_id(table, before, kept)
+        self._require_only(table, key)
         self._change()
         layout = self._layouts[table]
         row = layout.row(key, kept)
@@ -291,6 +322,7 @@ class SqlTransaction(SqlView, Transaction):
         before = self.get(table, key)
         if before is None:
             raise KeyError(key)
+        self._require_only(table, key)
         self._change()
         self._note(table, key, before, None)
         self._waiting.append((self._questions.remove(table), {"value": plain(key)}))
@@ -316,7 +348,7 @@ class SqlTransaction(SqlView, Transaction):
         to nothing it may be left out."""
         self._change()
         self._raise_ids()
-        number = self._database.next_id(self._asked(), table)
+        number = self._database.next_id(self._open_connection(), table)
         next_after(number - 1)
         self._given[table] = number
         self._numbers.add((table, number))
@@ -354,11 +386,12 @@ class SqlTransaction(SqlView, Transaction):
         self._tenants.clear()
         self._known.clear()
         self._groups.clear()
+        self._ahead.clear()
         self._all_is_new = True
-        statements: list[tuple[str, Parameters]] = [
+        statements: list[Statement] = [
             (self._questions.clear(table), {}) for table in self._layouts
         ]
-        self._database.run(self._asked(), statements)
+        self._database.ask(self._asked(), statements)
 
     def load(self, table: str, documents: Iterable[tuple[str, Record]]) -> None:
         """Put many records that aren't there yet, in their order, without a look at the rules."""
@@ -376,6 +409,7 @@ class SqlTransaction(SqlView, Transaction):
         self._database.insert(self._asked(), layout, rows)
         self._known.clear()
         self._groups.clear()
+        self._ahead.clear()
 
     def tell(self, values: Mapping[str, Any]) -> None:
         """Let the store say this of itself."""
@@ -384,7 +418,7 @@ class SqlTransaction(SqlView, Transaction):
             (self._questions.tell, {"name": name, "value": json.dumps(value)})
             for name, value in values.items()
         ]
-        self._database.run(self._asked(), statements)
+        self._database.ask(self._asked(), statements)
 
     def moving(self) -> Iterator[tuple[str, Record]]:
         """The records of a table that is made anew."""
@@ -438,8 +472,10 @@ class SqlTransaction(SqlView, Transaction):
     def _note(self, table: str, key: str, before: Record | None, after: Record | None) -> None:
         self._found.setdefault((table, key), before)
         self._groups = {each: known for each, known in self._groups.items() if each[0] != table}
+        self._ahead = {each: rows for each, rows in self._ahead.items() if each[0] != table}
         self._after[table, key] = self._known[table, key] = after
-        function = self._layouts[table].fact.groups.get(TENANT)
+        fact = self._fact(table)
+        function = None if fact.is_journal else fact.groups.get(TENANT)
         for record in (before, after) if function is not None else ():
             value = function(record) if record is not None and function is not None else None
             if value is not None:
@@ -461,22 +497,40 @@ class SqlTransaction(SqlView, Transaction):
         for table, number in raised.items():
             self._database.raise_id(self._asked(), table, number)
 
+    def _fact(self, table: str) -> Table:
+        return self._layouts[table].fact
+
     def _change(self) -> None:
         if not self._open:
             raise RuntimeError("the transaction has ended")
         self.changed = True
 
+    def _look_up(self, table: str, column: str, value: str) -> list[str]:
+        known = self._ahead.get((table, column, value))
+        if known is not None:
+            return known
+        if column == "key":
+            # No need to write what waits: these are other document ids.
+            statement = self._questions.find(table, column)
+            rows = self._database.rows(self._open_connection(), statement, {"value": value})
+            return [record for (record,) in rows]
+        return super()._look_up(table, column, value)
+
     def _asked(self) -> Connection:
         """The connection, on which all that was waiting has been written."""
-        if self._connection is None:
-            raise RuntimeError("the transaction has ended")
+        connection = self._open_connection()
         waiting, self._waiting = self._waiting, []
         if waiting:
-            self._database.run(self._connection, waiting)
+            self._database.ask(connection, waiting)
+        return connection
+
+    def _open_connection(self) -> Connection:
+        if self._connection is None:
+            raise RuntimeError("the transaction has ended")
         return self._connection
 
     def _rows(self, statement: str, parameters: Parameters) -> Rows:
         return self._database.rows(self._asked(), statement, parameters)
 
-    def _begun(self) -> Connection:
+    def begun(self) -> Connection:
         return self._asked()
