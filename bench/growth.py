@@ -1,21 +1,17 @@
 """What requests cost with 10,000 and with 1,000,000 users in one tenant, on SQLite and PostgreSQL.
 
 python -m bench.growth [--users 10000,1000000] [--stores sqlite,postgresql]
-python -m bench.growth --writers
 
 Records are loaded past the API, as `provisioning copy` does; requests go through the whole
-application, without a socket. --writers instead counts the changes that 1 and 8 writers of
-different users make in a second, through gunicorn, on each store.
+application, without a socket.
 """
 
 import argparse
-import json
 import sqlite3
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -24,25 +20,19 @@ import psycopg
 from rich.console import Console
 from rich.table import Table as Grid
 
-from bench.load import Connection, gunicorn, message
-from bench.server import add_users
 from provisioning.domain.activity import Clock
 from provisioning.domain.tables import PRIVILEGES, USERS
 from provisioning.factory import COLLECTIONS
 from provisioning.store.opening import Place, open_store
 from provisioning.store.sql.view import SqlTransaction
 from provisioning.testing.sandbox import Sandbox
-from provisioning.web.operation import BASE_PATH
 from tests.postgresql import Cluster, running
 
 USERS_IN = (10_000, 1_000_000)
 STORES = ("sqlite", "postgresql")
 ROUNDS = 30
-OK = 200
 FIRST_ERROR = 300
 HITS = 20
-SECONDS = 4.0
-NAME = "user0000007@acme.test"
 
 
 def username(number: int) -> str:
@@ -169,60 +159,14 @@ def growth(kinds: list[str], sizes: list[int], console: Console) -> None:
         console.print(grid)
 
 
-def writers(console: Console) -> None:
-    """Durable changes of profiles, by 1 and by 8 writers of different users, through gunicorn."""
-    grid = Grid("store", "users", "1 writer", "8 writers", "ratio", title="PUT /users/{username}")
-    for kind, users in (("file", 100), ("sqlite", 10_000), ("postgresql", 10_000)):
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            folder.chmod(0o711)
-            with place(kind, folder) as where:
-                store = open_store(where, COLLECTIONS.tables, COLLECTIONS.check)
-                sandbox = Sandbox(store=store, clock=Clock())
-                if kind == "file":
-                    add_users(sandbox, users)
-                else:
-                    fill(sandbox, users)
-                key = str(sandbox.administrator.token)
-                names = [user["username"] for user in sandbox.administrator.get("/users").json]
-                store.close()
-                with gunicorn("app:app", PROVISIONING_DATA=where.url or str(where)) as (port, *_):
-                    rates = [rate(port, key, names[1 : 1 + number]) for number in (1, 8)]
-                cells = [f"{each:.0f}/s = {1e3 / each:.1f} ms" for each in rates]
-                grid.add_row(kind, f"{users:,}", *cells, f"{rates[1] / rates[0]:.2f}")
-    console.print(grid)
-
-
-def rate(port: int, key: str, names: list[str]) -> float:
-    """Changes a second, of each of these users by a writer of its own."""
-    ending = time.monotonic() + SECONDS
-
-    def write(name: str) -> int:
-        connection, done = Connection(port), 0
-        while time.monotonic() < ending:
-            body = json.dumps({"hint": f"{done}"}).encode()
-            status, answer = connection.ask(message("PUT", f"{BASE_PATH}/users/{name}", key, body))
-            if status != OK:
-                raise RuntimeError(answer)
-            done += 1
-        return done
-
-    with ThreadPoolExecutor(len(names)) as pool:
-        return sum(pool.map(write, names)) / SECONDS
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--users", default=",".join(map(str, USERS_IN)))
     parser.add_argument("--stores", default=",".join(STORES))
-    parser.add_argument("--writers", action="store_true")
     arguments = parser.parse_args()
     sizes = [int(number) for number in arguments.users.split(",")]
     console = Console(width=100)
-    if arguments.writers:
-        writers(console)
-    else:
-        growth(arguments.stores.split(","), sizes, console)
+    growth(arguments.stores.split(","), sizes, console)
 
 
 if __name__ == "__main__":

@@ -144,6 +144,11 @@ class Cluster:
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")
 
+    def hang(self) -> None:
+        """Let no process of it do anything any more, until it is killed."""
+        for process in (self.process.pid, *children(self.process.pid)):
+            os.kill(process, signal.SIGSTOP)
+
     def kill(self) -> None:
         """End every process of it at once."""
         for child in children(self.process.pid):
@@ -155,6 +160,9 @@ class Cluster:
     def stop(self) -> None:
         if self.process.poll() is None:
             # Immediately: nothing of it is wanted any more.
+            for process in (self.process.pid, *children(self.process.pid)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGCONT)
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait(PATIENCE)
 

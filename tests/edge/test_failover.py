@@ -122,9 +122,11 @@ def test_a_database_that_is_killed_and_started_again_has_all_that_was_acknowledg
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("way", ["killed", "stopped"])
 def test_a_standby_that_is_promoted_takes_over_without_a_restart_and_has_lost_nothing(
-    folder: Path, tmp_path: Path
+    folder: Path, tmp_path: Path, way: str
 ) -> None:
+    """A primary that is stopped hangs: the system goes on acknowledging what is sent to it."""
     with running(Cluster(folder / "one", is_durable=True)) as primary:
         standby = primary.standby(folder / "two")
         standby.start()
@@ -138,7 +140,10 @@ def test_a_standby_that_is_promoted_takes_over_without_a_restart_and_has_lost_no
             with served(place, "--workers", "2", "--threads", "4") as server:
                 with writing(lambda: server.client(token)) as writers:
                     writers.wait_for(50)
-                    primary.kill()
+                    if way == "killed":
+                        primary.kill()
+                    else:
+                        primary.hang()
                     time.sleep(1)
                     standby.promote()
                     promoted = time.monotonic()
@@ -146,7 +151,8 @@ def test_a_standby_that_is_promoted_takes_over_without_a_restart_and_has_lost_no
                 outage = min(at for at, _ in writers.acknowledged if at > promoted) - promoted
                 missing = lost(server.client(token), writers)
             print(
-                f"\n{len(writers.acknowledged)} acknowledged, {len(missing)} lost, {outage:.2f} s"
+                f"\n{way}: {len(writers.acknowledged)} acknowledged, {len(missing)} lost, "
+                f"{outage:.2f} s"
             )
             assert missing == set()
             assert outage < LONGEST_OUTAGE

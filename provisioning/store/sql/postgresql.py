@@ -5,7 +5,8 @@ changes before it have left, since each statement sees what is committed by then
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, cast
 
@@ -40,6 +41,8 @@ READ_ONLY = "The database takes no changes at the moment, nothing was changed. T
 OLDEST = 150000
 OLDEST_NAME = "15"
 DEFAULT_PORT = "5432"
+Host = tuple[str, str]
+"""Name and port."""
 IDS = "__ids"
 TENANTS = "tenants"
 """The table whose rows are the turns; without it there is one turn for all."""
@@ -49,6 +52,10 @@ TURN = "hashtextextended(current_schema() || '/' || %(key)s, 0)"
 """The advisory lock at which the changes of a tenant queue up."""
 LONGEST_IDLE = 60
 """Seconds; a transaction whose server says nothing for so long is ended, and its turn with it."""
+LONGEST_SILENCE = 3.0
+"""Seconds; a server that says nothing for so long is asked whether it still greets others."""
+SHORTEST_TIMEOUT = "2"
+"""Seconds; libpq knows no shorter one."""
 CONNECTING = {
     "connect_timeout": "5",
     "tcp_user_timeout": "3000",
@@ -87,6 +94,36 @@ REFUSALS = (
 log = logging.getLogger(__name__)
 
 
+class Watched(psycopg.Connection[Any]):
+    """A connection that gives its server up when that hangs.
+
+    The system of such a host still acknowledges what is sent, so that nothing else tells it from a
+    server that is busy with a long statement.
+    """
+
+    hangs: Callable[[], bool] = staticmethod(lambda: False)
+
+    def wait(self, gen: Generator[Any, Any, Any], *args: Any, **facts: Any) -> Any:
+        return super().wait(self._watched(gen), *args, **facts)
+
+    def _watched(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        try:
+            wanted, heard = next(gen), time.monotonic()
+            while True:
+                ready = yield wanted
+                now = time.monotonic()
+                if ready:
+                    heard = now
+                elif now - heard > LONGEST_SILENCE:
+                    if self.hangs():
+                        self.close()
+                        raise psycopg.OperationalError("the server hangs")
+                    heard = time.monotonic()
+                wanted = gen.send(ready)
+        except StopIteration as end:
+            return end.value
+
+
 class PostgreSQL(Database):
     """A database that a URL names, as libpq reads it."""
 
@@ -100,7 +137,8 @@ class PostgreSQL(Database):
         except psycopg.Error:
             # What the driver says would repeat parts of a password.
             raise StoreUnavailable(NO_URL) from None
-        self._last_host = ("", "")
+        self._last_host: Host | None = None
+        self._hanging: Host | None = None
         super().__init__(facts, PGDialect_psycopg(), patience)  # type: ignore[no-untyped-call]
 
     # Connections
@@ -124,25 +162,41 @@ class PostgreSQL(Database):
         return connection
 
     def _open(self) -> psycopg.Connection[Any]:
-        connection = psycopg.connect(**self._from_last_host())
-        self._last_host = connection.info.host, str(connection.info.port)
+        connection = Watched.connect(**self._from_last_host())
+        host = self._last_host = connection.info.host, str(connection.info.port)
+        connection.hangs = lambda: self._hangs(host)
         if connection.info.server_version < OLDEST:
             connection.close()
             raise StoreUnavailable(f"PostgreSQL {OLDEST_NAME} or later is needed.")
         return connection
 
+    def _hangs(self, host: Host) -> bool:
+        """Whether the server of a host doesn't even greet a new client any more."""
+        told = self._told_for([host]) | {"connect_timeout": SHORTEST_TIMEOUT}
+        try:
+            psycopg.connect(**told).close()
+        except psycopg.errors.ConnectionTimeout:
+            self._hanging = host
+            return True
+        except psycopg.Error:
+            pass  # an answer, too
+        return False
+
     def _from_last_host(self) -> dict[str, Any]:
         """How to connect: of several hosts first to the last that was the right one, since one that
-        has vanished takes its time to be given up."""
+        has vanished takes its time to be given up, and last to one that hangs."""
         told = self._connecting
         hosts, ports = (str(told.get(name, "")).split(",") for name in ("host", "port"))
         if len(hosts) == 1 or "hostaddr" in told:
             return told
         ports = [port or DEFAULT_PORT for port in ports]
         pairs = list(zip(hosts, ports * len(hosts) if len(ports) == 1 else ports, strict=False))
-        pairs.sort(key=lambda pair: pair != self._last_host)
-        hosts, ports = ([pair[part] for pair in pairs] for part in (0, 1))
-        return {**told, "host": ",".join(hosts), "port": ",".join(ports)}
+        pairs.sort(key=lambda pair: (pair == self._hanging, pair != self._last_host))
+        return self._told_for(pairs)
+
+    def _told_for(self, hosts: Sequence[Host]) -> dict[str, Any]:
+        names, ports = (",".join(part) for part in zip(*hosts, strict=True))
+        return {**self._connecting, "host": names, "port": ports}
 
     def fault(self, error: Exception) -> Fault:
         state = str(getattr(error, "sqlstate", None) or "")
