@@ -12,7 +12,14 @@ from provisioning.control.faults import Faults
 from provisioning.control.request_log import RequestLog
 from provisioning.domain.activity import Instant
 from provisioning.domain.errors import Conflict
-from provisioning.store import MemoryStorage, Record, Store, StoreUnavailable, View
+from provisioning.store import (
+    MemoryStorage,
+    Record,
+    Store,
+    StoreUnavailable,
+    TooManyRecords,
+    View,
+)
 from provisioning.web.server import Server
 
 MOST_SNAPSHOTS = 50
@@ -42,6 +49,7 @@ class Control:
         self._keeping = threading.Lock()
         self._began, self._was_frozen = server.clock.now(), server.clock.is_frozen
         self._beginning: View | None = None
+        self._is_too_large = False
 
     def begin(self) -> None:
         """Keep the records as they are now for `reset`, unless that is done; call it per request.
@@ -49,9 +57,13 @@ class Control:
         In demo mode `beginning` makes them when they are needed. If the store can't be read,
         nothing can change either, so that a later call is early enough.
         """
-        if self._beginning is None and not self.server.settings.is_demo:
+        is_kept = self._beginning is not None or self._is_too_large
+        if not is_kept and not self.server.settings.is_demo:
             with self._keeping, suppress(StoreUnavailable), self.server.store.read() as view:
-                self._beginning = self._beginning or view.freeze()
+                self._begin_with(self._beginning or copied(view))
+
+    def _begin_with(self, beginning: View | None) -> None:
+        self._beginning, self._is_too_large = beginning, beginning is None
 
     @property
     def beginning(self) -> View:
@@ -61,6 +73,11 @@ class Control:
         data, else what was there when the server began to answer.
         """
         if self._beginning is None:
+            if self._is_too_large:
+                raise Conflict(
+                    "There were too many records at the beginning to keep them for a reset. "
+                    "Load a seed with mode=replace, which a reset then leads back to."
+                )
             if not self.server.settings.is_demo:
                 raise StoreUnavailable(
                     "The data can't be read yet, so there is nothing to go back to."
@@ -98,9 +115,9 @@ class Control:
         entries = seed.prepare_seed(self.server.collections, given, now)
         with self.server.store.transaction() as transaction:
             seed.load_seed(self.server, transaction, entries, now, replace)
-            loaded = transaction.freeze()
+            loaded = copied(transaction) if replace else None
         if replace:
-            self._beginning = loaded
+            self._begin_with(loaded)
 
     def save(self, name: str) -> Snapshot:
         """Keep all records under a name, in place of an earlier snapshot of that name.
@@ -108,7 +125,9 @@ class Control:
         Conflict if there would be too many snapshots, or too large ones.
         """
         with self.server.store.read() as view:
-            kept = view.freeze()
+            kept = copied(view)
+        if kept is None:
+            raise Conflict("There are too many records to keep them in memory.")
         tables = self.server.collections
         size = sum(len(orjson.dumps(list(kept.all(table)))) for table in tables)
         snapshot = Snapshot(name, self.server.clock.now(), kept, size)
@@ -128,6 +147,14 @@ class Control:
         """Go back to a snapshot's records; clock, faults and request log stay as they are."""
         with self.server.store.transaction() as transaction:
             transaction.restore(snapshot.view)
+
+
+def copied(view: View) -> View | None:
+    """All records in memory, to go back to; None where that would be too many."""
+    try:
+        return view.freeze()
+    except TooManyRecords:
+        return None
 
 
 def control_of(server: Server) -> Control:

@@ -16,7 +16,7 @@
 The store knows no HTTP and no rule of provisioning. What a record means is told to it by `Table`.
 """
 
-from provisioning.store.errors import StoreDamaged, StoreUnavailable
+from provisioning.store.errors import StoreDamaged, StoreUnavailable, TooManyRecords
 from provisioning.store.ids import LARGEST_ID, number_of
 from provisioning.store.query import (
     Order,
@@ -50,6 +50,7 @@ __all__ = [
     "StoreDamaged",
     "StoreUnavailable",
     "Table",
+    "TooManyRecords",
     "Transaction",
     "View",
     "fold",

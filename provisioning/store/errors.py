@@ -52,3 +52,7 @@ class StoreDamaged(StoreUnavailable):
     def again(self) -> "StoreDamaged":
         """An equal error: one exception object must not be raised by several threads."""
         return StoreDamaged(self.problem, **self.place)
+
+
+class TooManyRecords(Exception):
+    """There are more records than a view is frozen with, which is in memory."""

@@ -82,7 +82,8 @@ class View:
         return datetime.now(UTC)
 
     def freeze(self) -> "View":
-        """All records as they are now, in memory: for snapshots."""
+        """All records as they are now, in memory: for snapshots. A database with too many to be
+        read at once raises TooManyRecords."""
         return self
 
     def tables(self) -> dict[str, dict[str, Record]]:

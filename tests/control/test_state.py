@@ -5,7 +5,8 @@ import pytest
 from provisioning.control import parts
 from provisioning.control.parts import MOST_SNAPSHOTS
 from provisioning.domain.roles import ROLES
-from provisioning.factory import load_demo, memory_store
+from provisioning.factory import COLLECTIONS, load_demo, memory_store
+from provisioning.store.opening import Place, open_store
 from provisioning.testing.sandbox import Sandbox
 from tests.control.conftest import Controls
 
@@ -505,3 +506,29 @@ class TestTenantsToThrowAway:
 
     def test_an_unknown_one_is_404(self, control):
         assert control.ask("DELETE", "/tenants/nowhere").status_code == 404
+
+
+class TestLargeDatabases:
+    """What is in memory costs nothing to keep; of a database a copy is made."""
+
+    @pytest.fixture
+    def stored(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("provisioning.store.sql.view.MOST_FROZEN", 3)
+        place = Place("sqlite", tmp_path / "p.db")
+        store = open_store(place, COLLECTIONS.tables, COLLECTIONS.check)
+        yield Sandbox(store=store, control="on")
+        store.close()
+
+    def test_no_copy_is_kept_and_who_asks_for_it_is_told(self, stored):
+        control = Controls(stored.client())
+        assert stored.administrator.get("/users").status_code == 200
+        for verb, path in (("POST", "/reset"), ("PUT", "/snapshots/one")):
+            refused = control.ask(verb, path)
+            assert refused.status_code == 409
+            assert "too many records" in refused.json["detail"]
+        assert stored.administrator.get("/users").status_code == 200
+
+    def test_a_seed_is_laid_over_what_is_there_all_the_same(self, stored):
+        control = Controls(stored.client())
+        control("POST", "/seed", {"mode": "merge", "seed": SEED})
+        assert "bill@initech.test" in {name.lower() for name in usernames(control)}

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import orjson
 
+from provisioning.store.errors import TooManyRecords
 from provisioning.store.ids import count_on, next_after, require_readable_id
 from provisioning.store.query import Page, Query, Record
 from provisioning.store.sql.columns import group_key, original, plain
@@ -31,6 +32,8 @@ Lookup = tuple[str, str, str]
 BATCH = 1_000
 """Records that are read or written at once where all of a table are."""
 REVISION_BITS = 62
+MOST_FROZEN = 100_000
+"""Records of which a copy may be kept in memory."""
 
 
 class SqlView(View):
@@ -162,6 +165,8 @@ class SqlView(View):
 
     def freeze(self) -> View:
         """All records as they are now, in memory: for snapshots."""
+        if sum(map(self.count, self._layouts)) > MOST_FROZEN:
+            raise TooManyRecords
         facts = [layout.fact for layout in self._layouts.values()]
         return load(self.tables(), self.ids(), empty(facts), check=None)
 
