@@ -3,6 +3,7 @@ file; a database is shared by two servers, which know nothing of each other.
 `pytest tests/edge --rounds 40` runs each race 40 times."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -222,6 +223,40 @@ def test_who_counts_with_if_match_loses_no_step(track):
 
     assert statuses(race(*[count] * CLIENTS)) == {200: CLIENTS}
     assert track.client.get(f"/users/{username}").json()["birthYear"] == 1000 + CLIENTS
+
+
+@pytest.mark.slow
+def test_no_change_of_a_profile_has_its_turn_after_the_revocation_of_who_makes_it(place, rounds):
+    """Changes of different users run beside each other, and a revocation beside none of them."""
+    with prepared(place) as provisioner:
+        tenant = provisioner.add_tenant("acme")
+        alice = provisioner.add_user("alice@acme.test", "ADMINISTRATOR", tenant)
+        key = provisioner.add_key(alice, tenant)
+        users = [provisioner.add_user(f"{number}@acme.test", "USER") for number in range(CLIENTS)]
+        leaving = [provisioner.add_user(f"c{n}@acme.test", "ADMINISTRATOR") for n in rounds]
+        keys = [provisioner.add_key(carol, tenant) for carol in leaving]
+    with racing(place) as servers:
+        administrator = servers[0].client(key)
+        for carol, her_key in zip(leaving, keys, strict=True):
+            clients = [servers[n % len(servers)].client(her_key) for n in range(CLIENTS)]
+            changes = map(partial, [change_until_refused] * CLIENTS, clients, users)
+            answers = race(*changes, partial(revoke_soon, administrator, carol))
+            assert statuses(answers) == {401: CLIENTS, 204: 1}
+            last, before, *_ = administrator.get("/audit").json()
+            assert (last["by"], last["resource"], last["user"]) == (alice, "privileges", carol)
+            assert (before["by"], before["resource"]) == (carol, "users")
+
+
+def change_until_refused(client: Client, user: str) -> Answer:
+    number = 0
+    while (answer := client.put(f"/users/{user}", json={"hint": str(number)})).status_code == 200:
+        number += 1
+    return answer
+
+
+def revoke_soon(client: Client, user: str) -> Answer:
+    time.sleep(0.3)
+    return client.delete(f"/users/{user}")
 
 
 # The last administrators

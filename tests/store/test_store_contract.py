@@ -360,6 +360,24 @@ def test_transactions_do_not_nest(store: Store) -> None:
     store.probe()
 
 
+def test_a_transaction_of_one_record_changes_no_other(store: Store) -> None:
+    fill(store, {"name": "Ann"}, {"name": "Bob"})
+    with store.read() as view:
+        before = view.get("people", "Ann") or {}
+    with store.transaction("red", ("people", "Ann"), view) as transaction:
+        transaction.put("people", "Ann", {**before, "age": 7})
+        for change in (
+            lambda: transaction.put("people", "Bob", before),
+            lambda: transaction.remove("people", "Bob"),
+            lambda: transaction.put("teams", "green", {}),
+        ):
+            with pytest.raises(RuntimeError, match="one record"):
+                change()
+    with store.read() as view:
+        assert [person.get("age") for person in view.all("people")] == [7, None]
+        assert view.count("teams") == 2
+
+
 def test_an_ended_transaction_refuses_changes(store: Store) -> None:
     with store.transaction() as transaction:
         transaction.put("teams", "red", {})

@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from provisioning.store import StoreUnavailable, Table, Transaction
+from provisioning.store import StoreUnavailable, Table, Transaction, View
 from provisioning.store.errors import Collision
 from provisioning.store.opening import open_store, place_of
 from provisioning.store.sql import SqlStore
@@ -104,6 +105,109 @@ def test_a_change_of_all_waits_for_those_of_single_tenants(
         pytest.raises(StoreUnavailable, match="busy"),
     ):
         pool.submit(change).result()
+
+
+# Changes of one record each, which share a tenant's turn
+
+
+@pytest.fixture
+def noted(store: SqlStore) -> SqlStore:
+    with store.transaction() as transaction:
+        for key in ("one", "other"):
+            note(transaction, key)
+    return store
+
+
+def of_one(key: str) -> dict[str, tuple[str, str]]:
+    return {"only": ("notes", key)}
+
+
+@pytest.mark.parametrize("begins", ["one", "all of acme"])
+@pytest.mark.parametrize("comes", ["one", "other", "all of acme", "all"])
+def test_changes_of_single_records_run_beside_each_other_and_nothing_else(
+    open_postgresql: Opener, noted: SqlStore, begins: str, comes: str
+) -> None:
+    impatient = open_postgresql(patience=0.1)
+
+    def change() -> None:
+        tenant = None if comes == "all" else "acme"
+        facts = {} if comes.startswith("all") else of_one(comes)
+        with impatient.transaction(tenant, **facts) as transaction:
+            note(transaction, "other" if comes == "other" else "one", title="theirs")
+
+    facts = of_one("one") if begins == "one" else {}
+    with noted.transaction("acme", **facts) as transaction, ThreadPoolExecutor(1) as pool:
+        note(transaction, "one", title="mine")
+        if (begins, comes) == ("one", "other"):
+            pool.submit(change).result()
+        else:
+            with pytest.raises(StoreUnavailable, match="busy"):
+                pool.submit(change).result()
+    with noted.read() as view:
+        titles = {key: record["title"] for key, record in view.documents("notes")}
+        assert titles["one"] == "mine"
+        assert (titles["other"] == "theirs") == ((begins, comes) == ("one", "other"))
+
+
+def test_who_waits_to_change_one_record_sees_what_became_of_it_and_of_what_was_asked_before(
+    open_postgresql: Opener, noted: SqlStore, postgresql: Cluster, schema_url: str
+) -> None:
+    seen = {}
+
+    def change(view: View) -> None:
+        with open_postgresql().transaction("acme", ("notes", "one"), view) as transaction:
+            seen["title"] = (transaction.get("notes", "one") or {})["title"]
+            seen["label"] = (transaction.get("tenants", "acme") or {})["label"]
+            seen["time"] = transaction.time()
+
+    with noted.read() as view:
+        assert (view.get("tenants", "acme") or {})["label"] == "acme"
+    with ThreadPoolExecutor(1) as pool:
+        with noted.transaction("acme") as transaction:
+            waiting = pool.submit(change, view)
+            wait_for(lambda: waiting_in(postgresql, schema_url) == 1)
+            note(transaction, "one", title="changed meanwhile")
+            transaction.put("tenants", "acme", {"label": "changed meanwhile"})
+            transaction.count("notes")
+            last = clock_of(transaction)
+        waiting.result()
+    assert seen["title"] == seen["label"] == "changed meanwhile"
+    assert seen["time"] > last
+
+
+def test_changes_of_single_records_do_not_keep_others_waiting_for_ever(
+    open_postgresql: Opener, noted: SqlStore, postgresql: Cluster, schema_url: str
+) -> None:
+    done = []
+
+    def change(name: str, **facts: tuple[str, str]) -> None:
+        with open_postgresql().transaction("acme", **facts):
+            done.append(name)
+
+    with ThreadPoolExecutor(2) as pool:
+        with noted.transaction("acme", **of_one("one")):
+            first = pool.submit(change, "of the tenant")
+            wait_for(lambda: waiting_in(postgresql, schema_url) == 1)
+            second = pool.submit(change, "of the other record", **of_one("other"))
+            wait_for(lambda: waiting_in(postgresql, schema_url) == 2)
+            assert done == []
+        first.result()
+        second.result()
+    assert done == ["of the tenant", "of the other record"]
+
+
+def waiting_in(postgresql: Cluster, url: str) -> int:
+    """How many connections of a store wait for a lock."""
+    (row,) = postgresql.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "  # noqa: S608 - ours
+        f"AND application_name = '{conninfo_to_dict(url)['application_name']}'"
+    )
+    return int(row[0])
+
+
+def clock_of(transaction: Transaction) -> datetime:
+    found: datetime = transaction._rows("SELECT clock_timestamp()", {})[0][0]  # type: ignore[attr-defined]
+    return found
 
 
 def test_a_unique_value_that_another_tenant_takes_meanwhile_is_a_collision_and_seen_the_next_time(

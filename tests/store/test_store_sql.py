@@ -1,17 +1,20 @@
 """What a database answers is what the store in memory answers, to every question."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from provisioning.factory import COLLECTIONS
 from provisioning.store import MemoryStorage, Order, Query, Record, Related, Store, Table
 from provisioning.store.sql import SqlStore
 from provisioning.store.sql.columns import order_key, original, plain, value_key
+from provisioning.store.sql.database import Connection, Rows, Statement
 from provisioning.store.sql.postgresql import PostgreSQL
 from provisioning.store.sql.sqlite import SQLite
+from provisioning.testing.sandbox import Sandbox
 
 TABLES = (
     Table(
@@ -224,3 +227,55 @@ def test_no_text_is_changed_for_good(given_text: str) -> None:
 def test_the_texts_of_columns_are_ordered_as_texts_are(one: str, other: str) -> None:
     if text(one) and text(other):
         assert (plain(one) < plain(other)) == (one < other)
+
+
+# What a request asks a database for
+
+
+class Counting(PostgreSQL):
+    """Notes how many statements each round trip carries, and "commit" for one that is an end."""
+
+    def __init__(self, url: str) -> None:
+        self.trips: list[int | str] = []
+        super().__init__(url, COLLECTIONS.tables, 5)
+
+    def ask(self, connection: Connection, statements: Sequence[Statement]) -> list[Rows]:
+        self.trips.append(len(statements))
+        return super().ask(connection, statements)
+
+    def end_reading(self, connection: Connection) -> None:
+        self.trips.append("commit")
+        super().end_reading(connection)
+
+    def commit(self, connection: Connection, statements: Sequence[Statement] = ()) -> None:
+        self.trips.append(f"{len(statements)} and commit")
+        super().commit(connection, statements)
+
+
+ADMISSION = [2, 1, 1, 1]
+"""The key and the clock, its tenant, its owner's privileges, the host."""
+
+
+@pytest.mark.slow
+def test_a_request_asks_in_so_many_round_trips_and_in_no_more(schema_url: str) -> None:
+    database = Counting(schema_url)
+    store = SqlStore(database)
+    sandbox = Sandbox(store=store)
+    bob = sandbox.add_user("bob@acme.test")
+    administrator = sandbox.administrator
+
+    def trips(method: str, path: str, **facts: Any) -> list[int | str]:
+        database.trips.clear()
+        assert administrator.request(method, path, **facts).status_code < 300
+        return list(database.trips)
+
+    # The user, their privileges, their keys.
+    assert trips("GET", f"/users/{bob}") == [*ADMISSION, 1, 1, 1, "commit"]
+    # A page, and the privileges and keys of all who are on it.
+    assert trips("GET", "/users") == [*ADMISSION, 1, 1, 1, "commit"]
+    # Queue, turn, the user's record, all that was asked before, the clock. Then privileges, keys,
+    # who makes the change, the id of its audit record; what is written goes with the commit.
+    turn = [5, 1, 1, 1, 1, "2 and commit"]
+    changed = trips("PUT", f"/users/{bob}", json={"hint": "other"})
+    assert changed == [*ADMISSION, "commit", *turn]
+    store.close()
