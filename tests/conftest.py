@@ -2,7 +2,7 @@ import pytest
 
 from provisioning.testing.sandbox import Client, Sandbox
 
-pytest_plugins = ["tests.routes", "tests.postgresql", "tests.stores"]
+pytest_plugins = ["tests.disks", "tests.routes", "tests.postgresql", "tests.stores"]
 
 
 @pytest.fixture

@@ -3,17 +3,16 @@
 import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from provisioning.testing.client import Answer, Client
 from provisioning.web.readiness import REMEMBERED
+from tests.disks import full
 
 from .serving import PATIENCE, ROOT, prepared, served
 
@@ -129,25 +128,6 @@ def test_when_files_can_not_grow_reads_go_on_and_writes_come_back(data):
         require_reading(client, "after")
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount, umount = shutil.which("mount"), shutil.which("umount")
-    if mount is None or umount is None:
-        pytest.skip("file systems can't be mounted here")
-    mounted = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode != 0:
-        pytest.skip("file systems can't be mounted by this user")
-    yield folder
-    subprocess.run([umount, str(folder)], check=True)
-
-
 @pytest.mark.slow
 def test_on_a_full_disk_reads_go_on_and_writes_come_back(small_disk, tmp_path):
     on_disk = small_disk / "db.json"
@@ -157,22 +137,15 @@ def test_on_a_full_disk_reads_go_on_and_writes_come_back(small_disk, tmp_path):
     with served(tmp_path / "db.json") as server:
         client = server.client(token)
         assert change(client, "before").status_code == 200
-        filler = small_disk / "filler"
-        try:
-            with filler.open("wb", buffering=0) as file:
-                while file.write(b"x" * 4096) == 4096:
-                    pass
-        except OSError:
-            pass
-        assert "No space left" in require_unavailable(change(client, "while it is full"))
-        require_unavailable(client.get("//health/ready"))
-        require_reading(client, "before")
-        assert sorted(path.name for path in small_disk.iterdir()) == [
-            "db.json",
-            "db.json.lock",
-            "filler",
-        ]
-        filler.unlink()
+        with full(small_disk):
+            assert "No space left" in require_unavailable(change(client, "while it is full"))
+            require_unavailable(client.get("//health/ready"))
+            require_reading(client, "before")
+            assert sorted(path.name for path in small_disk.iterdir()) == [
+                "db.json",
+                "db.json.lock",
+                "filler",
+            ]
         time.sleep(REMEMBERED)
         assert client.get("//health/ready").status_code == 200
         assert change(client, "after").status_code == 200

@@ -23,6 +23,7 @@ from provisioning.store.opening import open_store, place_of
 from provisioning.store.sql import SqlStore
 from provisioning.store.sql.postgresql import PostgreSQL
 from provisioning.store.sql.sqlite import SQLite
+from tests.disks import full
 from tests.postgresql import UNPRIVILEGED, Cluster, running
 
 pytestmark = pytest.mark.slow
@@ -425,7 +426,35 @@ def file(tmp_path: Path) -> Iterator[SqlStore]:
     store.close()
 
 
-def test_a_disk_that_is_full_keeps_a_change_out_and_the_store_whole(file: SqlStore) -> None:
+def test_on_a_full_disk_a_store_is_read_and_changed_again_once_there_is_room(
+    small_disk: Path,
+) -> None:
+    store = SqlStore(SQLite(small_disk / "p.db", TABLES, 0.2))
+    begin(store)
+    with store.transaction() as transaction:
+        note(transaction, "before")
+    with full(small_disk):
+        for number in range(3):
+            with (
+                pytest.raises(StoreUnavailable, match="No space left") as raised,
+                store.transaction() as transaction,
+            ):
+                note(transaction, "while it is full", title=f"{number}" * 100_000)
+            assert not raised.value.unknown_fate
+            with store.read() as view:
+                assert [key for key, _ in view.documents("notes")] == ["before"]
+    with store.transaction() as transaction:
+        note(transaction, "after", title="x" * 100_000)
+    store.close()
+    again = SqlStore(SQLite(small_disk / "p.db", TABLES, 0.2))
+    with again.read() as view:
+        assert [key for key, _ in view.documents("notes")] == ["before", "after"]
+    again.close()
+
+
+def test_more_than_there_is_room_for_is_kept_out_and_leaves_the_store_whole(
+    file: SqlStore,
+) -> None:
     with file.transaction() as transaction:
         note(transaction, "before")
     with pytest.raises(StoreUnavailable, match="No space left"), file.transaction() as transaction:

@@ -5,7 +5,7 @@ are made once for each shape, since making one costs more than most answers.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -318,9 +318,7 @@ class Questions:
             elif kind == "between":
                 yield _between(layout, columns, told, names)
             elif kind in ("active", "ended"):
-                holds = _is_active if kind == "active" else _has_ended
-                condition = holds(columns, next(names))
-                yield condition if told[0] else not_(condition)
+                yield WINDOWS[kind, told[0]](columns, next(names))
             elif kind == "word":
                 yield self._mentions(layout, table, next(names), told[0])
             else:
@@ -384,10 +382,31 @@ def _is_active(columns: Any, name: str) -> Condition:
     )
 
 
+def _is_inactive(columns: Any, name: str) -> Condition:
+    """The opposite, said so that the indexes of what has a begin or an end can answer it."""
+    at: Any = bindparam(name)
+    return or_(
+        and_(columns.active_from.is_not(None), columns.active_from > at),
+        and_(columns.active_until.is_not(None), columns.active_until <= at),
+    )
+
+
 def _has_ended(columns: Any, name: str) -> Condition:
     at: Any = bindparam(name)
     begins, ends = columns.active_from, columns.active_until
     return and_(ends.is_not(None), or_(ends <= at, and_(begins.is_not(None), ends <= begins)))
+
+
+def _has_not_ended(columns: Any, name: str) -> Condition:
+    return not_(_has_ended(columns, name))
+
+
+WINDOWS: dict[tuple[str, bool], Callable[[Any, str], Condition]] = {
+    ("active", True): _is_active,
+    ("active", False): _is_inactive,
+    ("ended", True): _has_ended,
+    ("ended", False): _has_not_ended,
+}
 
 
 def _between(layout: Layout, columns: Any, told: list[Any], names: Iterator[str]) -> Condition:
