@@ -132,9 +132,8 @@ class Database(ABC):
                 if is_alive or is_last:
                     raise
             else:
-                return Begun(
-                    connection, answers.pop()[0][0] if clock else datetime.now(UTC), answers
-                )
+                time = answers.pop()[0][0] if clock else datetime.now(UTC)
+                return Begun(connection, time, answers)
         raise AssertionError
 
     def _connect(self, pool: QueuePool) -> Connection:

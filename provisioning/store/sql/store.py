@@ -119,9 +119,8 @@ class SqlStore(Store):
 
     def probe(self) -> None:
         with self._alone():
-            self._database.commit(
-                self._database.begin_writing(*self._database.probing()).connection
-            )
+            begun = self._database.begin_writing(*self._database.probing())
+            self._database.commit(begun.connection)
 
     def close(self) -> None:
         """Let go of the database. Every commit is durable already."""

@@ -32,6 +32,7 @@ Lookup = tuple[str, str, str]
 BATCH = 1_000
 """Records that are read or written at once where all of a table are."""
 REVISION_BITS = 62
+MOST_LOOKED_UP = 12
 MOST_FROZEN = 100_000
 """Records of which a copy may be kept in memory."""
 
@@ -50,7 +51,7 @@ class SqlView(View):
         self._time: datetime | None = None
         self._is_open = True
         self.looked_up: dict[Lookup, None] = {}
-        """What it was asked for single values, in order."""
+        """What it was first asked for single values: admission, and what it led to."""
         self._known: dict[tuple[str, str], Record | None] = {}
         self._groups: dict[tuple[str, str], dict[str, Collection[Record]]] = {}
         self._listed: dict[str, None] = {}
@@ -105,7 +106,8 @@ class SqlView(View):
 
     def _look_up(self, table: str, column: str, value: str) -> list[str]:
         """The records that have a value in a column, as they are stored."""
-        self.looked_up[table, column, value] = None
+        if len(self.looked_up) < MOST_LOOKED_UP:
+            self.looked_up[table, column, value] = None
         rows = self._rows(self._questions.find(table, column), {"value": value})
         return [record for (record,) in rows]
 
