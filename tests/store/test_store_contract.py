@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from provisioning.store import Query, Record, Store, StoreUnavailable
+from provisioning.store import Query, Record, Store, StoreUnavailable, View
 
 from .conftest import Opener
 
@@ -376,6 +376,36 @@ def test_a_transaction_of_one_record_changes_no_other(store: Store) -> None:
     with store.read() as view:
         assert [person.get("age") for person in view.all("people")] == [7, None]
         assert view.count("teams") == 2
+
+
+def test_what_was_asked_before_a_transaction_is_asked_again_and_follows_its_changes(
+    store: Store,
+) -> None:
+    fill(store, {"name": "Ann", "email": "a@b"})
+
+    def answers(view: View) -> list[list[str]]:
+        found = [view.get("people", "Ann"), view.get("people", "Bob")]
+        found += [view.find("people", "email", "a@b")]
+        found += view.group("people", "team", "red")
+        return [sorted(str(value) for value in (each or {}).values()) for each in found]
+
+    with store.read() as view:
+        before = answers(view)
+    with store.transaction() as transaction:
+        transaction.put("teams", "red", {"name": "Crimson"})
+    with store.transaction(None, None, view) as transaction:
+        assert answers(transaction) == before
+        assert transaction.get("teams", "red") == {"name": "Crimson"}
+        transaction.put("people", "Bob", {"name": "Bob", "team": "red"})
+        assert answers(transaction) == [
+            ["Ann", "a@b", "red"],
+            ["Bob", "red"],
+            ["Ann", "a@b", "red"],
+            ["Ann", "a@b", "red"],
+            ["Bob", "red"],
+        ]
+        transaction.remove("people", "Ann")
+        assert answers(transaction) == [[], ["Bob", "red"], [], ["Bob", "red"]]
 
 
 def test_an_ended_transaction_refuses_changes(store: Store) -> None:
