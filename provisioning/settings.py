@@ -210,7 +210,7 @@ class Settings:
         None,
         _whole(0, 10_000_000),
         "How many records of the audit are kept for each tenant; `0` keeps none. Unset: 1000, on "
-        "SQL stores 100000. Where more than 100 are kept, the oldest go some at a time.",
+        "SQL stores 100000. Where more than 1000 are kept, the oldest go some at a time.",
     )
     metrics: str = setting(
         "off",

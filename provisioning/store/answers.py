@@ -405,7 +405,8 @@ class _Question:
     def _matching(self, keys: Iterable[str], words: Collection[str] = ()) -> list[str]:
         """Those of the document ids whose records meet every condition."""
         records = self._records
-        keys = filter(self._source.__contains__, keys)
+        if keys is not self._source:
+            keys = filter(self._source.__contains__, keys)
         if self._keys is not None:
             keys = filter(self._keys.__contains__, keys)
         for named, negated in self._related:

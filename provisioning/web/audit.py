@@ -29,9 +29,9 @@ LARGEST_VALUE = 1_000
 MOST_DROPPED = 200
 """The most old records that one transaction removes besides as many as it adds, after the setting
 for them was lowered."""
-COUNTED = 101
-"""As long as fewer than these are to be kept, each change counts them; of 1,000 one in ten, and of
-more at most one in a hundred."""
+COUNTED = 1_001
+"""As long as fewer than these are to be kept, each change counts them. Of 100,000 it is one in a
+hundred."""
 API, SCIM, CLI = "api", "scim", "cli"
 WAYS = (API, SCIM, CLI)
 CREATE, CHANGE, REMOVE = "create", "change", "remove"
