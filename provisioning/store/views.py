@@ -1,4 +1,4 @@
-"""All tables at one moment, as readers see them (View) and as a change sees them (Transaction)."""
+"""All tables at one moment: View for readers, Transaction for changes."""
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from provisioning.store.query import Page, Query, Record
 from provisioning.store.tables import Contents, Table
 
 MOST_KEPT = 2_000
-"""How many things that were worked out are kept with one view."""
+"""How many results of `View.kept` one view keeps."""
 
 Kept = TypeVar("Kept")
 RecordId = tuple[str, str]
@@ -23,7 +23,7 @@ RecordId = tuple[str, str]
 
 
 class View:
-    """The state of all tables at one moment. It never changes, nor must what it hands out."""
+    """The state of all tables at one moment. It never changes; don't change its records either."""
 
     _keeps_answers = True
 
@@ -58,13 +58,14 @@ class View:
         return self._contents[table].records.values()
 
     def query(self, table: str, query: Query) -> Page:
-        """The records that the query asks for, and their number."""
+        """The page of records that a query asks for, and how many there are on all pages."""
         return self._answers.page(self._contents, table, query, keep=self._keeps_answers)
 
     def kept(self, name: Hashable, work_out: Callable[[], Kept]) -> Kept:
-        """What `work_out` makes of this view alone, never null; kept for as long as the view is.
+        """The result of `work_out`, which is called once and kept for as long as the view exists.
 
-        `name` tells it from everything else that is kept, and nobody may change what it is.
+        The result must follow from this view alone, must not be None, and nobody may change it.
+        `name` is unique to it.
         """
         found: Kept | None = self._kept.get(name)
         if found is None:
@@ -78,7 +79,7 @@ class View:
         return len(self._contents[table].records)
 
     def time(self) -> datetime:
-        """The moment by the clock that all servers of this store share."""
+        """The time now, by the clock that all servers of this store share."""
         return datetime.now(UTC)
 
     def freeze(self) -> "View":
@@ -87,7 +88,7 @@ class View:
         return self
 
     def tables(self) -> dict[str, dict[str, Record]]:
-        """Everything, by table and document id."""
+        """{table: {document id: record}} of all records."""
         return {name: contents.records for name, contents in self._contents.items()}
 
     def documents(self, table: str) -> Iterator[tuple[str, Record]]:
@@ -95,13 +96,13 @@ class View:
         yield from self._contents[table].records.items()
 
     def ids(self) -> dict[str, int]:
-        """The last number of each counter."""
+        """Table or other counter -> the last number that it has given."""
         return dict(self._ids)
 
     def counting_from(self, ids: Mapping[str, int]) -> "View":
-        """The same records, and tables that count from these ids at least.
+        """A view of the same records whose ids of tables count on from these at least.
 
-        What counts within a tenant, as the audit does, goes on from its records.
+        Counters within a tenant, as the audit has, stay as they are.
         """
         view = View(self._contents, self._ids, self._answers)
         tables = (self._ids.keys() | ids.keys()) & self._contents.keys()
@@ -111,7 +112,7 @@ class View:
 
 @dataclass(frozen=True)
 class Change:
-    """What a transaction has made of one record: None stands for no record."""
+    """One record before and after a transaction; None if there was, or is, no record."""
 
     table: str
     key: str
@@ -120,7 +121,7 @@ class Change:
 
 
 class Transaction(View):
-    """A view that can be changed, and sees its changes. Nothing of it is kept until it commits."""
+    """A view that can be changed and sees its own changes. Others see them after the commit."""
 
     _keeps_answers = False
 
@@ -159,13 +160,13 @@ class Transaction(View):
             count_on(self._ids, table, key, kept)
 
     def remove(self, table: str, key: str) -> None:
-        """Remove a record. Raises KeyError when there is none."""
+        """Remove a record; KeyError if there is none."""
         if self.get(table, key) is None:
             raise KeyError(key)
         self._writable(table, key).remove(key)
 
     def changes(self) -> list[Change]:
-        """What has become of each record that was put or removed, in the order of first touch."""
+        """The changes of all records that were put or removed, in the order of first touch."""
         found = []
         for (table, key), before in self._before.items():
             after = self.get(table, key)
@@ -174,15 +175,15 @@ class Transaction(View):
         return found
 
     def group(self, table: str, group: str, value: Hashable) -> Collection[Record]:
-        """The records of a group as they are now: changes don't disturb a walk through them."""
+        """The records of a group as they are now; later changes don't disturb a loop over them."""
         return tuple(super().group(table, group, value))
 
     def kept(self, name: Hashable, work_out: Callable[[], Kept]) -> Kept:
-        """Worked out at each call: what a transaction sees may change."""
+        """Call `work_out` each time, since the transaction may change."""
         return work_out()
 
     def all(self, table: str) -> Collection[Record]:
-        """All records of a table as they are now: changes don't disturb a walk through them."""
+        """All records of a table as they are now; later changes don't disturb a loop over them."""
         return tuple(super().all(table))
 
     def next_id(self, table: str) -> int:
@@ -196,7 +197,7 @@ class Transaction(View):
         return Transaction(self)._ended()
 
     def restore(self, view: View) -> None:
-        """Adopt an earlier state whole, the counting of ids too."""
+        """Go back to an earlier state: of all records, and of the counters of ids."""
         self._change()
         self._contents = dict(view._contents)
         self._ids = dict(view._ids)
@@ -205,14 +206,14 @@ class Transaction(View):
         self._restored = True
 
     def touched(self) -> dict[str, list[str]]:
-        """By table: the document ids that were put or removed, in the order of first touch."""
+        """Table -> document ids of records that were put or removed, in order of first touch."""
         touched: dict[str, list[str]] = {}
         for table, key in self._before:
             touched.setdefault(table, []).append(key)
         return touched
 
     def to_lay_out(self) -> Touched | None:
-        """What has to be laid out anew; None where that is everything."""
+        """The records whose bytes have to be made anew; None if all of them have to be."""
         if self._restored:
             return None
         return {
@@ -220,8 +221,7 @@ class Transaction(View):
         }
 
     def check_references(self) -> None:
-        """Raise ValueError where a change leaves a reference to nothing."""
-        # What a load would refuse must never be written.
+        """ValueError if a change leaves a reference to nothing, which no load would accept."""
         for table, _, member in dangling(self._contents, self.touched()):
             raise ValueError(f"{table}: {member} refers to nothing")
 
@@ -255,7 +255,7 @@ class Transaction(View):
 
 
 def empty(facts: Iterable[Table]) -> View:
-    """The view of a store in which there is nothing yet."""
+    """The view of an empty store."""
     contents = {fact.name: Contents(fact) for fact in facts}
     return View(contents, {}, Answers())
 
@@ -266,9 +266,9 @@ def load(
     known: View,
     check: Callable[[View, str, str], str | None] | None,
 ) -> View:
-    """The view of tables that were read, made of as much of the known one as is still true.
+    """The view of tables that were read. It takes over from the known view what is the same.
 
-    Every record that isn't known goes through `check`. Raises StoreDamaged.
+    `check` is called for every record that the known view lacks. Raises StoreDamaged.
     """
     contents = dict(known._contents)
     touched: dict[str, set[str]] = {}
@@ -278,7 +278,7 @@ def load(
         if encoded == orjson.dumps(before.records):
             continue
         same = {k: r if (old := before.records.get(k)) != r else old for k, r in records.items()}
-        # The bytes have the last word, since True == 1 == 1.0.
+        # The bytes are compared, too, since True == 1 == 1.0.
         contents[table] = Contents(before.fact).load(
             same if orjson.dumps(same) == encoded else records
         )
@@ -295,7 +295,7 @@ def load(
             if check is not None and (problem := check(view, table, key)) is not None:
                 raise StoreDamaged(problem, table=table, record=key)
     for table, each in contents.items():
-        # Where the counting was set back by hand, every record tells how far it had come.
+        # If a counter was set back by hand, it is raised again by the ids of all records.
         set_back = ids.get(table, 0) < known._ids.get(table, 0)
         for key in each.records if set_back else touched.get(table, ()):
             count_on(view._ids, table, key, each.records.get(key, {}))
@@ -303,7 +303,7 @@ def load(
 
 
 def load_own(tables: Mapping[str, dict[str, Record]], ids: Mapping[str, int], known: View) -> View:
-    """The view of tables just as a store wrote them, whose records have been checked before."""
+    """The view of tables that a store wrote as they are, so that no record has to be checked."""
     contents = {
         table: Contents(before.fact).load(tables.get(table, {}))
         for table, before in known._contents.items()
@@ -316,7 +316,7 @@ def follow(
 ) -> View:
     """The known view after changes that another process has committed.
 
-    Raises ValueError where records have exchanged a unique value.
+    Raises ValueError if records have exchanged a unique value.
     """
     contents = dict(known._contents)
     for table, changed in changes.items():
@@ -332,9 +332,9 @@ def follow(
 def dangling(
     contents: Mapping[str, Contents], touched: Mapping[str, Collection[str]]
 ) -> Iterator[tuple[str, str, str]]:
-    """Table, document id and member of the references to nothing that a change has made.
+    """(Table, document id, member) of each reference to nothing that a change has made.
 
-    `touched` are the document ids that were put or removed, by table.
+    `touched` is {table: document ids} of records that were put or removed.
     """
     lost = {
         table
