@@ -59,9 +59,9 @@ def keep(
     now: Instant,
     renamed: tuple[str, str] | None = None,
 ) -> None:
-    """Put a record for each stored record that the transaction has changed.
+    """Put an audit record for each record that the transaction has changed.
 
-    `renamed` are the old and the new key of an account: what names it may have moved with it.
+    `renamed` is (old key, new key) of an account, whose records then have other document ids.
     """
     limit = server.audit_keep
     if not limit:
@@ -102,7 +102,7 @@ def keep(
 
 
 def _joined(server: Server, changes: list[Change], renamed: tuple[str, str] | None) -> list[Change]:
-    """The same with the removal and the creation of what moved with a renamed account as one."""
+    """The changes, where removal and creation of a record of a renamed account are one change."""
     if renamed is None:
         return changes
     old, new = renamed
@@ -210,10 +210,10 @@ def _shown(view: View, collection: Collection, name: str, stored: str, value: An
 def by_command_line(
     server: Server, erasing: str | None = None, renamed: tuple[str, str] | None = None
 ) -> Iterator[Transaction]:
-    """A transaction of the operator's, which is audited like those of requests.
+    """A transaction of the command line, which is audited like those of requests.
 
-    `erasing` names a user of whom the audit then holds no values any more; `renamed` is as for
-    `keep`.
+    `erasing` is the key of a user whose values are then masked in the whole audit; `renamed` is
+    that of `keep`.
     """
     with server.store.transaction() as transaction:
         yield transaction
