@@ -56,4 +56,4 @@ class StoreDamaged(StoreUnavailable):
 
 
 class TooManyRecords(Exception):
-    """There are more records than a view is frozen with, which is in memory."""
+    """The store has too many records for a view in memory, which `freeze` would make."""

@@ -96,13 +96,13 @@ class Store:
     def transaction(
         self, tenant: str | None = None, only: RecordId | None = None, after: View | None = None
     ) -> Iterator[Transaction]:
-        """The latest state, to be changed by one thread of one process at a time.
+        """The latest state, which one thread of one process at a time may change.
 
-        `tenant` says whose records alone will be changed; stores that can then let the
-        transactions of other tenants run beside this one. None: any record may be. `only` names
-        the one record that will be, journals apart, where no rule looks at it from others: stores
-        that can then let those of other records of the tenant run beside this one, too. `after` is
-        a view that has ended, whose questions will be asked again.
+        `tenant`: only records of this tenant will change, so that some stores let transactions of
+        other tenants run at the same time. None: any record may change. `only`: only this record
+        will change, apart from journals, and no rule depends on it and others, so that some stores
+        let transactions of the tenant's other records run, too. `after`: a view that has ended,
+        whose queries will be asked again.
 
         All changes are durable when the block ends, or none are made if it raises. Raises
         StoreUnavailable, StoreDamaged while the data is damaged, ValueError if a reference leads

@@ -31,16 +31,16 @@ class Table:
     text: tuple[str, ...] = ()
     """The members in which a search looks for words."""
     references: Mapping[str, str] = field(default_factory=dict)
-    """Member -> the table whose document id it holds (or null)."""
+    """Member -> the table of which it holds a document id, or null."""
     text_of: tuple[str, ...] = ()
-    """The references whose records' text counts as this record's, too."""
+    """Members of `references`: a search looks through the text of that other record, too."""
     asked: tuple[str, ...] = ()
-    """The members that `equal`, `any_of` and `between` of a query may name."""
+    """The members that `equal`, `any_of` and `between` of a query can have."""
     orders: tuple[str, ...] = ()
-    """The members that an order may name; a reference orders by the document id that it holds."""
+    """The members that an order can have; a reference is ordered by the document id in it."""
     is_journal: bool = False
-    """Whether its records only tell of changes. Several changes may add some side by side, and how
-    many there are is counted anew each time."""
+    """Whether its records only describe changes, as the audit does. Changes that run at the same
+    time may all add some, and their number is counted each time."""
 
 
 class Contents:

@@ -19,7 +19,7 @@ MOST_KEPT = 2_000
 
 Kept = TypeVar("Kept")
 RecordId = tuple[str, str]
-"""Table and document id."""
+"""(Table, document id) of one record."""
 
 
 class View:
@@ -83,8 +83,7 @@ class View:
         return datetime.now(UTC)
 
     def freeze(self) -> "View":
-        """All records as they are now, in memory: for snapshots. A database with too many to be
-        read at once raises TooManyRecords."""
+        """A view in memory of all records as they are now; TooManyRecords if they are too many."""
         return self
 
     def tables(self) -> dict[str, dict[str, Record]]:
@@ -132,20 +131,20 @@ class Transaction(View):
         self._before: dict[RecordId, Record | None] = {}
         """The records that were put or removed, as they were, in the order of first touch."""
         self._own: set[str] = set()
-        """The tables that have been copied to be changed."""
+        """The tables that have been copied for changes."""
         self.changed = False
         """Whether there is anything to commit."""
         self._restored = False
-        """Whether an earlier state has been adopted, so that anything may have changed."""
+        """Whether `restore` was called, so that any record may have changed."""
         self._moved: set[str] = set()
-        """The tables of which a removed record was put again, which gives it another place."""
+        """The tables in which a removed record was put again, so that it has another place."""
 
     def put(self, table: str, key: str, record: Record, is_new: bool = False) -> None:
-        """Create or replace a record whole. The store keeps a copy.
+        """Create a record, or replace it as a whole. The store keeps a copy.
 
-        `is_new`: the caller knows that there is none, as its id has just been given. Raises
-        TypeError for what isn't plain JSON, ValueError where a unique index has the value or the
-        id is larger than LARGEST_ID.
+        `is_new`: the record can't exist yet, as `next_id` has just given its id. Raises TypeError
+        for values that aren't plain JSON, and ValueError if a unique index has its value already,
+        or if its id is larger than LARGEST_ID.
         """
         encoded = orjson.dumps({table: {key: record}})
         kept: Record = orjson.loads(encoded)[table][key]
@@ -193,7 +192,7 @@ class Transaction(View):
         return self._ids[table]
 
     def freeze(self) -> View:
-        """All records as they are now, in memory: changes that follow are no part of it."""
+        """A view in memory of all records as they are now, without changes that follow."""
         return Transaction(self)._ended()
 
     def restore(self, view: View) -> None:
@@ -226,12 +225,12 @@ class Transaction(View):
             raise ValueError(f"{table}: {member} refers to nothing")
 
     def _ended(self) -> View:
-        """End the changes, and give what they came to."""
+        """End the transaction, and return a view of its state."""
         self._open = False
         return View(self._contents, self._ids, self._answers)
 
     def _require_only(self, table: str, key: str) -> None:
-        """Raise RuntimeError for a change that others, which run beside this one, don't expect."""
+        """RuntimeError for another record than `only`, whose changes run beside others."""
         if self._only not in (None, (table, key)) and not self._fact(table).is_journal:
             raise RuntimeError(f"{table}: this transaction changes one record only")
 
@@ -239,7 +238,7 @@ class Transaction(View):
         return self._contents[table].fact
 
     def _writable(self, table: str, key: str) -> Contents:
-        """The contents of a table, copied when it is first changed."""
+        """The contents of a table for a change of this record; the first change copies them."""
         self._require_only(table, key)
         self._change()
         if table not in self._own:

@@ -27,11 +27,10 @@ from provisioning.web.server import Server
 LARGEST_VALUE = 1_000
 """The most bytes of a value as JSON. Of a larger value the audit keeps only size and digest."""
 MOST_DROPPED = 200
-"""The most old records that one transaction removes besides as many as it adds, after the setting
-for them was lowered."""
+"""The most old records that one transaction removes beyond as many as it adds."""
 COUNTED = 1_001
-"""As long as fewer than these are to be kept, each change counts them. Of 100,000 it is one in a
-hundred."""
+"""If fewer records than this are to be kept, each change counts them. For 100,000 one change in a
+hundred does."""
 API, SCIM, CLI = "api", "scim", "cli"
 WAYS = (API, SCIM, CLI)
 CREATE, CHANGE, REMOVE = "create", "change", "remove"
@@ -128,14 +127,16 @@ def key_of(tenant: str, number: int) -> str:
 
 
 def _is_counted(tenant: str, number: int, limit: int) -> bool:
-    """Whether those that are kept are counted when this one comes, which takes its time: as if by
-    chance, and the same for the same number."""
+    """Whether to count the tenant's records when this one is added, since counting takes long.
+
+    It is decided as if by chance, but always in the same way for the same number.
+    """
     one_in = min(MOST_DROPPED // 2, 1 + limit // COUNTED)
     return zlib.crc32(key_of(tenant, number).encode()) % one_in == 0
 
 
 def _drop(transaction: Transaction, tenant: str, limit: int, most: int) -> None:
-    """Remove the oldest records, as far as there are more than are to be kept."""
+    """Remove the oldest of a tenant's records, if there are more than `limit`; `most` at once."""
     oldest = Query(within=("tenant", tenant), size=1)
     surplus = transaction.query(AUDIT, oldest).total - limit
     if surplus > 0:
