@@ -150,7 +150,7 @@ class Control:
 
 
 def copied(view: View) -> View | None:
-    """All records in memory, to go back to; None where that would be too many."""
+    """A copy of all records in memory; None if the store has too many for that."""
     try:
         return view.freeze()
     except TooManyRecords:

@@ -1,19 +1,20 @@
 """Tables of records, kept durably, changed by transactions, read through views.
 
-    errors.py   what can go wrong
-    query.py    a question as data
+    errors.py   the errors of a store
+    query.py    Query: a question to a table, as data
     ids.py      the numbers of ids
     tables.py   one table: its declaration, its records and the indexes over them
-    answers.py  what answers questions, and keeps what it has worked out while that is true
-    views.py    all tables: View, Transaction, and making a view of what was read
-    layout.py   how tables stand in the file, byte for byte
-    storage.py  where tables are kept: DurableStorage (one file) and MemoryStorage
+    answers.py  answers queries, and keeps the answers while they are true
+    views.py    all tables: View, Transaction, and making a view of a file's content
+    layout.py   the bytes of the JSON file
+    storage.py  DurableStorage (one JSON file) and MemoryStorage, which keep the tables
     store.py    Store: opening, catching up with the file, transactions
     sql/        the same interface over SQLite and PostgreSQL
-    opening.py  the store that a setting names
-    copying.py  carrying a whole store to another place
+    opening.py  Place: where a store is, by a path or URL; opens the store there
+    copying.py  copies a whole store to another place
+    backups.py  backup and restore
 
-The store knows no HTTP and no rule of provisioning. What a record means is told to it by `Table`.
+The store knows no HTTP and no rule of provisioning. `Table` declares what it must know of records.
 """
 
 from provisioning.store.errors import StoreDamaged, StoreUnavailable, TooManyRecords

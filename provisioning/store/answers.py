@@ -1,8 +1,9 @@
-"""What answers questions to tables, and keeps what it has worked out for as long as it is true.
+"""Answering queries to the tables in memory, and keeping the answers for as long as they are true.
 
-A view never changes. So what was worked out from a table is true of every view that has the same
-version of it, and from the last instant at which a window began or ended until the next one. After
-a few changes the kept answer is brought up: only what has changed is looked at again.
+A table's version changes with each change of its records. So an answer is true for every view with
+the same versions of the tables that it came from, in the span of time in which no activity window
+that matters begins or ends. After a few changes a kept answer is brought up to date, by looking
+only at the records that have changed.
 """
 
 import threading
@@ -30,18 +31,18 @@ from provisioning.store.tables import Contents
 
 Tables = Mapping[str, Contents]
 Changed = dict[str, dict[str, Record | None]]
-"""By table: the records that have changed, as they were."""
+"""Table -> {document id: record before} of records that have changed; None for a new record."""
 SMALL = 100
-"""So many records are looked at anew for each question, which costs less than keeping answers."""
+"""Up to so many records are looked at for each query, as that costs less than to keep answers."""
 MOST_ANSWERS = 300
 MOST_WEIGHT = 1_000_000
-"""What the kept answers may weigh together; each document id of a list weighs 1."""
+"""The highest weight of all kept answers together; a document id in an answer weighs 1."""
 MOST_LATER = 200
-"""How many changed texts are looked at one by one before all are joined anew."""
+"""How many changed texts are searched one by one; if there are more, all texts are joined anew."""
 
 
 class Span(NamedTuple):
-    """The instants, half-open, between which an answer stays the same."""
+    """The half-open span of instants in which an answer stays the same."""
 
     begin: str = ""
     end: str | None = None
@@ -55,7 +56,7 @@ class Span(NamedTuple):
 
 
 def span_around(at: str, records: Iterable[Record]) -> Span:
-    """The instants around `at` between which none of these records' windows begins or ends."""
+    """The longest span around `at` in which no window of these records begins or ends."""
     ends = ("activeFrom", "activeUntil")
     borders: set[str] = {record[end] for record in records for end in ends if record.get(end)}
     return Span(
@@ -68,7 +69,7 @@ class Answer(NamedTuple):
     """The document ids that a query finds, on all pages and in its order."""
 
     versions: dict[str, int]
-    """Of each table that it was worked out from."""
+    """Table -> version, for each table that the answer came from."""
     span: Span
     keys: list[str]
 
@@ -78,12 +79,12 @@ class Answer(NamedTuple):
 
 
 class Named(NamedTuple):
-    """Whom the records that meet a condition name in one of their members."""
+    """The document ids to which one member of the records that meet a condition refers."""
 
     versions: dict[str, int]
     span: Span
     by: dict[str, tuple[str, ...]]
-    """Who is named -> the document ids of those that do."""
+    """Document id in that member -> the document ids of the records that have it there."""
 
     @property
     def weight(self) -> int:
@@ -94,11 +95,13 @@ Kept = TypeVar("Kept", Answer, Named)
 
 
 class Places(NamedTuple):
-    """Where the records of a table stand in it."""
+    """The places of a table's records in table order, for one version of the table."""
 
     version: int
     numbers: dict[str, int]
+    """Document id -> a number that grows along the table."""
     following: int
+    """The number for the next new record."""
 
     @staticmethod
     def of(contents: Contents, known: "Places | None") -> "Places":
@@ -113,16 +116,16 @@ class Places(NamedTuple):
 
 
 class Texts(NamedTuple):
-    """The folded texts of a table's records, joined: a word is sought in all of them at once."""
+    """The folded texts of a table's records, joined, so that one search looks through all."""
 
     table: str
     versions: dict[str, int]
     keys: list[str]
     joined: bytes
     begins: Sequence[int]
-    """Where each text begins; the last is where another one would."""
+    """The place in `joined` where each text begins, and at last where another one would."""
     later: dict[str, bytes | None]
-    """The texts that have changed since they were joined; None: it is gone."""
+    """Document id -> text, for texts that have changed since; None for a removed record."""
 
     @staticmethod
     def of(tables: Tables, table: str) -> "Texts":
@@ -133,7 +136,7 @@ class Texts(NamedTuple):
         return Texts(table, versions, keys, b"\0".join(texts), begins, {})
 
     def brought_up(self, tables: Tables) -> "Texts | None":
-        """The same after changes; None where so much has changed that joining anew is better."""
+        """The texts after changes; None if so much has changed that all should be joined anew."""
         changed = _changed(self.versions, tables)
         if not changed:
             return None if changed is None else self
@@ -161,7 +164,7 @@ class Texts(NamedTuple):
             number = bisect_right(self.begins, at) - 1
             begin, end = self.begins[number], self.begins[number + 1] - 1
             if at + len(first) > end:
-                # It stands across two records.
+                # This is no hit, as it lies across two records.
                 at = self.joined.find(first, at + 1)
                 continue
             if all(self.joined.find(word, begin, end) >= 0 for word in others):
@@ -175,7 +178,7 @@ class Texts(NamedTuple):
 
 
 class Answers:
-    """What has been worked out for the views of one store, shared by its threads."""
+    """The kept answers of one store, which its threads share."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, Answer | Named] = OrderedDict()
@@ -185,17 +188,17 @@ class Answers:
         self.renew_lock()
 
     def renew_lock(self) -> None:
-        """In a forked child: forget what threads of the parent hold."""
+        """Make a new lock, for a forked child: a thread of the parent may have held the old one."""
         self._lock = threading.Lock()
 
     def page(self, tables: Tables, table: str, query: Query, *, keep: bool) -> Page:
-        """What a query finds in these tables; `keep` where they will never change."""
+        """The page that a query finds; `keep` the answer only if these tables never change."""
         keys = _Question(self, tables, table, query, keep=keep).answer()
         records = tables[table].records
         return Page([records[key] for key in keys[query.slice()]], len(keys))
 
     def get(self, name: Hashable, kind: type[Kept]) -> Kept | None:
-        """What was last kept under a name, whether it is still true or not."""
+        """The answer that was last kept under a name, whether it is still true or not, or None."""
         with self._lock:
             found = self._kept.get(name)
             if found is not None:
@@ -203,7 +206,7 @@ class Answers:
         return found if isinstance(found, kind) else None
 
     def keep(self, name: Hashable, found: Answer | Named) -> None:
-        """Keep this under its name, and let go of what nobody has asked for lately."""
+        """Keep an answer under a name. If there are too many, those not used lately are dropped."""
         with self._lock:
             old = self._kept.pop(name, None)
             self._kept[name] = found
@@ -214,7 +217,7 @@ class Answers:
                 self._weight -= self._kept.popitem(last=False)[1].weight
 
     def places(self, tables: Tables, table: str, *, keep: bool) -> dict[str, int]:
-        """Numbers that grow as the records of a table stand in it."""
+        """Document id -> a number that grows along the table, see Places."""
         known = self._places.get(table)
         if known is None or known.version != tables[table].version:
             known = Places.of(tables[table], known)
@@ -223,7 +226,7 @@ class Answers:
         return known.numbers
 
     def texts(self, tables: Tables, table: str, *, keep: bool) -> Texts:
-        """The joined texts of a table."""
+        """The joined texts of a table, see Texts."""
         known = self._texts.get(table)
         texts = (known and known.brought_up(tables)) or Texts.of(tables, table)
         if keep:
@@ -232,7 +235,7 @@ class Answers:
 
 
 class _Question:
-    """One query to one state of the tables."""
+    """One query to one state of the tables, while it is answered."""
 
     def __init__(
         self, answers: Answers, tables: Tables, table: str, query: Query, *, keep: bool
@@ -244,7 +247,7 @@ class _Question:
         self._keep = keep
         self._records = tables[table].records
         self._source: Collection[str] = self._records.keys()
-        """The document ids of the records within which it is asked, in table order."""
+        """The document ids of the whole table, or of the group `within`, in table order."""
         if query.within is not None:
             group, value = query.within
             self._source = tables[table].groups[group].get(value, ())
@@ -253,13 +256,13 @@ class _Question:
         instants = _instants(query)
         self._at = min(instants, default="")
         self._name = None
-        """What its answer is kept by; None where it is asked too seldom to be kept."""
+        """The name under which the answer is kept; None for a query that is not worth keeping."""
         if query.keys is None and len(instants) <= 1:
             with suppress(TypeError):
                 self._name = _name(table, query)
 
     def answer(self) -> list[str]:
-        """What is found: as it is kept, or brought up, or worked out anew."""
+        """The document ids that are found: as kept, or brought up to date, or worked out anew."""
         name = (self._name, self._query.order, self._query.by_key, self._words)
         known, changed = self._kept(name, Answer)
         if known is not None and not changed:
@@ -271,7 +274,7 @@ class _Question:
         return self._keep_as(name, answer or self._worked_out(candidates)).keys
 
     def named(self, member: str) -> Named:
-        """Whom the records that are found name in this member."""
+        """The document ids to which a member of the found records refers, see Named."""
         looked_at = self._candidates()
         name = (self._name, member)
         by: dict[str, tuple[str, ...]] = {}
@@ -309,7 +312,7 @@ class _Question:
         return question.named(related.member)
 
     def _candidates(self) -> Collection[str]:
-        """The smallest collection at hand that holds all that can be found."""
+        """The smallest collection at hand that has all document ids that can be found."""
         sets: list[Collection[str]] = [self._source]
         sets += [named.by for named, negated in self._related if not negated]
         if self._keys is not None:
@@ -345,21 +348,21 @@ class _Question:
         return Answer(self._versions(), self._span(candidates), self._found(candidates))
 
     def _found(self, candidates: Collection[str], words: Collection[str] = ()) -> list[str]:
-        """Those of the candidates that are wanted, in order."""
+        """The candidates that meet every condition, in the query's order."""
         query = self._query
         if not query.by_key and candidates is not self._source:
             candidates = self._in_table_order(candidates)
         keys = self._matching(candidates, words)
         if query.by_key:
             keys.sort()
-        # The last order first: sorting is stable, in the reverse direction too.
+        # By the last order first, as sorting keeps the order of equal ones, also in reverse.
         for order in reversed(query.order):
             value = sort_key(order)
             keys.sort(key=lambda key: value(self._records[key]), reverse=order.descending)
         return keys
 
     def _brought_up(self, known: Answer, changed: Changed) -> Answer | None:
-        """The answer after changes, made from that before; None where it has to be made anew."""
+        """A known answer after changes, brought up to date; None if it must be worked out anew."""
         nested = (r for related in self._query.related for r in related.condition.related)
         if self._words or any(_read(r.table, r.condition) & changed.keys() for r in nested):
             return None
@@ -377,7 +380,7 @@ class _Question:
         return Answer(self._versions(), span, keys)
 
     def _touched(self, changed: Changed) -> dict[str, Record | None]:
-        """The records that have changed or whom changed ones name, as they were."""
+        """{document id: record before} of records that changed, or to which changed ones refer."""
         touched = dict(changed.get(self._table, {}))
         for related in self._query.related:
             records = self._tables[related.table].records
@@ -388,13 +391,13 @@ class _Question:
         return touched
 
     def _moves(self, key: str, before: Record | None) -> bool:
-        """Whether a change of this record may have given it another place in the order."""
+        """Whether the record's change may have moved it in the order."""
         record = self._records[key]
         values = [sort_key(order) for order in self._query.order]
         return before is None or any(value(before) != value(record) for value in values)
 
     def _place(self, key: str) -> tuple[Any, ...]:
-        """What the whole order compares by."""
+        """The values by which the whole order compares a record."""
         place: list[Any] = []
         for order in self._query.order:
             value = sort_key(order)(self._records[key])
@@ -403,7 +406,7 @@ class _Question:
         return tuple(place)
 
     def _matching(self, keys: Iterable[str], words: Collection[str] = ()) -> list[str]:
-        """Those of the document ids whose records meet every condition."""
+        """The document ids, out of these, whose records meet every condition."""
         records = self._records
         if keys is not self._source:
             keys = filter(self._source.__contains__, keys)
@@ -437,7 +440,7 @@ class _Question:
         return _versions(self._tables, names)
 
     def _kept(self, name: Hashable, kind: type[Kept]) -> tuple[Kept | None, Changed]:
-        """What was kept of the same question at this instant, and what has changed since."""
+        """The answer kept for this query and instant, and what has changed since; else None, {}."""
         if self._name is not None:
             known = self._answers.get(name, kind)
             if known is not None and known.span.holds(self._at):
@@ -453,7 +456,7 @@ class _Question:
 
 
 class _Descending(NamedTuple):
-    """A value that compares the other way round."""
+    """A value that compares in reverse."""
 
     value: Any
 
@@ -470,7 +473,7 @@ _UTF8 = ("utf-8", "surrogatepass")
 
 
 def text_of(tables: Tables, table: str, key: str) -> str:
-    """The folded text of a record in which words are sought, that of its references included."""
+    """The folded text of a record that a search looks through, with that of `text_of`."""
     contents = tables[table]
     record = contents.records[key]
     values = [record.get(member) for member in contents.fact.text]
@@ -479,12 +482,12 @@ def text_of(tables: Tables, table: str, key: str) -> str:
         referred = other.records.get(record.get(member, ""))
         if referred is not None:
             values += [referred.get(name) for name in other.fact.text]
-    # A username often is the email too, and is searched once.
+    # Equal values, as username and email often are, stand in the text once.
     return fold("\n".join(dict.fromkeys(value for value in values if isinstance(value, str))))
 
 
 def _read(table: str, query: Query) -> set[str]:
-    """The tables that a query is about."""
+    """The tables that a query reads."""
     return {table}.union(*(_read(each.table, each.condition) for each in query.related))
 
 
@@ -498,7 +501,7 @@ def _versions(tables: Tables, names: Iterable[str]) -> dict[str, int]:
 
 
 def _changed(versions: Mapping[str, int], tables: Tables) -> Changed | None:
-    """What has changed since these versions, by table; None where that isn't known any more."""
+    """The records that have changed since these versions; None if that isn't known any more."""
     changed: Changed = {}
     for name, version in versions.items():
         if tables[name].version != version:
@@ -510,15 +513,15 @@ def _changed(versions: Mapping[str, int], tables: Tables) -> Changed | None:
 
 
 def _instants(query: Query) -> set[str]:
-    """The instants at which windows are looked at."""
+    """The instants at which a query looks at activity windows."""
     instants = set().union(*(_instants(each.condition) for each in query.related))
     return instants if query.active is None and query.ended is None else instants | {query.at}
 
 
 def _name(table: str, query: Query) -> Hashable:
-    """What tells a query from all others, apart from instant, words, order and page.
+    """A name for a query that depends on all of it but instant, words, order and page.
 
-    Raises TypeError where it asks for a value that can't be hashed.
+    Raises TypeError if the query has a value that can't be hashed.
     """
     name = (
         table,

@@ -1,4 +1,4 @@
-"""Copies of a store in a file of their own, and the way back from one, also beside a server."""
+"""Backup and restore of a store in a file, also while a server runs."""
 
 import os
 import shutil
@@ -20,9 +20,9 @@ SQLITE_HEADER = b"SQLite format 3\0"
 
 
 def back_up(place: Place, target: Path) -> None:
-    """Copy a JSON or SQLite file as it is at one moment to a new file of its owner's alone.
+    """Copy a JSON or SQLite file, as it is at one moment, to a new file for its owner alone.
 
-    Raises OSError, FileExistsError among them; then there is no new file.
+    Raises OSError, also if the new file exists already; nothing is left behind then.
     """
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -49,13 +49,14 @@ def _copy_sqlite(source: Path, target: Path) -> None:
 
 
 def restore(backup: Path, place: Place, tables: Sequence[Table], check: Check) -> Path | None:
-    """Put the records of a backup in place of those of a store; where what was is kept.
+    """Put the records of a backup in place of those of a store.
 
-    The backup is checked first, and may be of the other kind. Counters of ids never go back.
-    Raises StoreUnavailable; then nothing was changed.
+    Returns the path of a copy of the old store, or None if there was none. The backup is checked
+    first, and may be of the other kind. Counters of ids never go back. Raises StoreUnavailable;
+    nothing was changed then.
     """
     with tempfile.TemporaryDirectory(prefix="provisioning-") as folder:
-        # Opening may write beside a file, and the backup stays as it is.
+        # A copy is opened, as opening may write beside a file, and the backup must stay as it is.
         copied = Path(folder) / "backup"
         shutil.copyfile(backup, copied)
         with copied.open("rb") as file:
@@ -95,6 +96,6 @@ def _put(frozen: View, place: Place, tables: Sequence[Table], check: Check) -> P
 
 
 def _replace_damaged(path: Path) -> None:
-    """Make room for a store where there is none that could be opened; a copy of it is kept."""
+    """Remove a damaged file, of which `_put` has kept a copy, so that a store can begin there."""
     with DurableStorage(path).lock():
         path.unlink()

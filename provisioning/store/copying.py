@@ -1,4 +1,4 @@
-"""Carrying a whole store from one place to another, of whatever kind."""
+"""Copying a whole store to another place, of the same kind or another."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -22,10 +22,11 @@ def copy(
     tables: Sequence[Table],
     begin: Callable[[int], Progress] = lambda total: lambda done: None,
 ) -> int:
-    """Carry all records, counters and the instance to an empty place; their number.
+    """Copy all records, counters and the instance to an empty place; returns how many records.
 
-    It is of one moment, whoever writes meanwhile. `begin` is told how many records there are, and
-    gives what is told as they are carried. Raises StoreUnavailable; then nothing was carried.
+    The copy is of one moment, though others may write meanwhile. `begin` is called with the number
+    of records, and returns a function that is called with 1 for each record that is done. Raises
+    StoreUnavailable; nothing was copied then.
     """
     if not source.exists():
         raise StoreUnavailable(f"{source}: there is no such file.")
@@ -61,7 +62,7 @@ def _fill(
     with storage.lock():
         signature, found = storage.signature(), storage.load()
         if found is not None and not is_unfinished(found.tables):
-            meta_of(found.tables)  # an error where it is no store
+            meta_of(found.tables)  # raises an error if it is no store
             if any(records for name, records in found.tables.items() if name != META):
                 raise StoreUnavailable(NOT_EMPTY)
         signature, _ = storage.replace(COPYING, {}, signature)
@@ -76,7 +77,7 @@ def _counted(documents: Documents, progress: Progress) -> Documents:
 
 
 def _named(place: Place, do: Callable[[], Any]) -> Any:
-    """What is done in a place; an error names it."""
+    """Call `do`, and name the place in an error that it raises."""
     try:
         return do()
     except StoreUnavailable as error:

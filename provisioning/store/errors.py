@@ -1,39 +1,40 @@
-"""What can go wrong with the store. The texts are fit to be shown: no paths, no stored values."""
+"""The errors of a store. Their texts can be shown to clients: no paths, no stored values."""
 
 
 class StoreUnavailable(Exception):
-    """The store can't be read or written at the moment; answered as 503.
+    """The store can't be read or written at the moment; the API answers 503.
 
-    Unless the text says otherwise nothing was changed, and trying again later is safe.
+    Unless `unknown_fate`, nothing was changed, and it is safe to try again later.
     """
 
     is_retryable = False
-    """Whether another change came between, so that the same again, from its start, may do it."""
+    """Whether another change came between, so that a repetition of it all may succeed."""
     unknown_fate = False
-    """Whether the change may have been made all the same."""
+    """Whether the change may have been made in spite of the error."""
 
     @property
     def public(self) -> str:
-        """The text for those who may know nothing of the records."""
+        """The text for callers who may not learn anything about the records."""
         return str(self)
 
 
 class Collision(StoreUnavailable):
-    """Another change came between: nothing was changed, and the same again may well succeed."""
+    """Another change came between. Nothing was changed, and a repetition may well succeed."""
 
     is_retryable = True
 
 
 class UnknownFate(StoreUnavailable):
-    """The change may have been made or not: whoever made it has to look."""
+    """Nobody knows whether the change was made: the client has to look."""
 
     unknown_fate = True
 
 
 class StoreDamaged(StoreUnavailable):
-    """The data can't be understood, and is left as it is for a person to mend.
+    """The data can't be understood. It is left as it is, for a person to repair.
 
-    `place` says where: `line` and `column`, or `table`, `record` and `member`, as far as known.
+    `place` says where the damage is: `line` and `column`, or `table`, `record` and `member`, as
+    far as these are known.
     """
 
     def __init__(self, problem: str, **place: str | int) -> None:
@@ -55,4 +56,4 @@ class StoreDamaged(StoreUnavailable):
 
 
 class TooManyRecords(Exception):
-    """There are more records than a view is frozen with, which is in memory."""
+    """The store has too many records for a view in memory, which `freeze` would make."""

@@ -1,21 +1,21 @@
-"""The numbers of ids: they grow, and stay within what every reader of JSON can hold."""
+"""The numbers of ids. They grow, and stay so small that every reader of JSON keeps them exact."""
 
 from provisioning.store.errors import StoreUnavailable
 from provisioning.store.query import Record
 
 LARGEST_ID = 2**53 - 1
-"""The largest integer that every reader of JSON tells from its neighbours."""
+"""The largest integer that every reader of JSON keeps exact."""
 
 
 def number_of(identity: object) -> int:
-    """The number in an id such as 12 or key-12; 0 where there is none."""
+    """The number in an id such as 12 or key-12; 0 if there is none."""
     text = str(identity).rpartition("-")[2]
-    # Digits that are far too many would take long to convert.
+    # Cut, since thousands of digits would take long to convert.
     return int(text[:20]) if text.isascii() and text.isdigit() else 0
 
 
 def require_readable_id(table: str, before: Record | None, record: Record) -> None:
-    """Raise ValueError for a new id that is too large; a record may keep the one that it has."""
+    """Raise ValueError if a record gets a new id that is too large."""
     identity = record.get("id")
     is_new = before is None or before.get("id") != identity
     if is_new and number_of(identity) > LARGEST_ID:
@@ -23,7 +23,7 @@ def require_readable_id(table: str, before: Record | None, record: Record) -> No
 
 
 def next_after(last: int) -> int:
-    """The next number; StoreUnavailable where there is none."""
+    """The number after the last one; StoreUnavailable if that would be too large."""
     if last >= LARGEST_ID:
         raise StoreUnavailable(
             "No id is left, since a record has the largest one. Give that record a smaller id."
@@ -32,7 +32,10 @@ def next_after(last: int) -> int:
 
 
 def count_on(ids: dict[str, int], table: str, key: str, record: Record) -> None:
-    """Keep the last number of a table at or above the one in a record's id, or document id."""
+    """Raise the last number of a table, if need be, to the one in a record's id.
+
+    A record without a member `id` counts by its document id.
+    """
     number = number_of(record.get("id", key))
     if ids.get(table, 0) < number <= LARGEST_ID:
         ids[table] = number

@@ -1,7 +1,7 @@
-"""How tables stand in the file: indented JSON, which people can read, compare and edit.
+"""The bytes of the file: indented JSON, which people can read, compare and edit.
 
-The bytes of a record are kept as long as the record stays the same, so that a change lays out only
-what it changes. The file holds a digest of the rest of it: where that fits, a store wrote it.
+The bytes of a record are kept for as long as it stays the same, so that a change encodes only the
+records that it changes. The file holds a digest of itself, which shows whether a store wrote it.
 """
 
 import json
@@ -16,20 +16,20 @@ from provisioning.store.errors import StoreDamaged
 Tables = dict[str, dict[str, Any]]
 Meta = dict[str, Any]
 Touched = Mapping[str, Iterable[str] | None]
-"""By table: the document ids of the records that a change put or removed; None: any of them."""
+"""Table -> document ids of records that a change has put or removed; None: maybe all of them."""
 META = "_meta"
 _INDENTED = orjson.OPT_INDENT_2
 _BETWEEN = b",\n"
 _END = b"\n    }"
 _MODULUS = 2**64
 BLOCK = 1_000
-"""How many records are laid out together: a change copies the block of each one that it changes."""
+"""How many records a block has. To change one record means to copy the bytes of its block."""
 _LARGE = 65_536
-"""Bytes from which on a block takes no further record."""
+"""A block of so many bytes takes no further record."""
 
 
 class TableLayout(NamedTuple):
-    """The bytes of a table's records, in blocks."""
+    """The bytes of a table's records, in blocks of several records."""
 
     blocks: tuple[bytes, ...]
     where: dict[str, int]
@@ -51,7 +51,10 @@ class TableLayout(NamedTuple):
         return cls(tuple(blocks), where, total)
 
     def changed(self, pieces: Iterable[tuple[str, bytes]]) -> "TableLayout":
-        """After changes of these records, in this order: new ones come last, b"" removes one."""
+        """The layout after these changes, (document id, new bytes) in order.
+
+        A new record comes last in the table; b"" removes a record.
+        """
         blocks, where, total = list(self.blocks), self.where, self.total
         for key, piece in pieces:
             total += _digest(piece)
@@ -72,17 +75,17 @@ class TableLayout(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The bytes of every record, by table."""
+    """The bytes of all records, by table."""
 
     tables: dict[str, TableLayout]
 
     @classmethod
     def of(cls, tables: Mapping[str, Mapping[str, Any]]) -> "Layout":
-        """All records, laid out."""
+        """The layout of these tables, with every record encoded."""
         return cls({name: TableLayout.of(table) for name, table in tables.items()})
 
     def changed(self, tables: Mapping[str, Mapping[str, Any]], touched: Touched) -> "Layout":
-        """Of later tables, in which only these records were put or removed."""
+        """The layout of later tables, in which only these records have been put or removed."""
         later = dict(self.tables)
         for name, keys in touched.items():
             table = tables[name]
@@ -94,7 +97,7 @@ class Layout(NamedTuple):
         return Layout(later)
 
     def data(self, meta: Meta) -> Iterator[bytes]:
-        """The whole file, in parts."""
+        """The bytes of the whole file, in parts."""
         signed = TableLayout.of({"1": meta | {"digest": self.digest(meta)}})
         yield b"{"
         for name, table in {META: signed, **self.tables}.items():
@@ -108,38 +111,38 @@ class Layout(NamedTuple):
         yield b"\n}\n"
 
     def digest(self, meta: Meta) -> str:
-        """What the file says of the rest of itself."""
+        """The digest that the file holds of all the rest of itself."""
         rest = {name: value for name, value in meta.items() if name != "digest"}
         sums = {name: table.total % _MODULUS for name, table in self.tables.items()}
         return blake2b(orjson.dumps([rest, sums]), digest_size=16).hexdigest()
 
 
 class Content(NamedTuple):
-    """What was read."""
+    """The content of a storage."""
 
     tables: Tables
     layout: Layout | None = None
-    """How a store lays it out; None where nothing is laid out."""
+    """The bytes of the records; None for a storage in memory, which has none."""
     is_own: bool = False
-    """Whether a store wrote it as it is: every record of it has been checked before."""
+    """Whether a store wrote the file as it is, so that every record has been checked before."""
 
 
 class Difference(NamedTuple):
-    """How a file that a store wrote differs from the known one."""
+    """The difference between a known file and a later one, both written by a store."""
 
     meta: Meta
     changes: dict[str, list[tuple[str, Any]]]
-    """By table: document ids with their records, None for a removed one, to be done in order."""
+    """Table -> (document id, record, or None for a removed one), to apply in this order."""
     layout: Layout
 
 
 def encode(tables: Tables) -> bytes:
-    """The bytes of a file of any tables."""
+    """The bytes of a file with any tables, without a digest."""
     return orjson.dumps(tables, option=_INDENTED | orjson.OPT_APPEND_NEWLINE)
 
 
 def decode(data: bytes) -> Content:
-    """What is in a file. Raises StoreDamaged, with line and column where it isn't JSON."""
+    """The content of a file; StoreDamaged if it can't be a store's, with line and column."""
     if not data:
         raise StoreDamaged(
             "the file is empty. Remove it to begin an empty store, or put a copy in its place"
@@ -160,9 +163,9 @@ def decode(data: bytes) -> Content:
     try:
         layout = Layout.of({name: table for name, table in tables.items() if name != META})
         is_own = _is(data, layout.data(meta))
-        # orjson lets the last of two equal members win, which would silently drop what a person has
-        # written. The parser that sees them takes ten times as long, so it only reads files that
-        # aren't byte for byte what orjson writes: those can't hold any.
+        # orjson silently keeps the last of two members with the same name, and would so drop what a
+        # person has written. Python's parser, which reports them, takes ten times as long. So it
+        # reads only files that aren't byte for byte what orjson writes, as it never writes two.
         if not is_own and encode(tables) != data:
             json.loads(data, object_pairs_hook=_without_duplicates)
     except (RecursionError, orjson.JSONEncodeError):
@@ -171,9 +174,9 @@ def decode(data: bytes) -> Content:
 
 
 def difference(known: Layout, data: bytes) -> Difference | None:
-    """How a file differs from the known one; None unless it is just as a store wrote it.
+    """The difference between the known file and this one; None if no store wrote it as it is.
 
-    Only the records that differ are read.
+    Only the records that differ are parsed.
     """
     begin = b'{\n  "_meta": {\n'
     changes: dict[str, list[tuple[str, Any]]] = {}
@@ -203,11 +206,11 @@ def _is(data: bytes, parts: Iterable[bytes]) -> bool:
 
 
 Found = tuple[str, Any, bytes]
-"""A document id, its record and its bytes; None and no bytes where it has been removed."""
+"""A document id, its record and its bytes; for a removed record None and b""."""
 
 
 def _changed_records(known: TableLayout, data: bytes, at: int) -> tuple[list[Found], int]:
-    """How a table that begins behind its brace differs from the known one, and where it ends."""
+    """The changes of a table whose records begin at this place, and the place where it ends."""
     found: list[Found] = []
     gap = len("\n")
     for block in filter(None, known.blocks):
@@ -221,7 +224,7 @@ def _changed_records(known: TableLayout, data: bytes, at: int) -> tuple[list[Fou
             key, _ = _parsed(piece)
             other = None if _ends(data, at) else _record_at(data, at + gap)
             if other is None or other[0] != key:
-                # Where it only has another place, it is met again below.
+                # A record that has only moved is found again below.
                 found.append((key, None, b""))
             else:
                 found.append(other)
@@ -237,7 +240,7 @@ def _ends(data: bytes, at: int) -> bool:
 
 
 def _record_at(data: bytes, at: int) -> Found:
-    """The record that begins here. Raises ValueError for anything else."""
+    """The record that begins at this place; ValueError if none does."""
     piece = data[at : data.index(_END, at) + len(_END)]
     return *_parsed(piece), piece
 
@@ -248,13 +251,13 @@ def _parsed(piece: bytes) -> tuple[str, Any]:
 
 
 def _pieces(block: bytes) -> list[bytes]:
-    """The records of a block: only they begin with a quote behind four blanks."""
+    """The bytes of each record in a block. Only a record begins with four blanks and a quote."""
     first, *others = block.split(b',\n    "')
     return [first, *(b'    "' + other for other in others)]
 
 
 def _place(block: bytes, key: str) -> tuple[int, int]:
-    """Where a record begins and ends in its block."""
+    """The places where a record begins and ends in its block."""
     head = b"    " + orjson.dumps(key) + b": "
     begin = 0 if block.startswith(head) else block.index(b"\n" + head) + 1
     end = block.find(b',\n    "', begin)
@@ -262,7 +265,7 @@ def _place(block: bytes, key: str) -> tuple[int, int]:
 
 
 def _laid_out(records: Mapping[str, Any]) -> bytes:
-    """Records with their document ids, indented as they stand in a table of the file."""
+    """Records with their document ids as bytes, indented as in a table of the file."""
     wrapped = orjson.dumps({"": records}, option=_INDENTED)
     return wrapped[len('{\n  "": {\n') : -len("\n  }\n}")]
 

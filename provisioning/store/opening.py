@@ -1,4 +1,4 @@
-"""Where a store is: a path or a URL, as people write it, and the store that is there."""
+"""Places of stores, by the path or URL that people write, and opening the store in a place."""
 
 import importlib.util
 import re
@@ -20,17 +20,17 @@ _POSTGRESQL = re.compile(
 
 @dataclass(frozen=True, repr=False)
 class Place:
-    """Where a store is: in a JSON file, in an SQLite file, or in a PostgreSQL database.
+    """The place of a store: a JSON file, an SQLite file, or a PostgreSQL database.
 
-    As text it names the file, or hosts and database, and never a user or a password.
+    Its text names the file, or hosts and database, but never a user or a password.
     """
 
     kind: str
     """`file`, `sqlite` or `postgresql`."""
     path: Path
-    """The file; of PostgreSQL meaningless."""
+    """The file; without meaning for PostgreSQL."""
     url: str = ""
-    """The URL of PostgreSQL, with all that is secret in it."""
+    """The URL of PostgreSQL, which may hold a password."""
 
     def __str__(self) -> str:
         if self.kind == "postgresql":
@@ -48,16 +48,16 @@ class Place:
 
     @property
     def of_demo(self) -> "Place":
-        """Where the demo data of this place is kept, so that it never mixes with real data."""
+        """The place beside this one for demo data, which must never mix with real data."""
         return Place(self.kind, self.path.with_suffix(f".demo{self.path.suffix}"), self.url)
 
     def exists(self) -> bool:
-        """Whether there may be a store; a database tells when it is opened."""
+        """Whether the file exists; always true for PostgreSQL, which has to be opened to know."""
         return not self.is_file or self.path.exists()
 
 
 def place_of(text: str) -> Place:
-    """The place that a path or a URL names; ValueError says what is wrong, without repeating it."""
+    """The place that a path or URL names; ValueError says what is wrong, without a password."""
     scheme = _URL.match(text)
     if scheme is None:
         if not text.strip():
@@ -97,13 +97,13 @@ def open_store(
     patience: float = LOCK_PATIENCE,
     **purpose: bool,
 ) -> Store:
-    """The store in a place, begun where there is none. Raises StoreUnavailable.
+    """Open the store in a place, or begin one if there is none. Raises StoreUnavailable.
 
-    `purpose` are facts for an SqlStore: `begins=False`, `fills=True`.
+    `purpose` are arguments for SqlStore: `begins=False`, `fills=True`.
     """
     if place.kind == "file":
         return Store(DurableStorage(place.path, patience=patience), tables, check, migrations)
-    # Whoever keeps a JSON file needs none of this.
+    # Imported late: a server with a JSON file needs none of this.
     from provisioning.store.sql.store import SqlStore  # noqa: PLC0415
 
     if place.kind == "sqlite":

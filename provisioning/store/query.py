@@ -1,4 +1,4 @@
-"""A question to a table, as data, and the one function that answers it."""
+"""Queries: questions to a table as data, and the conditions and orders in them."""
 
 import json
 import re
@@ -12,7 +12,7 @@ Condition = Callable[[Record], bool]
 
 
 class Order(NamedTuple):
-    """Order by a member: letter case ignored, nulls last in both directions."""
+    """An order by one member. Letter case is ignored; nulls come last in both directions."""
 
     member: str
     descending: bool = False
@@ -20,29 +20,29 @@ class Order(NamedTuple):
 
 @dataclass(frozen=True)
 class Query:
-    """What to list. Every condition that is given must hold."""
+    """The records to list: those that meet every condition which is set."""
 
     within: tuple[str, Hashable] | None = None
-    """A group of the table and its value; only that group is walked."""
+    """(Group of the table, value): only records of this group are looked at."""
     keys: Collection[str] | None = None
-    """Any of these document ids; unknown ones are ignored."""
+    """The document id is one of these; unknown ones are ignored."""
     equal: Mapping[str, Any] = field(default_factory=dict)
-    """Member -> the value that it has; a member that the table lists in `asked`."""
+    """Member -> its value. The table must list the member in `asked`; so below."""
     any_of: Mapping[str, Collection[Any]] = field(default_factory=dict)
-    """Member -> the values of which it has one; a member that the table lists in `asked`."""
+    """Member -> values of which it has one."""
     between: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
-    """Member (one of `asked`) -> first text and end of a half-open range; None is open."""
+    """Member -> (first text, end) of a half-open range that holds its value; None is open."""
     active: bool | None = None
-    """Whether the activity window is open at the instant `at`."""
+    """True: the activity window is open at the instant `at`; False: it is not."""
     ended: bool | None = None
-    """Whether the activity window is never open at `at` or later."""
+    """True: the activity window is never open at `at` or later; False: it may be."""
     at: str = ""
     related: tuple["Related", ...] = ()
-    """Semi-joins: who is, or is not, referred to by records of another table."""
+    """Semi-joins: records of another table refer to the record, or don't."""
     words: tuple[str, ...] = ()
-    """Each must occur in the record's text, compared by `fold`."""
+    """Each of these occurs in the record's text, compared by `fold`."""
     order: tuple[Order, ...] = ()
-    """Ties stay in table order (= creation), or in the order of document ids with `by_key`."""
+    """Equal records stay in table order (= creation); with `by_key` in that of document ids."""
     by_key: bool = False
     page: int = 0
     """Counted from 0."""
@@ -58,10 +58,10 @@ class Query:
 
 @dataclass(frozen=True)
 class Related:
-    """Keeps the records whose document id stands in `member` of a record of another table.
+    """A condition: the record's document id stands in `member` of a record of another table.
 
-    That record has to meet `condition`, of which keys, words, order and page mean nothing.
-    `negated` keeps the others instead.
+    That other record meets `condition`, of which keys, words, order and page have no effect.
+    `negated`: there is no such record.
     """
 
     table: str
@@ -81,7 +81,7 @@ def fold(text: str) -> str:
     """The form in which words are compared: without case, and without accents (section 7)."""
     if text.isascii():
         return text.lower()
-    # Character by character: sorting the marks of a whole text takes time with their square.
+    # Character by character, since normalizing takes time with the square of marks in a row.
     separated = "".join(_separated(each) for each in text)
     folded = ACCENTS.sub("", separated).casefold()
     return JAMO.sub(lambda run: unicodedata.normalize("NFC", run[0]), folded)
@@ -118,31 +118,31 @@ def has_ended_at(record: Record, at: str) -> bool:
 
 
 def select(records: Iterable[Record], query: Query, text: Callable[[Record], str]) -> Page:
-    """Filter, sort and cut records that come in the order in which ties are to stay.
+    """Filter, sort and cut records that are in no table, such as those of the catalogue.
 
-    `text` gives a record's searchable text, folded already. `within`, `keys`, `related` and
-    `by_key` are facts of tables and mean nothing here.
+    Equal records stay in the order in which they come. `text` is a function from a record to its
+    folded text. `within`, `keys`, `related` and `by_key` of the query have no effect.
     """
     conditions = [*about_members(query), *about_windows(query)]
     conditions += [_mentions(fold(word), text) for word in query.words]
     for condition in conditions:
         records = filter(condition, records)
     found = list(records)
-    # The last order first: sorting is stable, in the reverse direction too.
+    # By the last order first, as sorting keeps the order of equal ones, also in reverse.
     for order in reversed(query.order):
         found.sort(key=sort_key(order), reverse=order.descending)
     return Page(found[query.slice()], len(found))
 
 
 def about_members(query: Query) -> list[Condition]:
-    """What a query asks of a record alone, apart from its window and its text."""
+    """The conditions of a query on single members: `equal`, `any_of` and `between`."""
     conditions = [_has_one_of(member, (value,)) for member, value in query.equal.items()]
     conditions += [_has_one_of(member, values) for member, values in query.any_of.items()]
     return conditions + [_is_between(member, *ends) for member, ends in query.between.items()]
 
 
 def about_windows(query: Query) -> list[Condition]:
-    """What a query asks of a record's window, at its instant."""
+    """The conditions of a query on the activity window: `active` and `ended`."""
     conditions: list[Condition] = []
     if query.active is not None:
         conditions.append(lambda record: is_active_at(record, query.at) is query.active)
@@ -152,13 +152,13 @@ def about_windows(query: Query) -> list[Condition]:
 
 
 def sort_key(order: Order) -> Callable[[Record], tuple[bool, int, Any]]:
-    """What to sort records by, in the reverse direction where the order descends."""
+    """A function from a record to its sort key; sort in reverse if the order descends."""
 
     def key(record: Record) -> tuple[bool, int, Any]:
         value = record.get(order.member)
         if value is None:
             return (not order.descending, 0, 0)
-        # Values of different kinds can't be compared, so each kind has a place of its own.
+        # Python can't compare values of different kinds, so each kind has a number.
         if isinstance(value, str):
             return (order.descending, 1, value.casefold())
         if isinstance(value, int | float):

@@ -1,7 +1,8 @@
-"""Where the tables are kept: in one file that survives crashes, or in memory.
+"""Storages, which keep the tables: in one file that survives crashes, or in memory.
 
 Both are TinyDB storages with a lock, a signature that changes whenever the content does, and a
-`replace` that only replaces what the caller has seen. The file stays an ordinary TinyDB file.
+`replace` that replaces nothing but the content that the caller knows. The file is an ordinary
+TinyDB file.
 """
 
 import errno
@@ -32,17 +33,17 @@ from provisioning.store.layout import (
 Signature = Hashable
 
 LOCK_PATIENCE = 5.0
-"""Seconds that a transaction waits for its turn."""
+"""Seconds for which a transaction waits for the lock."""
 _POLL = 0.005
 _MOST_PARTS = 1_024
-"""So many parts Linux and macOS write with one call."""
+"""The most parts that Linux and macOS write in one call."""
 _PROBE = b" " * 4096
 _BUSY = "The store is busy with other changes. Try again."
 _MOUNTED = "The data file is mounted by itself, so that it can't be replaced. Mount its folder."
 
 
 class Disk:
-    """The calls to the operating system on which durability depends, in one replaceable place."""
+    """The system calls on which durability depends. Tests replace this object to make them fail."""
 
     def open(self, path: Path, flags: int) -> int:
         return os.open(path, flags, 0o600)
@@ -75,7 +76,7 @@ class Disk:
         path.mkdir(0o700)
 
     def mounts(self) -> str:
-        """What is mounted where, as Linux lists it; nothing on other systems."""
+        """Linux's list of what is mounted where; empty on other systems."""
         try:
             return Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
         except OSError:
@@ -99,18 +100,18 @@ class DurableStorage(tinydb.storages.Storage):
         self._resolve()
         self.renew_lock()
         self.unsettled = False
-        """Whether a change may be seen in the file and yet be lost by a power cut."""
+        """Whether the file shows a change that a power cut may still undo."""
         with _explained("The folder of the data file can't be made"):
             self._make_folder(self._folder)
         self._require_replaceable()
 
     def load(self) -> Content | None:
-        """What is in the file; None where there is none. Raises StoreDamaged."""
+        """The content of the file; None if there is no file. Raises StoreDamaged."""
         data = self._data()
         return None if data is None else decode(data)
 
     def load_after(self, known: Layout) -> Content | Difference | None:
-        """What is in the file, if possible as it differs from what is known of it."""
+        """The content of the file or, if a store wrote it, its difference from the known one."""
         data = self._data()
         return None if data is None else difference(known, data) or decode(data)
 
@@ -122,16 +123,16 @@ class DurableStorage(tinydb.storages.Storage):
                 return None
 
     def read(self) -> Tables | None:
-        """The tables of the file: what TinyDB itself calls."""
+        """The tables of the file; TinyDB itself calls this."""
         content = self.load()
         return None if content is None else content.tables
 
     def write(self, data: Tables) -> None:
-        """Replace the file whatever is in it: what TinyDB itself calls."""
+        """Replace the file, whatever its content; TinyDB itself calls this."""
         self._replace([encode(data)], self.signature())
 
     def signature(self) -> Signature | None:
-        """What tells this state of the file from every other; None where there is no file."""
+        """A value that differs for each state of the file; None if there is no file."""
         with _explained("The data file can't be read"):
             try:
                 return _signature(self._disk.stat(self._given))
@@ -160,7 +161,7 @@ class DurableStorage(tinydb.storages.Storage):
         with _explained("The change could not be saved, nothing was changed"):
             try:
                 signature = self._write_new(data)
-                # Other servers wait for the lock; an editor doesn't.
+                # Other servers respect the lock, but an editor doesn't.
                 if self.signature() != expected:
                     raise Collision(
                         "The data file was edited during this change, which was dropped. Try again."
@@ -194,10 +195,10 @@ class DurableStorage(tinydb.storages.Storage):
             threads.release()
 
     def _lock_file(self, deadline: float) -> FileLock:
-        """Lock the file that the path leads to, even if a link is swapped during the waiting."""
+        """Lock the file to which the path leads, even if a link changes while we wait."""
         while True:
             self._resolve()
-            # FileLock would make a missing folder, and so hide that the data is gone.
+            # Raises an error for a missing folder: FileLock would make it, and hide the loss.
             self._disk.stat(self._folder)
             processes = self._processes
             try:
@@ -209,7 +210,7 @@ class DurableStorage(tinydb.storages.Storage):
             processes.release()
 
     def _resolve(self) -> bool:
-        """Look where the path leads to; whether that is another place than before."""
+        """Follow links in the path to the file; returns whether they lead elsewhere than before."""
         path = Path(os.path.realpath(self._given))
         if path == self._path:
             return False
@@ -243,7 +244,7 @@ class DurableStorage(tinydb.storages.Storage):
                     self._disk.unlink(self._new)
 
     def _require_replaceable(self) -> None:
-        """Find out about a file that is mounted by itself, as into a container."""
+        """StoreUnavailable for a file that is mounted by itself, which can't be replaced."""
         escaped = str(self._path)
         for character in "\\ \t\n":
             escaped = escaped.replace(character, f"\\{ord(character):03o}")
@@ -251,14 +252,14 @@ class DurableStorage(tinydb.storages.Storage):
             raise StoreUnavailable(_MOUNTED)
 
     def keep_copy(self, label: str) -> None:
-        """Keep the file as it is under a name of its own, beside it."""
+        """Copy the file to one beside it, whose name ends with the label."""
         with _explained("The data file can't be copied"):
             self._write_new([self._disk.read(self._path)])
             self._disk.replace(self._new, self._path.with_name(f"{self._path.name}.{label}"))
             self._sync_folder(self._folder)
 
     def _write_new(self, data: Iterable[bytes]) -> Signature:
-        """Write the temporary file, of these parts, through to the disk."""
+        """Write these parts to the temporary file and to the disk; returns its signature."""
         with suppress(FileNotFoundError):
             self._disk.unlink(self._new)
         descriptor = self._disk.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
@@ -274,8 +275,8 @@ class DurableStorage(tinydb.storages.Storage):
                 old = self._disk.stat(self._path).st_mtime_ns
             except FileNotFoundError:
                 old = 0
-            # Inodes are used again and clocks are set back, so only a time that always grows tells
-            # two states apart. A millisecond: some file systems keep less than nanoseconds.
+            # Inodes are reused and clocks are set back, so only a time that always grows makes two
+            # signatures differ. By a millisecond, as some file systems don't keep nanoseconds.
             self._disk.utime(descriptor, max(time.time_ns(), old + 1_000_000))
             self._disk.fsync(descriptor)
             return _signature(self._disk.stat(descriptor))
@@ -300,7 +301,7 @@ class DurableStorage(tinydb.storages.Storage):
 
 
 class MemoryStorage(tinydb.storages.MemoryStorage):
-    """The same in memory, for tests and experiments; several stores may share one."""
+    """A storage in memory, for tests and experiments. Several stores may share one."""
 
     memory: Tables | None
 
@@ -312,19 +313,19 @@ class MemoryStorage(tinydb.storages.MemoryStorage):
         self.unsettled = False
 
     def write(self, data: Tables) -> None:
-        """Replace the tables whatever they are: what TinyDB itself calls."""
+        """Replace the tables, whatever they are; TinyDB itself calls this."""
         self._replace(data, self.signature())
 
     def signature(self) -> Signature | None:
-        """What tells this state from every other; None before the first."""
+        """A value that differs for each state; None before anything is written."""
         return self._version or None
 
     def load(self) -> Content | None:
-        """What is in memory; None before the first."""
+        """The content; None before anything is written."""
         return None if self.memory is None else Content(self.memory)
 
     def load_after(self, known: Layout) -> Content | None:
-        """The same: nothing has to be read from memory."""
+        """The same as `load`, since nothing has to be read."""
         return self.load()
 
     def replace(
@@ -347,7 +348,7 @@ class MemoryStorage(tinydb.storages.MemoryStorage):
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Exclude every other thread; StoreUnavailable when it takes too long."""
+        """Exclude all other threads; StoreUnavailable if this takes too long."""
         if not self._threads.acquire(timeout=self._patience):
             raise StoreUnavailable(_BUSY)
         try:
@@ -356,14 +357,14 @@ class MemoryStorage(tinydb.storages.MemoryStorage):
             self._threads.release()
 
     def renew_lock(self) -> None:
-        """In a forked child: forget threads that only the parent has."""
+        """Make a new lock, for a forked child: a thread of the parent may have held the old one."""
         self._threads = threading.Lock()
 
     def probe(self) -> None:
-        """Memory can always be written."""
+        """Nothing to do: memory can always be written."""
 
     def keep_copy(self, label: str) -> None:
-        """Memory keeps no copies: nothing of it outlives the process."""
+        """Nothing to do: a copy would end with the process."""
 
 
 def _signature(stat: os.stat_result) -> Signature:
@@ -372,7 +373,7 @@ def _signature(stat: os.stat_result) -> Signature:
 
 @contextmanager
 def _explained(what: str, kind: type[StoreUnavailable] = StoreUnavailable) -> Iterator[None]:
-    """Turn an error of the operating system into one that can be shown."""
+    """Turn an error of the operating system, raised in this block, into one that can be shown."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The store: one immutable view for readers, one transaction at a time for changes."""
+"""The store: it gives readers an immutable view, and runs one transaction at a time."""
 
 import gc
 import os
@@ -27,37 +27,37 @@ from provisioning.store.views import (
 Check = Callable[[View, str, str], str | None]
 Migration = Callable[[Tables], Tables]
 COPYING = {"copying": True}
-"""What a file says of itself while a copy fills it."""
+"""The meta record of a file while a copy fills it."""
 UNFINISHED_COPY = "A copy to here has not been finished. Begin it again: provisioning copy FROM TO"
 GONE = "The data file is gone. Put it back, or restart to begin an empty store."
 
 
 class State(NamedTuple):
-    """What is known of the data, published by one assignment."""
+    """All that a store knows of its data. It changes by one assignment, so readers need no lock."""
 
     view: View
     signature: Signature | None
-    """Of the contents that were last looked at; of the view, unless there is a fault."""
+    """The signature of the content that was read last, of which the view is, unless `fault`."""
     instance: str
     layout: Layout | None = None
-    """The bytes of the view's records; None where they aren't known."""
+    """The bytes of the view's records; None if they aren't known."""
     fault: StoreDamaged | None = None
-    """Why the contents could not become the view."""
+    """Why no view could be made of the content, so that the view is that of an earlier one."""
 
 
 class Store:
-    """The records of all tables, shared by threads, and by processes through the storage.
+    """The records of all tables. Threads share it, and processes share its storage.
 
-    Opening reads what is there, or begins an empty store where there is nothing. It raises
-    StoreDamaged for anything that isn't a store of these tables and overwrites none of it.
+    Opening reads the storage, or begins an empty store if there is nothing in it. It raises
+    StoreDamaged for content that isn't a store of these tables, and overwrites nothing then.
 
-    `check` is asked about each record that was read and not known before, and answers a sentence
-    that names the member at fault, or None. `migrations` lead from each schema version to the next,
-    the first one from version 1: pure functions from tables to tables.
+    `check` is called with each record that is new to this store, and returns a sentence that names
+    the faulty member, or None. `migrations` are pure functions from tables to tables: each leads
+    from one schema version to the next, the first one from version 1.
     """
 
     audit_keep = 1_000
-    """Records of the audit that are kept for each tenant, unless the settings tell."""
+    """How many audit records are kept for each tenant, if the settings don't say."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[View]:
-        """The latest state, without a lock. While it can't be read, the last one that could."""
+        """A view of the latest state, without a lock; if it can't be read, of the last one read."""
         try:
             state = self._catch_up()
         except StoreUnavailable:
@@ -96,17 +96,17 @@ class Store:
     def transaction(
         self, tenant: str | None = None, only: RecordId | None = None, after: View | None = None
     ) -> Iterator[Transaction]:
-        """The latest state, to be changed by one thread of one process at a time.
+        """The latest state, which one thread of one process at a time may change.
 
-        `tenant` says whose records alone will be changed; stores that can then let the
-        transactions of other tenants run beside this one. None: any record may be. `only` names
-        the one record that will be, journals apart, where no rule looks at it from others: stores
-        that can then let those of other records of the tenant run beside this one, too. `after` is
-        a view that has ended, whose questions will be asked again.
+        `tenant`: only records of this tenant will change, so that some stores let transactions of
+        other tenants run at the same time. None: any record may change. `only`: only this record
+        will change, apart from journals, and no rule depends on it and others, so that some stores
+        let transactions of the tenant's other records run, too. `after`: a view that has ended,
+        whose queries will be asked again.
 
         All changes are durable when the block ends, or none are made if it raises. Raises
-        StoreUnavailable, StoreDamaged while the data is broken, ValueError for a change that leaves
-        a reference to nothing, and RuntimeError inside another transaction of this thread.
+        StoreUnavailable, StoreDamaged while the data is damaged, ValueError if a reference leads
+        to nothing, and RuntimeError inside another transaction of this thread.
         """
         with self._alone():
             base = self._sound()
@@ -132,7 +132,7 @@ class Store:
             self._storage.probe()
 
     def close(self) -> None:
-        """Let go of the storage. Every commit is durable already; nothing waits to be written."""
+        """Close the storage. This writes nothing, since every commit is durable already."""
         self._storage.close()
 
     def renew_locks(self) -> None:
@@ -157,19 +157,19 @@ class Store:
         return getattr(self._thread, "inside", False)
 
     def _sound(self) -> State:
-        """The latest state, fit to be changed."""
+        """The latest state; StoreDamaged if it can't be read, as it must not be changed then."""
         state = self._catch_up()
         if state.fault is not None:
             raise state.fault.again()
         return state
 
     def _catch_up(self) -> State:
-        """The state of the storage's contents, loaded if they are new."""
+        """The state of the storage, which is loaded if its content is new."""
         state = self._state
         if self._signature() == state.signature:
             return state
-        # One thread loads and the others wait for it, and a commit counts as loading: whoever
-        # asks after a change was acknowledged sees that change.
+        # One thread loads while the others wait. A commit takes this lock, too, so that every read
+        # after a change was acknowledged sees the change.
         with self._catching_up:
             state, signature = self._state, self._signature()
             if signature != state.signature:
@@ -194,11 +194,11 @@ class Store:
             self._state = State(view, signature, base.instance, layout)
 
     def _begin(self) -> None:
-        """Open what is there: begin, migrate or just load it."""
+        """Load the storage's content; before that begin a store, or migrate it, if need be."""
         signature, content = self._storage.signature(), self._storage.load()
         if self._is_outdated(content):
             with self._storage.lock():
-                # Another process may have been faster.
+                # Looked at again, as another process may have been faster.
                 signature, content = self._storage.signature(), self._storage.load()
                 if self._is_outdated(content):
                     self._renew(signature, content)
@@ -209,7 +209,7 @@ class Store:
         return content is None or meta_of(content.tables)["schema"] < self._schema
 
     def _renew(self, signature: Signature | None, content: Content | None) -> None:
-        """Write an empty store, or the migrated one, keeping a copy of what was."""
+        """Write an empty store, or the migrated one, of whose old version a copy is kept."""
         meta: Meta = {"instance": str(uuid.uuid4()), "ids": {}}
         tables: Tables = {}
         if content is not None:
@@ -223,7 +223,7 @@ class Store:
         self._commit(view, State(view, signature, meta["instance"]))
 
     def _loaded(self, signature: Signature, known: State) -> State:
-        """The state of contents that are new, of which only what differs is looked at."""
+        """The state of new content; if a store wrote it, only the records that differ are read."""
         if known.layout is not None:
             content = self._storage.load_after(known.layout)
             if not isinstance(content, Difference):
@@ -247,7 +247,7 @@ class Store:
         return State(view, signature, meta["instance"], content.layout)
 
     def _fitting(self, tables: Tables) -> Meta:
-        """What a store of this schema version says of itself."""
+        """The meta record of these tables; StoreDamaged if it is of another schema version."""
         meta = meta_of(tables)
         if meta["schema"] != self._schema:
             raise StoreDamaged(
@@ -257,14 +257,17 @@ class Store:
 
     def _require_known(self, tables: Tables) -> None:
         for name, records in tables.items():
-            # An empty one is left by a part of the server that is no longer there.
+            # An optional part of the server that was removed leaves an empty table behind.
             if name not in self._names and records:
                 raise StoreDamaged("no such table is known", table=name)
 
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """While many objects are made that all stay: the collector would walk them again and again."""
+    """Switch the garbage collector off while many objects are made that all stay.
+
+    It would look through all of them again and again.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -275,12 +278,12 @@ def _without_collector() -> Iterator[None]:
 
 
 def is_unfinished(tables: Tables) -> bool:
-    """Whether a copy to here was begun and not finished."""
+    """Whether these tables are those of a copy that was not finished."""
     return bool(COPYING.items() <= tables.get(META, {}).get("1", {}).items())
 
 
 def meta_of(tables: Tables) -> Meta:
-    """What a store says of itself; StoreDamaged where the tables aren't those of a store."""
+    """The meta record of a store's tables; StoreDamaged if they aren't those of a store."""
     if is_unfinished(tables):
         raise StoreUnavailable(UNFINISHED_COPY)
     documents = tables.get(META, {})
@@ -288,7 +291,7 @@ def meta_of(tables: Tables) -> Meta:
     members = {"schema", "instance", "ids"}
     if documents.keys() == {"1"} and meta.keys() - {"digest"} == members:
         numbers = isinstance(meta["ids"], dict) and [meta["schema"], *meta["ids"].values()]
-        # Earlier versions took one id more, and could count up to it.
+        # Earlier versions allowed one id more.
         largest = LARGEST_ID + 1
         if numbers and all(type(n) is int and 0 <= n <= largest for n in numbers) and numbers[0]:
             return meta

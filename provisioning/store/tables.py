@@ -1,4 +1,4 @@
-"""One table: what is declared about it, its records, and the indexes over them."""
+"""One table: its declaration, its records, and the indexes over them."""
 
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping
@@ -13,32 +13,34 @@ Key = Callable[[Record], Hashable | None]
 Keys = dict[str, None]
 """Document ids, in table order."""
 REMEMBERED = 100
-"""How many of its last changes a table remembers."""
+"""How many of its last changes a table remembers, by which kept answers are brought up to date."""
 _VERSIONS = count(1)
 
 
 @dataclass(frozen=True)
 class Table:
-    """The facts about one table."""
+    """The declaration of one table: what a store has to know of its records."""
 
     name: str
     unique: Mapping[str, Key] = field(default_factory=dict)
-    """Further unique indexes: name -> the value of a record; None keeps a record out of it."""
+    """Unique index, beside the document id -> function from a record to its value there; None keeps
+    a record out of the index."""
     groups: Mapping[str, Key] = field(default_factory=dict)
-    """Name -> the value of a record; the records of one value can be walked on their own."""
+    """Group -> function from a record to its value there, by which records can be asked for; None
+    keeps a record out of the group."""
     text: tuple[str, ...] = ()
-    """The members that words are sought in."""
+    """The members in which a search looks for words."""
     references: Mapping[str, str] = field(default_factory=dict)
-    """Member -> the table whose document id it holds (or null)."""
+    """Member -> the table of which it holds a document id, or null."""
     text_of: tuple[str, ...] = ()
-    """The references whose records' text counts as this record's, too."""
+    """Members of `references`: a search looks through the text of that other record, too."""
     asked: tuple[str, ...] = ()
-    """The members that `equal`, `any_of` and `between` of a query may name."""
+    """The members that `equal`, `any_of` and `between` of a query can have."""
     orders: tuple[str, ...] = ()
-    """The members that an order may name; a reference orders by the document id that it holds."""
+    """The members that an order can have; a reference is ordered by the document id in it."""
     is_journal: bool = False
-    """Whether its records only tell of changes. Several changes may add some side by side, and how
-    many there are is counted anew each time."""
+    """Whether its records only describe changes, as the audit does. Changes that run at the same
+    time may all add some, and their number is counted each time."""
 
 
 class Contents:
@@ -50,13 +52,13 @@ class Contents:
         self.unique: dict[str, dict[Hashable, str]] = {name: {} for name in fact.unique}
         self.groups: dict[str, dict[Hashable, Keys]] = {name: {} for name in fact.groups}
         self.version = next(_VERSIONS)
-        """A number that no other records have: what was worked out from these is true for it."""
+        """A new number after each change, so that the same version means the same records."""
         self._last: deque[tuple[int, str, Record | None]] = deque(maxlen=REMEMBERED)
         self._own: set[tuple[int, Hashable]] = set()
         """The indexes and groups that were copied: the id of a dictionary, the name in it."""
 
     def copy(self) -> "Contents":
-        """A copy that may be changed; an index, or group, is copied when it is first changed."""
+        """A copy for changes. It shares each index and group until its first change of that."""
         copy = Contents(self.fact)
         copy.records = dict(self.records)
         copy.unique = dict(self.unique)
@@ -66,10 +68,10 @@ class Contents:
         return copy
 
     def changed_since(self, version: int) -> dict[str, Record | None] | None:
-        """The records that have changed since an earlier version, as they were then.
+        """{document id: record at that time} of records that have changed since a version.
 
-        New ones are None, and come in the order in which they stand at the end of the table. The
-        answer is None where too much has happened, or a record has got another place.
+        New records are None, and come in the order in which they stand at the end of the table.
+        The whole result is None if too much has changed, or if a record has moved in the table.
         """
         changed: dict[str, Record | None] = {}
         known = version == self.version
@@ -82,7 +84,7 @@ class Contents:
         return changed if known else None
 
     def load(self, records: dict[str, Record]) -> "Contents":
-        """Fill empty contents; StoreDamaged where a record can't be indexed or isn't unique."""
+        """Fill empty contents; StoreDamaged if a record can't be indexed or isn't unique."""
         self.records = records
         name = key = ""
         try:
@@ -103,7 +105,7 @@ class Contents:
         return self
 
     def put(self, key: str, record: Record) -> None:
-        """Create or replace; ValueError, and no change, where a unique index has the value."""
+        """Create or replace a record; ValueError if a unique index has its value already."""
         for name, function in self.fact.unique.items():
             if self.unique[name].get(function(record), key) != key:
                 raise ValueError(
@@ -114,18 +116,18 @@ class Contents:
         self.records[key] = record
 
     def remove(self, key: str) -> None:
-        """Remove a record that is there."""
+        """Remove an existing record."""
         self._index(key, None)
         self._note(key)
         del self.records[key]
 
     def _note(self, key: str) -> None:
-        """Remember that this record is about to change."""
+        """Remember the record, which is about to change, and take a new version."""
         self._last.append((self.version, key, self.records.get(key)))
         self.version = next(_VERSIONS)
 
     def _index(self, key: str, after: Record | None) -> None:
-        """Put a record that is about to change where its new values belong; None: it goes."""
+        """Update indexes and groups for a record that is about to change; None removes it."""
         before = self.records.get(key)
         for name, function in self.fact.unique.items():
             old, new = _values(function, before, after)
@@ -145,7 +147,7 @@ class Contents:
                     members = self._own_part(groups, new)
                     members[key] = None
                     if before is not None:
-                        # It belongs between others, where the table has it.
+                        # An old record has its place between others, as in the table.
                         groups[new] = {other: None for other in self.records if other in members}
 
     def _own_part(self, whole: dict[Any, dict[Any, Any]], name: Hashable) -> dict[Any, Any]:

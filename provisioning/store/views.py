@@ -1,4 +1,4 @@
-"""All tables at one moment, as readers see them (View) and as a change sees them (Transaction)."""
+"""All tables at one moment: View for readers, Transaction for changes."""
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from provisioning.store.query import Page, Query, Record
 from provisioning.store.tables import Contents, Table
 
 MOST_KEPT = 2_000
-"""How many things that were worked out are kept with one view."""
+"""How many results of `View.kept` one view keeps."""
 
 Kept = TypeVar("Kept")
 RecordId = tuple[str, str]
-"""Table and document id."""
+"""(Table, document id) of one record."""
 
 
 class View:
-    """The state of all tables at one moment. It never changes, nor must what it hands out."""
+    """The state of all tables at one moment. It never changes; don't change its records either."""
 
     _keeps_answers = True
 
@@ -58,13 +58,14 @@ class View:
         return self._contents[table].records.values()
 
     def query(self, table: str, query: Query) -> Page:
-        """The records that the query asks for, and their number."""
+        """The page of records that a query asks for, and how many there are on all pages."""
         return self._answers.page(self._contents, table, query, keep=self._keeps_answers)
 
     def kept(self, name: Hashable, work_out: Callable[[], Kept]) -> Kept:
-        """What `work_out` makes of this view alone, never null; kept for as long as the view is.
+        """The result of `work_out`, which is called once and kept for as long as the view exists.
 
-        `name` tells it from everything else that is kept, and nobody may change what it is.
+        The result must follow from this view alone, must not be None, and nobody may change it.
+        `name` is unique to it.
         """
         found: Kept | None = self._kept.get(name)
         if found is None:
@@ -78,16 +79,15 @@ class View:
         return len(self._contents[table].records)
 
     def time(self) -> datetime:
-        """The moment by the clock that all servers of this store share."""
+        """The time now, by the clock that all servers of this store share."""
         return datetime.now(UTC)
 
     def freeze(self) -> "View":
-        """All records as they are now, in memory: for snapshots. A database with too many to be
-        read at once raises TooManyRecords."""
+        """A view in memory of all records as they are now; TooManyRecords if they are too many."""
         return self
 
     def tables(self) -> dict[str, dict[str, Record]]:
-        """Everything, by table and document id."""
+        """{table: {document id: record}} of all records."""
         return {name: contents.records for name, contents in self._contents.items()}
 
     def documents(self, table: str) -> Iterator[tuple[str, Record]]:
@@ -95,13 +95,13 @@ class View:
         yield from self._contents[table].records.items()
 
     def ids(self) -> dict[str, int]:
-        """The last number of each counter."""
+        """Table or other counter -> the last number that it has given."""
         return dict(self._ids)
 
     def counting_from(self, ids: Mapping[str, int]) -> "View":
-        """The same records, and tables that count from these ids at least.
+        """A view of the same records whose ids of tables count on from these at least.
 
-        What counts within a tenant, as the audit does, goes on from its records.
+        Counters within a tenant, as the audit has, stay as they are.
         """
         view = View(self._contents, self._ids, self._answers)
         tables = (self._ids.keys() | ids.keys()) & self._contents.keys()
@@ -111,7 +111,7 @@ class View:
 
 @dataclass(frozen=True)
 class Change:
-    """What a transaction has made of one record: None stands for no record."""
+    """One record before and after a transaction; None if there was, or is, no record."""
 
     table: str
     key: str
@@ -120,7 +120,7 @@ class Change:
 
 
 class Transaction(View):
-    """A view that can be changed, and sees its changes. Nothing of it is kept until it commits."""
+    """A view that can be changed and sees its own changes. Others see them after the commit."""
 
     _keeps_answers = False
 
@@ -131,20 +131,20 @@ class Transaction(View):
         self._before: dict[RecordId, Record | None] = {}
         """The records that were put or removed, as they were, in the order of first touch."""
         self._own: set[str] = set()
-        """The tables that have been copied to be changed."""
+        """The tables that have been copied for changes."""
         self.changed = False
         """Whether there is anything to commit."""
         self._restored = False
-        """Whether an earlier state has been adopted, so that anything may have changed."""
+        """Whether `restore` was called, so that any record may have changed."""
         self._moved: set[str] = set()
-        """The tables of which a removed record was put again, which gives it another place."""
+        """The tables in which a removed record was put again, so that it has another place."""
 
     def put(self, table: str, key: str, record: Record, is_new: bool = False) -> None:
-        """Create or replace a record whole. The store keeps a copy.
+        """Create a record, or replace it as a whole. The store keeps a copy.
 
-        `is_new`: the caller knows that there is none, as its id has just been given. Raises
-        TypeError for what isn't plain JSON, ValueError where a unique index has the value or the
-        id is larger than LARGEST_ID.
+        `is_new`: the record can't exist yet, as `next_id` has just given its id. Raises TypeError
+        for values that aren't plain JSON, and ValueError if a unique index has its value already,
+        or if its id is larger than LARGEST_ID.
         """
         encoded = orjson.dumps({table: {key: record}})
         kept: Record = orjson.loads(encoded)[table][key]
@@ -159,13 +159,13 @@ class Transaction(View):
             count_on(self._ids, table, key, kept)
 
     def remove(self, table: str, key: str) -> None:
-        """Remove a record. Raises KeyError when there is none."""
+        """Remove a record; KeyError if there is none."""
         if self.get(table, key) is None:
             raise KeyError(key)
         self._writable(table, key).remove(key)
 
     def changes(self) -> list[Change]:
-        """What has become of each record that was put or removed, in the order of first touch."""
+        """The changes of all records that were put or removed, in the order of first touch."""
         found = []
         for (table, key), before in self._before.items():
             after = self.get(table, key)
@@ -174,15 +174,15 @@ class Transaction(View):
         return found
 
     def group(self, table: str, group: str, value: Hashable) -> Collection[Record]:
-        """The records of a group as they are now: changes don't disturb a walk through them."""
+        """The records of a group as they are now; later changes don't disturb a loop over them."""
         return tuple(super().group(table, group, value))
 
     def kept(self, name: Hashable, work_out: Callable[[], Kept]) -> Kept:
-        """Worked out at each call: what a transaction sees may change."""
+        """Call `work_out` each time, since the transaction may change."""
         return work_out()
 
     def all(self, table: str) -> Collection[Record]:
-        """All records of a table as they are now: changes don't disturb a walk through them."""
+        """All records of a table as they are now; later changes don't disturb a loop over them."""
         return tuple(super().all(table))
 
     def next_id(self, table: str) -> int:
@@ -192,11 +192,11 @@ class Transaction(View):
         return self._ids[table]
 
     def freeze(self) -> View:
-        """All records as they are now, in memory: changes that follow are no part of it."""
+        """A view in memory of all records as they are now, without changes that follow."""
         return Transaction(self)._ended()
 
     def restore(self, view: View) -> None:
-        """Adopt an earlier state whole, the counting of ids too."""
+        """Go back to an earlier state: of all records, and of the counters of ids."""
         self._change()
         self._contents = dict(view._contents)
         self._ids = dict(view._ids)
@@ -205,14 +205,14 @@ class Transaction(View):
         self._restored = True
 
     def touched(self) -> dict[str, list[str]]:
-        """By table: the document ids that were put or removed, in the order of first touch."""
+        """Table -> document ids of records that were put or removed, in order of first touch."""
         touched: dict[str, list[str]] = {}
         for table, key in self._before:
             touched.setdefault(table, []).append(key)
         return touched
 
     def to_lay_out(self) -> Touched | None:
-        """What has to be laid out anew; None where that is everything."""
+        """The records whose bytes have to be made anew; None if all of them have to be."""
         if self._restored:
             return None
         return {
@@ -220,18 +220,17 @@ class Transaction(View):
         }
 
     def check_references(self) -> None:
-        """Raise ValueError where a change leaves a reference to nothing."""
-        # What a load would refuse must never be written.
+        """ValueError if a change leaves a reference to nothing, which no load would accept."""
         for table, _, member in dangling(self._contents, self.touched()):
             raise ValueError(f"{table}: {member} refers to nothing")
 
     def _ended(self) -> View:
-        """End the changes, and give what they came to."""
+        """End the transaction, and return a view of its state."""
         self._open = False
         return View(self._contents, self._ids, self._answers)
 
     def _require_only(self, table: str, key: str) -> None:
-        """Raise RuntimeError for a change that others, which run beside this one, don't expect."""
+        """RuntimeError for another record than `only`, whose changes run beside others."""
         if self._only not in (None, (table, key)) and not self._fact(table).is_journal:
             raise RuntimeError(f"{table}: this transaction changes one record only")
 
@@ -239,7 +238,7 @@ class Transaction(View):
         return self._contents[table].fact
 
     def _writable(self, table: str, key: str) -> Contents:
-        """The contents of a table, copied when it is first changed."""
+        """The contents of a table for a change of this record; the first change copies them."""
         self._require_only(table, key)
         self._change()
         if table not in self._own:
@@ -255,7 +254,7 @@ class Transaction(View):
 
 
 def empty(facts: Iterable[Table]) -> View:
-    """The view of a store in which there is nothing yet."""
+    """The view of an empty store."""
     contents = {fact.name: Contents(fact) for fact in facts}
     return View(contents, {}, Answers())
 
@@ -266,9 +265,9 @@ def load(
     known: View,
     check: Callable[[View, str, str], str | None] | None,
 ) -> View:
-    """The view of tables that were read, made of as much of the known one as is still true.
+    """The view of tables that were read. It takes over from the known view what is the same.
 
-    Every record that isn't known goes through `check`. Raises StoreDamaged.
+    `check` is called for every record that the known view lacks. Raises StoreDamaged.
     """
     contents = dict(known._contents)
     touched: dict[str, set[str]] = {}
@@ -278,7 +277,7 @@ def load(
         if encoded == orjson.dumps(before.records):
             continue
         same = {k: r if (old := before.records.get(k)) != r else old for k, r in records.items()}
-        # The bytes have the last word, since True == 1 == 1.0.
+        # The bytes are compared, too, since True == 1 == 1.0.
         contents[table] = Contents(before.fact).load(
             same if orjson.dumps(same) == encoded else records
         )
@@ -295,7 +294,7 @@ def load(
             if check is not None and (problem := check(view, table, key)) is not None:
                 raise StoreDamaged(problem, table=table, record=key)
     for table, each in contents.items():
-        # Where the counting was set back by hand, every record tells how far it had come.
+        # If a counter was set back by hand, it is raised again by the ids of all records.
         set_back = ids.get(table, 0) < known._ids.get(table, 0)
         for key in each.records if set_back else touched.get(table, ()):
             count_on(view._ids, table, key, each.records.get(key, {}))
@@ -303,7 +302,7 @@ def load(
 
 
 def load_own(tables: Mapping[str, dict[str, Record]], ids: Mapping[str, int], known: View) -> View:
-    """The view of tables just as a store wrote them, whose records have been checked before."""
+    """The view of tables that a store wrote as they are, so that no record has to be checked."""
     contents = {
         table: Contents(before.fact).load(tables.get(table, {}))
         for table, before in known._contents.items()
@@ -316,7 +315,7 @@ def follow(
 ) -> View:
     """The known view after changes that another process has committed.
 
-    Raises ValueError where records have exchanged a unique value.
+    Raises ValueError if records have exchanged a unique value.
     """
     contents = dict(known._contents)
     for table, changed in changes.items():
@@ -332,9 +331,9 @@ def follow(
 def dangling(
     contents: Mapping[str, Contents], touched: Mapping[str, Collection[str]]
 ) -> Iterator[tuple[str, str, str]]:
-    """Table, document id and member of the references to nothing that a change has made.
+    """(Table, document id, member) of each reference to nothing that a change has made.
 
-    `touched` are the document ids that were put or removed, by table.
+    `touched` is {table: document ids} of records that were put or removed.
     """
     lost = {
         table

@@ -25,7 +25,7 @@ def changing(only: RecordId | None = None) -> Iterator[Records]:
 
     The caller is admitted again inside the transaction, since what was allowed when the request
     came may be so no more. The clock is read there, too: that is the instant of the change. Use
-    nothing from here on that `reading` returned before. `only` is as for `Store.transaction`.
+    nothing from here on that `reading` returned before. `only` is that of `Store.transaction`.
     """
     request = current()
     tenant, view = caller_of(request).tenant, request.view

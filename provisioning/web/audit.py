@@ -27,11 +27,10 @@ from provisioning.web.server import Server
 LARGEST_VALUE = 1_000
 """The most bytes of a value as JSON. Of a larger value the audit keeps only size and digest."""
 MOST_DROPPED = 200
-"""The most old records that one transaction removes besides as many as it adds, after the setting
-for them was lowered."""
+"""The most old records that one transaction removes beyond as many as it adds."""
 COUNTED = 1_001
-"""As long as fewer than these are to be kept, each change counts them. Of 100,000 it is one in a
-hundred."""
+"""If fewer records than this are to be kept, each change counts them. For 100,000 one change in a
+hundred does."""
 API, SCIM, CLI = "api", "scim", "cli"
 WAYS = (API, SCIM, CLI)
 CREATE, CHANGE, REMOVE = "create", "change", "remove"
@@ -59,9 +58,9 @@ def keep(
     now: Instant,
     renamed: tuple[str, str] | None = None,
 ) -> None:
-    """Put a record for each stored record that the transaction has changed.
+    """Put an audit record for each record that the transaction has changed.
 
-    `renamed` are the old and the new key of an account: what names it may have moved with it.
+    `renamed` is (old key, new key) of an account, whose records then have other document ids.
     """
     limit = server.audit_keep
     if not limit:
@@ -102,7 +101,7 @@ def keep(
 
 
 def _joined(server: Server, changes: list[Change], renamed: tuple[str, str] | None) -> list[Change]:
-    """The same with the removal and the creation of what moved with a renamed account as one."""
+    """The changes, where removal and creation of a record of a renamed account are one change."""
     if renamed is None:
         return changes
     old, new = renamed
@@ -128,14 +127,16 @@ def key_of(tenant: str, number: int) -> str:
 
 
 def _is_counted(tenant: str, number: int, limit: int) -> bool:
-    """Whether those that are kept are counted when this one comes, which takes its time: as if by
-    chance, and the same for the same number."""
+    """Whether to count the tenant's records when this one is added, since counting takes long.
+
+    It is decided as if by chance, but always in the same way for the same number.
+    """
     one_in = min(MOST_DROPPED // 2, 1 + limit // COUNTED)
     return zlib.crc32(key_of(tenant, number).encode()) % one_in == 0
 
 
 def _drop(transaction: Transaction, tenant: str, limit: int, most: int) -> None:
-    """Remove the oldest records, as far as there are more than are to be kept."""
+    """Remove the oldest of a tenant's records, if there are more than `limit`; `most` at once."""
     oldest = Query(within=("tenant", tenant), size=1)
     surplus = transaction.query(AUDIT, oldest).total - limit
     if surplus > 0:
@@ -210,10 +211,10 @@ def _shown(view: View, collection: Collection, name: str, stored: str, value: An
 def by_command_line(
     server: Server, erasing: str | None = None, renamed: tuple[str, str] | None = None
 ) -> Iterator[Transaction]:
-    """A transaction of the operator's, which is audited like those of requests.
+    """A transaction of the command line, which is audited like those of requests.
 
-    `erasing` names a user of whom the audit then holds no values any more; `renamed` is as for
-    `keep`.
+    `erasing` is the key of a user whose values are then masked in the whole audit; `renamed` is
+    that of `keep`.
     """
     with server.store.transaction() as transaction:
         yield transaction

@@ -28,7 +28,7 @@ def admit(request: Request, view: View, clock: Callable[[], Instant]) -> Caller:
     """The caller, checked in the order of section 6: key, tenant, key type, licence, role.
 
     Raises Unauthorized, Forbidden, or NotFound if authentication is off and no tenant is named.
-    The clock is asked after the first question, with which a database tells it.
+    `clock` is called after the first query, since a database may tell its time along with that.
     """
     is_open = request.parts.settings.is_open
     caller = _without_key(request, view, clock) if is_open else _with_key(request, view, clock)

@@ -94,7 +94,7 @@ class Collection:
     orders: tuple[str, ...] = ()
     """In addition to the members by which its own lists can be ordered."""
     is_journal: bool = False
-    """Whether its records only tell of changes to others."""
+    """Whether its records only describe changes of others, as those of the audit do."""
 
     @cached_property
     def members(self) -> Mapping[str, fields.Field[Any]]:
