@@ -76,7 +76,7 @@ class Control:
             if self._is_too_large:
                 raise Conflict(
                     "There were too many records at the beginning to keep them for a reset. "
-                    "Load a seed with mode=replace, which a reset then leads back to."
+                    "Load a smaller seed with mode=replace: a reset then leads back to that."
                 )
             if not self.server.settings.is_demo:
                 raise StoreUnavailable(

@@ -29,11 +29,18 @@ def crowd(sandbox: Sandbox) -> Client:
 # Queries
 
 
+def words(number: int) -> str:
+    return "".join(f"w{each}+" for each in range(number))
+
+
 QUERIES = [
     pytest.param("q=" + "a" * 1_000, 200, id="a word of 1,000 characters"),
     pytest.param("q=" + "a" * 1_001, 422, id="of 1,001"),
     pytest.param("q=" + "a" * 100_000, 422, id="of 100,000"),
     pytest.param("q=" + "a+" * 10_000, 422, id="10,000 words"),
+    pytest.param("q=" + words(50), 200, id="50 words"),
+    pytest.param("q=" + words(50) + words(50), 200, id="50 words twice"),
+    pytest.param("q=" + words(51), 422, id="51 words"),
     pytest.param("q=a&" * 10_000, 422, id="10,000 times a word"),
     pytest.param("q=" + quote("\ufdfa") * 10_000, 422, id="10,000 that fold to 18 each"),
     pytest.param("order=" + "username," * 9_999 + "email", 200, id="10,000 order fields"),
