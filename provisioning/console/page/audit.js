@@ -2,12 +2,11 @@
 import { ask } from "./api.js";
 import { Chip, Dialog, Empty, Instant, Trouble, useLoaded, UserLink } from "./pieces.js";
 import { Value } from "./records.js";
-import { Table } from "./table.js";
+import { column, Table } from "./table.js";
 import { html, useState } from "./view.js";
 import { inWords, plural } from "./words.js";
 
 const RESOURCES = ["tenants", "users", "privileges", "domain-mapping", "services", "tenant-dashboards", "tenant-statements", "statements", "endpoints", "api-keys"];
-const column = (member, show = (record) => record[member], facts = {}) => ({ member, order: member, show, ...facts });
 const COLUMNS = [
 	column("at", (record) => html`<${Instant} at=${record.at} exact />`, { isName: true }),
 	column("by", (record) => html`<${UserLink} name=${record.by} none=${record.via === "cli" ? "the command line" : `key ${record.key}`} />`),
@@ -54,7 +53,7 @@ export function LastChanges({ query }) {
 
 function Changes({ record, onClose }) {
 	return html`
-		<${Dialog} title=${`${record.action} of ${record.resource} ${record.target}`} onClose=${onClose} wide>
+		<${Dialog} title=${`${record.action} of ${record.resource} ${record.target}`} onClose=${onClose} leave="Close" wide>
 			<div class="body">
 				<p><${Instant} at=${record.at} exact />, by ${record.by ?? "nobody with a name"}, via ${record.via}${record.client && ` from ${record.client}`}${record.requestId && html`, request <code>${record.requestId}</code>`}.</p>
 				<div class="scroll" tabindex="0" role="region" aria-label="What has changed">
@@ -70,7 +69,6 @@ function Changes({ record, onClose }) {
 					</table>
 				</div>
 			</div>
-			<footer><button class="primary" onClick=${onClose}>Close</button></footer>
 		<//>
 	`;
 }

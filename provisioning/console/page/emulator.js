@@ -1,8 +1,8 @@
 // What the control API offers: the clock, faults, snapshots, reset, the demo's people, and the
 // requests as they come.
 import { ask, control, path } from "./api.js";
-import { byField, Field, messageOf, useForm } from "./form.js";
-import { Card, Confirm, Instant, say, sent, Text, Trouble, useLoaded, Zone } from "./pieces.js";
+import { Fields, folded, messageOf, useForm } from "./form.js";
+import { Card, Confirm, Head, Instant, say, sent, Text, Trouble, useLoaded, Zone } from "./pieces.js";
 import { Requests, VERBS } from "./requests.js";
 import { useCurrent } from "./session.js";
 import { RowButton } from "./table.js";
@@ -24,7 +24,7 @@ export function EmulatorPage() {
 		if (session.who) await ask("whoami").then(session.refresh, () => {});
 	}
 	return html`
-		<header class="head"><h1>Emulator</h1></header>
+		<${Head} title="Emulator" />
 		<div class="columns">
 			<div>
 				<${Clock} session=${session} onMoved=${moved} />
@@ -45,7 +45,7 @@ function ControlToken({ session }) {
 		<form class="card" onSubmit=${sent(give)} novalidate>
 			<p>The control API of this server asks for its token, the setting PROVISIONING_CONTROL_TOKEN.</p>
 			<${Trouble} problem=${problem} />
-			<label class="filter">Token <${Text} class="code concealed" value=${token} onInput=${setToken} /></label>
+			<${Text} label="Token" class="code concealed" value=${token} onInput=${setToken} />
 			<button type="submit" class="primary">Go on</button>
 		</form>
 	`;
@@ -78,11 +78,11 @@ function Clock({ session, onMoved }) {
 			</p>
 			<p class="actions">${JUMPS.map(([jump, text]) => html`<button class="small" onClick=${() => advance(jump)}>${text}</button>`)}</p>
 			<form class="inline" novalidate onSubmit=${sent(set)}>
-				<label class="filter">To <${Text} type="datetime-local" value=${to} onInput=${setTo} /></label>
+				<${Text} label="To" type="datetime-local" value=${to} onInput=${setTo} />
 				<button>Set</button>
 			</form>
 			<form class="inline" novalidate onSubmit=${sent(() => advance(by))}>
-				<label class="filter">By <${Text} size="10" placeholder="P1DT2H" value=${by} onInput=${setBy} /></label>
+				<${Text} label="By" size="10" placeholder="P1DT2H" value=${by} onInput=${setBy} />
 				<button>Advance</button>
 			</form>
 			<${Trouble} problem=${problem} />
@@ -107,13 +107,15 @@ const FAULT = [
 	{ member: "status", type: "whole", initial: "503", hint: "400 to 599." },
 	{ member: "method", options: VERBS },
 	{ member: "times", type: "whole", hint: "Then no more." },
-	{ member: "delay", type: "whole", label: "Delay in ms", more: true },
-	{ member: "retryAfter", type: "whole", more: true },
-	{ member: "probability", type: "number", hint: "0 to 1.", more: true },
-	{ member: "tenant", more: true },
-	{ member: "close", type: "flag", more: true },
-	{ member: "truncate", type: "flag", more: true },
-	{ member: "garbage", type: "flag", more: true },
+	...folded(
+		{ member: "delay", type: "whole", label: "Delay in ms" },
+		{ member: "retryAfter", type: "whole" },
+		{ member: "probability", type: "number", hint: "0 to 1." },
+		{ member: "tenant" },
+		{ member: "close", type: "flag" },
+		{ member: "truncate", type: "flag" },
+		{ member: "garbage", type: "flag" },
+	),
 ];
 
 function Faults({ draft }) {
@@ -134,9 +136,8 @@ function Faults({ draft }) {
 		return () => clearInterval(timer);
 	}, []);
 	async function add() {
-		const { body, found } = form.read();
-		form.setErrors(found);
-		if (Object.keys(found).length) return;
+		const body = form.checked();
+		if (body === null) return;
 		for (const [member, value] of Object.entries(body)) if (value === false) delete body[member];
 		try {
 			await control("faults", { method: "POST", body });
@@ -144,17 +145,13 @@ function Faults({ draft }) {
 			say("The fault is there.");
 			reload();
 		} catch (caught) {
-			const { found: beside, others } = byField(caught.errors, FAULT);
-			form.setErrors(beside);
-			setProblem(Object.keys(beside).length && !others.length ? null : caught);
+			setProblem(form.explain(caught));
 		}
 	}
 	const remove = (target) => async () => {
 		await control(target, { method: "DELETE" }).catch(setProblem);
 		reload();
 	};
-	const field = (each) => html`<${Field} key=${each.member} field=${each} text=${form.values[each.member]} errors=${form.errors[each.member]} onText=${(text) => form.set(each.member, text)} />`;
-	const rest = FAULT.filter((each) => each.more);
 	return html`
 		<${Card} title="Faults" actions=${data?.length > 1 && html`<button class="small" onClick=${remove("faults")}>Remove all</button>`}>
 			<${Trouble} problem=${problem ?? missing} />
@@ -172,8 +169,7 @@ function Faults({ draft }) {
 				)}
 			</ul>
 			<form ref=${form.ref} onSubmit=${sent(add)} novalidate>
-				<div class="fields">${FAULT.filter((each) => !each.more).map(field)}</div>
-				<details><summary>More</summary><div class="fields">${rest.map(field)}</div></details>
+				<${Fields} form=${form} />
 				<p class="actions"><button>Add fault</button></p>
 			</form>
 		<//>
@@ -232,7 +228,7 @@ function State({ onChanged }) {
 				)}
 			</ul>
 			<form class="inline" novalidate onSubmit=${sent(save)}>
-				<label class="filter">Name <${Text} size="14" value=${name} onInput=${setName} /></label>
+				<${Text} label="Name" size="14" value=${name} onInput=${setName} />
 				<button>Save</button>
 			</form>
 			${isResetting &&
@@ -249,7 +245,7 @@ function State({ onChanged }) {
 					}}
 				>
 					<p>${tenant ? "The tenant's records are those of the beginning again." : "Records, clock, faults and requests are those of the beginning again. Snapshots stay."}</p>
-					<label class="filter">Only the tenant <${Text} placeholder="all of them" value=${tenant} onInput=${(text) => setTenant(text.trim())} /></label>
+					<${Text} label="Only the tenant" placeholder="all of them" value=${tenant} onInput=${(text) => setTenant(text.trim())} />
 				<//>
 			`}
 		<//>

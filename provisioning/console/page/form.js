@@ -1,7 +1,7 @@
 // Forms for records: a label for each member, errors beside the field that they name, and
 // nothing typed is lost.
 import { ask } from "./api.js";
-import { Dialog, say, sent, Trouble } from "./pieces.js";
+import { FormDialog, say, Trouble } from "./pieces.js";
 import { html, useEffect, useId, useRef, useState } from "./view.js";
 import { dateAndTime, fromField, inWords, toField, ZONE } from "./words.js";
 
@@ -9,6 +9,16 @@ export const WINDOW_FIELDS = [
 	{ member: "activeFrom", type: "instant", hint: "Empty for now." },
 	{ member: "activeUntil", type: "instant", hint: "Empty for no end." },
 ];
+/** Fields that a form shows when it is asked for more. */
+export const folded = (...fields) => fields.map((field) => ({ ...field, more: true }));
+
+/** Suggests a member's values in the list at `place`, once `shortest` characters are typed. */
+export const suggesting = (place, member, { shortest = 0, size = 8 } = {}) => async (text) => {
+	if (text.trim().length < shortest) return [];
+	const { data } = await ask(place, { query: { q: text, size } });
+	return data.map((record) => record[member]);
+};
+export const suggestUsers = suggesting("users", "username", { shortest: 1 });
 
 /** What a field shows of a member's value. */
 function toText(field, value) {
@@ -36,7 +46,7 @@ function toValue(field, text) {
 }
 
 /** One labelled field. */
-export function Field({ field, text, errors = [], onText, autofocus }) {
+function Field({ field, text, errors = [], onText, autofocus }) {
 	const id = useId();
 	const { member, type = "text", options, suggest, hint } = field;
 	const [suggestions, setSuggestions] = useState([]);
@@ -97,6 +107,25 @@ export function Field({ field, text, errors = [], onText, autofocus }) {
 	`;
 }
 
+/** The fields of a form. */
+export function Fields({ form, autofocus }) {
+	const place = (field, at) => html`
+		<${Field}
+			key=${field.member}
+			field=${field}
+			text=${form.values[field.member]}
+			errors=${form.errors[field.member]}
+			onText=${(text) => form.set(field.member, text)}
+			autofocus=${autofocus && at === 0 && !field.more}
+		/>
+	`;
+	const more = form.fields.filter((field) => field.more);
+	return html`
+		<div class="fields">${form.fields.filter((field) => !field.more).map(place)}</div>
+		${more.length > 0 && html`<details><summary>More</summary><div class="fields">${more.map(place)}</div></details>`}
+	`;
+}
+
 /** What a form holds: texts of its fields, and which of them have been changed. */
 export function useForm(fields, record) {
 	const [base, setBase] = useState(record);
@@ -136,11 +165,24 @@ export function useForm(fields, record) {
 
 	return {
 		ref,
+		fields,
 		base,
 		values,
 		errors,
-		setErrors,
-		read,
+		/** The values that differ; fields that can't be read say why. */
+		changes: () => read().body,
+		/** What is to be sent; null if some field can't be read. */
+		checked: () => {
+			const { body, found } = read();
+			setErrors(found);
+			return Object.keys(found).length ? null : body;
+		},
+		/** Say what is wrong beside the fields that a problem names. Answers what is left of it, or null. */
+		explain: (problem) => {
+			const { found, others } = byField(problem.errors, fields);
+			setErrors(found);
+			return Object.keys(found).length && !others.length ? null : { ...problem, detail: [problem.detail, ...others].join(" ") };
+		},
 		isChanged: () => Object.keys(read().body).some((member) => base !== null || values[member] !== texts(null)[member]),
 		set: (member, text) => {
 			setValues((old) => ({ ...old, [member]: text }));
@@ -162,7 +204,7 @@ export function messageOf(problem) {
 }
 
 /** Errors by member, with those of nested records at the fields that stand for them. */
-export function byField(errors, fields) {
+function byField(errors, fields) {
 	const known = new Set(fields.map((field) => field.member));
 	const found = {};
 	const others = [];
@@ -187,28 +229,22 @@ export function byField(errors, fields) {
 export function RecordDialog({ title, intro, fields, record, etag, save, again, said, onSaved, onClose, verb = "Save", always }) {
 	const form = useForm(fields, record);
 	const [problem, setProblem] = useState(null);
-	const [isBusy, setBusy] = useState(false);
 	const [match, setMatch] = useState(etag);
 	const [newer, setNewer] = useState(null);
 	const [warned, setWarned] = useState(false);
 
 	async function submit() {
-		const { body, found } = form.read();
+		const body = form.checked();
 		setProblem(null);
-		form.setErrors(found);
-		if (Object.keys(found).length) return;
+		if (body === null) return;
 		if (form.base !== null && !always && !Object.keys(body).length) return onClose();
-		setBusy(true);
 		try {
 			const answer = await save(body, match);
 			if (said) say(said);
 			onSaved(answer);
 		} catch (caught) {
-			const { found: beside, others } = byField(caught.errors, fields);
-			form.setErrors(beside);
-			setProblem(Object.keys(beside).length && !others.length ? null : { ...caught, detail: [caught.detail, ...others].join(" ") });
+			setProblem(form.explain(caught));
 			if (caught.status === 412 && again) await again().then(setNewer, () => {});
-			setBusy(false);
 		}
 	}
 
@@ -219,46 +255,24 @@ export function RecordDialog({ title, intro, fields, record, etag, save, again, 
 		setProblem(null);
 	}
 
-	const shown = fields.filter((field) => !field.more);
-	const more = fields.filter((field) => field.more);
-	const place = (field, first) => html`
-		<${Field}
-			key=${field.member}
-			field=${field}
-			text=${form.values[field.member]}
-			errors=${form.errors[field.member]}
-			onText=${(text) => form.set(field.member, text)}
-			autofocus=${first}
-		/>
-	`;
 	const escape = () => (form.isChanged() && !warned ? setWarned(true) : onClose());
 	return html`
-		<${Dialog} title=${title} onClose=${onClose} onEscape=${escape} wide=${fields.length > 6}>
-			<form ref=${form.ref} onSubmit=${sent(submit)} novalidate>
-				<div class="body">
-					${intro && html`<p class="intro">${intro}</p>`}
-					<${Trouble} problem=${problem} />
-					${problem?.instead && html`<p class="actions"><button type="button" onClick=${problem.instead.act}>${problem.instead.label}</button></p>`}
-					${newer && html`<${Difference} form=${form} fields=${fields} newer=${newer.data} onTake=${take} />`}
-					<div class="fields">${shown.map((field, place_) => place(field, place_ === 0))}</div>
-					${more.length > 0 &&
-					html`<details><summary>More</summary><div class="fields">${more.map((field) => place(field, false))}</div></details>`}
-					${warned && html`<p class="warning" role="alert">Nothing is saved yet. Escape again, or Cancel, drops what you typed.</p>`}
-				</div>
-				<footer>
-					<button type="button" onClick=${onClose}>Cancel</button>
-					<button type="submit" class="primary" disabled=${isBusy}>${verb}</button>
-				</footer>
-			</form>
+		<${FormDialog} title=${title} formRef=${form.ref} act=${submit} verb=${verb} onClose=${onClose} onEscape=${escape} wide=${fields.length > 6}>
+			${intro && html`<p class="intro">${intro}</p>`}
+			<${Trouble} problem=${problem} />
+			${problem?.instead && html`<p class="actions"><button type="button" onClick=${problem.instead.act}>${problem.instead.label}</button></p>`}
+			${newer && html`<${Difference} form=${form} newer=${newer.data} onTake=${take} />`}
+			<${Fields} form=${form} autofocus />
+			${warned && html`<p class="warning" role="alert">Nothing is saved yet. Escape again, or Cancel, drops what you typed.</p>`}
 		<//>
 	`;
 }
 
 /** Somebody was faster: what they have made of the record, and what to do. */
-function Difference({ form, fields, newer, onTake }) {
-	const mine = form.read().body;
+function Difference({ form, newer, onTake }) {
+	const mine = form.changes();
 	const differs = (field) => toText(field, newer[field.member]) !== toText(field, form.base[field.member]);
-	const rows = fields.filter((field) => field.member in newer && (differs(field) || field.member in mine));
+	const rows = form.fields.filter((field) => field.member in newer && (differs(field) || field.member in mine));
 	const said = (field, value) => {
 		if (value === null || value === undefined || value === "") return "—";
 		return field.type === "instant" ? dateAndTime(value) : toText(field, value);
@@ -289,18 +303,4 @@ function Difference({ form, fields, newer, onTake }) {
 			</p>
 		</section>
 	`;
-}
-
-/** Usernames of the tenant that hold what is typed. */
-export async function suggestUsers(text) {
-	if (!text) return [];
-	const { data } = await ask("users", { query: { q: text, size: 8 } });
-	return data.map((user) => user.username);
-}
-
-/** Usernames of all tenants, which takes three characters. */
-export async function suggestEverybody(text) {
-	if (text.trim().length < 3) return [];
-	const { data } = await ask("as-users", { query: { q: text, size: 8 } });
-	return data.map((user) => user.username);
 }

@@ -1,7 +1,7 @@
 // A list page: search, filters, sorting, pages, and the dialogs of its kind. Its whole state is in
 // the address.
 import { ask } from "./api.js";
-import { address, Empty, Filter, go, Switch, Text, Trouble, useLoaded, Zone } from "./pieces.js";
+import { address, Empty, Filter, go, Head, Switch, Text, Trouble, useLoaded, Zone } from "./pieces.js";
 import { isAllowed, useCurrent } from "./session.js";
 import { Table } from "./table.js";
 import { html, useEffect, useRef, useState } from "./view.js";
@@ -22,11 +22,10 @@ export function ListPage({ kind, query, children }) {
 		page: query.page,
 		size: query.size,
 		order: query.order,
-		active: view.hasActive && (query.active ?? (query.at || !query.q ? view.defaultActive : "all")),
-		at: view.hasAt ? query.at : undefined,
-		...Object.fromEntries((kind.filters ?? []).map(({ name }) => [name, query[name]])),
+		active: view.defaultActive && (query.active ?? (query.at || !query.q ? view.defaultActive : "all")),
+		at: view.defaultActive && query.at,
+		...Object.fromEntries(kind.filters.map(({ name }) => [name, query[name]])),
 	};
-	if (!asked.active) delete asked.active;
 	const isShort = view.shortest && (query.q ?? "").trim().length < view.shortest;
 	// Until the answer of another view is there, rows are shown as those of the view they came from.
 	const load = async () => {
@@ -35,8 +34,7 @@ export function ListPage({ kind, query, children }) {
 	};
 	const { data, problem, isLoading, reload } = useLoaded(load, `${kind.name} ${view.name} ${JSON.stringify(asked)}`);
 
-	const make = kind.make;
-	const mayMake = make && (make.allowed ?? (() => session.manages))(session);
+	const mayMake = kind.make && isAllowed(kind.make, session);
 	const DialogOf = dialog && kind.dialogs[dialog.name];
 	function done(made) {
 		setDialog(null);
@@ -46,23 +44,21 @@ export function ListPage({ kind, query, children }) {
 	}
 
 	return html`
-		<header class="head">
-			<h1>${kind.title}</h1>
-			<div class="actions">
-				${mayMake &&
-				html`<button class="primary" onClick=${() => setDialog({ name: make.dialog, isNew: true })}>${make.label}</button>`}
-			</div>
-		</header>
+		<${Head} title=${kind.title}>
+			${mayMake && html`<button class="primary" onClick=${() => setDialog({ name: "create", isNew: true })}>${kind.make.label}</button>`}
+		<//>
 		<div class="tools">
 			${views.length > 1 &&
 			html`<${Switch} label="Which" choices=${views.map((each) => [each.name, each.label])} chosen=${view.name} onChoose=${(name) => set({ view: name === views[0].name ? undefined : name, order: undefined })} />`}
 			${!view.page &&
 			html`
 				<${Search} text=${query.q ?? ""} onText=${(q) => set({ q: q || undefined }, true)} />
-				${(kind.filters ?? []).map((filter) => html`<${Narrow} key=${filter.name} filter=${filter} value=${query[filter.name]} onValue=${(value) => set({ [filter.name]: value })} />`)}
-				${view.hasActive &&
-				html`<${Switch} label="Active now or not" choices=${ACTIVE} chosen=${asked.active} onChoose=${(active) => set({ active })} />`}
-				${view.hasAt && html`<${AsOf} at=${query.at} onAt=${(at) => set({ at })} />`}
+				${kind.filters.map((filter) => html`<${Narrow} key=${filter.name} filter=${filter} value=${query[filter.name]} onValue=${(value) => set({ [filter.name]: value })} />`)}
+				${view.defaultActive &&
+				html`
+					<${Switch} label="Active now or not" choices=${ACTIVE} chosen=${asked.active} onChoose=${(active) => set({ active })} />
+					<${AsOf} at=${query.at} onAt=${(at) => set({ at })} />
+				`}
 			`}
 		</div>
 		${view.page
@@ -75,7 +71,7 @@ export function ListPage({ kind, query, children }) {
 							columns=${kind.columns(data.view)}
 							rows=${data.data}
 							keyOf=${kind.keyOf}
-							actions=${(kind.actions ?? []).filter((action) => !action.view || action.view === data.view.name)}
+							actions=${kind.actions.filter((action) => !action.view || action.view === data.view.name)}
 							shows=${kind.dialogs.show}
 							order=${query.order ?? ""}
 							onOrder=${(order) => set({ order })}
@@ -115,8 +111,8 @@ function Search({ text, onText }) {
 function Narrow({ filter, value, onValue }) {
 	const { label, options, type } = filter;
 	if (options) return html`<${Filter} ...${filter} value=${value} onValue=${onValue} />`;
-	if (type) return html`<label class="filter">${label} <${Text} type="datetime-local" title=${value} value=${toField(value)} onChange=${(text) => onValue(fromField(text))} /></label>`;
-	return html`<label class="filter">${label} <${Text} size="14" value=${value} onChange=${(text) => onValue(text.trim())} /></label>`;
+	if (type) return html`<${Text} label=${label} type="datetime-local" title=${value} value=${toField(value)} onChange=${(text) => onValue(fromField(text))} />`;
+	return html`<${Text} label=${label} size="14" value=${value} onChange=${(text) => onValue(text.trim())} />`;
 }
 
 /** Another moment to look at; noon of a day unless its time is told. */
@@ -125,7 +121,7 @@ function AsOf({ at, onAt }) {
 	const give = (newDay, newTime) => onAt(newDay ? utc(`${newDay}T${newTime || "12:00"}`) : undefined);
 	return html`
 		<div class="filter">
-			<label class="filter">As of <${Text} type="date" value=${day} onChange=${(text) => give(text, time)} /></label>
+			<${Text} label="As of" type="date" value=${day} onChange=${(text) => give(text, time)} />
 			${at &&
 			html`
 				<${Text} type="time" aria-label="Time of that day" title=${at} value=${time?.slice(0, 5)} onChange=${(text) => give(day, text)} />
@@ -137,7 +133,7 @@ function AsOf({ at, onAt }) {
 
 function Nothing({ kind, query, isShort, view, mayMake }) {
 	if (isShort) return html`<${Empty} title="Who are you looking for?"><p>Type at least ${view.shortest} characters of a name, username or email.</p><//>`;
-	const narrowed = query.q || query.active || query.at || (kind.filters ?? []).some(({ name }) => query[name]);
+	const narrowed = query.q || query.active || query.at || kind.filters.some(({ name }) => query[name]);
 	if (query.page) return html`<${Empty} title="The list is shorter than that."><p><a href=${address([kind.name], { ...query, page: undefined })}>Go to its beginning</a></p><//>`;
 	if (narrowed) return html`<${Empty} title="Nothing matches."><p><a href=${address([kind.name], { view: query.view })}>Show the whole list</a></p><//>`;
 	return html`<${Empty} title=${kind.empty}>${mayMake && html`<p>Begin with the button “${kind.make.label}”.</p>`}<//>`;

@@ -9,7 +9,7 @@ import { KINDS } from "./kinds.js";
 import { Lines } from "./lines.js";
 import { ListPage } from "./list.js";
 import { OverviewPage } from "./overview.js";
-import { Dialog, Empty, Notes, sent, Trouble } from "./pieces.js";
+import { Check, Dialog, Empty, Notes, sent, Trouble } from "./pieces.js";
 import { isAllowed, NEEDS_KEY, SessionProvider, useSession } from "./session.js";
 import { UserPage } from "./user.js";
 import { html, render, useEffect, useId, useRef, useState } from "./view.js";
@@ -66,7 +66,7 @@ function SignInForm({ session, children }) {
 			</div>
 			<p class="actions">
 				<button type="submit" class="primary" disabled=${isBusy}>Sign in</button>
-				<label class="check"><input type="checkbox" checked=${isShown} onChange=${(event) => setShown(event.currentTarget.checked)} /> Show it</label>
+				<${Check} checked=${isShown} onCheck=${setShown}>Show it<//>
 				${children}
 			</p>
 		</form>
@@ -104,23 +104,17 @@ function Ended({ session }) {
 	`;
 }
 
-const PAGES = {
-	overview: { title: "Overview", page: OverviewPage },
-	emulator: { title: "Emulator", page: EmulatorPage },
-};
+const OVERVIEW = { name: "overview", title: "Overview", page: OverviewPage };
+const EMULATOR = { name: "emulator", title: "Emulator", page: EmulatorPage };
 
 function Shell({ place, session }) {
 	const [name = "overview", ...rest] = place.segments;
 	const main = useRef();
-	const kinds = session.who ? KINDS.filter((each) => isAllowed(each, session)) : [];
-	const kind = kinds.find((each) => each.name === name);
-	const links = [
-		...(session.who ? [["overview", "Overview"]] : []),
-		...kinds.map((each) => [each.name, each.title]),
-		...(session.control !== "off" ? [["emulator", "Emulator"]] : []),
-	];
-	const isKnown = links.some(([each]) => each === name);
-	const title = name === "users" && rest[0] ? rest[0] : (kind?.title ?? PAGES[name]?.title ?? "Not found");
+	const pages = session.who ? [OVERVIEW, ...KINDS.filter((each) => isAllowed(each, session))] : [];
+	if (session.control !== "off") pages.push(EMULATOR);
+	const here = pages.find((each) => each.name === name);
+	const username = here?.name === "users" && rest[0];
+	const title = username || (here?.title ?? "Not found");
 
 	useEffect(() => {
 		document.title = `${title} · ${session.who?.tenant.name ?? "Provisioning console"}`;
@@ -130,9 +124,9 @@ function Shell({ place, session }) {
 	}, [title]);
 
 	let page = html`<${Empty} title="There is no such page, or it is not for your role."><p><a href=${address(["overview"])}>Go to the overview</a></p><//>`;
-	if (isKnown && name === "users" && rest[0]) page = html`<${UserPage} key=${rest[0]} username=${rest[0]} />`;
-	else if (isKnown && kind) page = html`<${ListPage} key=${name} kind=${kind} query=${place.query}>${() => html`<${Lines} />`}<//>`;
-	else if (isKnown) page = html`<${PAGES[name].page} key=${name} query=${place.query} />`;
+	if (username) page = html`<${UserPage} key=${username} username=${username} />`;
+	else if (here?.page) page = html`<${here.page} key=${name} />`;
+	else if (here) page = html`<${ListPage} key=${name} kind=${here} query=${place.query}>${() => html`<${Lines} />`}<//>`;
 
 	return html`
 		<a class="skip" href="#main" onClick=${(event) => {
@@ -144,7 +138,7 @@ function Shell({ place, session }) {
 				<p class="tenant">${session.who ? session.who.tenant.name : "Nobody is signed in"}</p>
 				<nav aria-label="Pages">
 					<ul>
-						${links.map(([each, text]) => html`<li><a href=${address([each])} aria-current=${each === name ? "page" : undefined}>${text}</a></li>`)}
+						${pages.map((each) => html`<li><a href=${address([each.name])} aria-current=${each === here ? "page" : undefined}>${each.title}</a></li>`)}
 					</ul>
 				</nav>
 				<${Me} session=${session} />

@@ -1,7 +1,7 @@
 // The tenant at a glance: what it is, how much it holds, and what ends soon.
 import { ask, ROOT } from "./api.js";
 import { LastChanges } from "./audit.js";
-import { address, Ago, Card, Chip, Empty, Instant, Trouble, useLoaded, UserLink } from "./pieces.js";
+import { address, Ago, Card, Chip, Empty, Head, Instant, Trouble, useLoaded, UserLink } from "./pieces.js";
 import { changing } from "./records.js";
 import { useCurrent } from "./session.js";
 import { html, useId, useState } from "./view.js";
@@ -42,13 +42,10 @@ export function OverviewPage() {
 		session.refresh();
 	}
 	return html`
-		<header class="head">
-			<h1>Overview</h1>
-			<div class="actions">
-				${document.documentElement.dataset.docs === "on" && html`<a class="button" href=${new URL("docs", ROOT).href}>Try the API</a>`}
-				${session.manages && html`<button onClick=${() => setChanging(true)}>Change tenant</button>`}
-			</div>
-		</header>
+		<${Head} title="Overview">
+			${document.documentElement.dataset.docs === "on" && html`<a class="button" href=${new URL("docs", ROOT).href}>Try the API</a>`}
+			${session.manages && html`<button onClick=${() => setChanging(true)}>Change tenant</button>`}
+		<//>
 		<${Trouble} problem=${info.problem} again=${info.reload} />
 		${tenant &&
 		html`

@@ -46,9 +46,9 @@ export const Empty = ({ title, children }) => html`<div class="empty"><p class="
 
 /**
  * A modal dialog: the browser keeps the focus in it, and gives it back. At a second Escape it closes
- * the dialog whatever `onEscape` does.
+ * the dialog whatever `onEscape` does. `leave` is on its button, where it has only one.
  */
-export function Dialog({ title, onClose, onEscape, wide, children }) {
+export function Dialog({ title, onClose, onEscape, leave, wide, children }) {
 	const ref = useRef();
 	const id = useId();
 	useLayoutEffect(() => {
@@ -74,45 +74,52 @@ export function Dialog({ title, onClose, onEscape, wide, children }) {
 		>
 			<h2 id=${id}>${title}</h2>
 			${children}
+			${leave && html`<footer><button class="primary" onClick=${onClose}>${leave}</button></footer>`}
 		</dialog>
 	`;
 }
 
-/** Asks before something is done that can't be undone; `act` may throw a Problem. */
-export function Confirm({ title, verb, act, onClose, warning, children }) {
-	const [problem, setProblem] = useState(null);
+/** A dialog that does something, or is left by Cancel, where the focus is if there is a danger. */
+export function FormDialog({ formRef, act, verb, isDanger, children, ...facts }) {
 	const [isBusy, setBusy] = useState(false);
-	async function confirm() {
+	async function submit() {
 		setBusy(true);
-		try {
-			await act();
-		} catch (caught) {
-			setProblem(caught);
-			setBusy(false);
-		}
+		await act();
+		setBusy(false);
 	}
 	return html`
-		<${Dialog} title=${title} onClose=${onClose}>
-			<form onSubmit=${sent(confirm)} novalidate>
-				<div class="body">
-					${children}
-					${warning && html`<p class="warning">${warning}</p>`}
-					<${Trouble} problem=${problem} />
-				</div>
+		<${Dialog} ...${facts}>
+			<form ref=${formRef} onSubmit=${sent(submit)} novalidate>
+				<div class="body">${children}</div>
 				<footer>
-					<button type="button" autofocus onClick=${onClose}>Cancel</button>
-					<button type="submit" class="danger" disabled=${isBusy}>${verb}</button>
+					<button type="button" autofocus=${isDanger} onClick=${facts.onClose}>Cancel</button>
+					<button type="submit" class=${isDanger ? "danger" : "primary"} disabled=${isBusy}>${verb}</button>
 				</footer>
 			</form>
 		<//>
 	`;
 }
 
-/** A part of a page, with what can be done there beside its title. */
+/** Asks before something is done that can't be undone; `act` may throw a Problem. */
+export function Confirm({ act, warning, children, ...facts }) {
+	const [problem, setProblem] = useState(null);
+	return html`
+		<${FormDialog} ...${facts} act=${() => act().catch(setProblem)} isDanger>
+			${children}
+			${warning && html`<p class="warning">${warning}</p>`}
+			<${Trouble} problem=${problem} />
+		<//>
+	`;
+}
+
+/** The title of a page or of a part of one, with what can be done there beside it. */
+export const Head = ({ level = "h1", title, children }) => html`<header class="head"><${level}>${title}<//><div class="actions">${children}</div></header>`;
+
+/** A part of a page. */
 export function Card({ title, actions, children }) {
 	return html`
 		<section class="card">
-			<header class="head"><h2>${title}</h2><div class="actions">${actions}</div></header>
+			<${Head} level="h2" title=${title}>${actions}<//>
 			${children}
 		</section>
 	`;
@@ -152,14 +159,13 @@ export function Copy({ text, label = "Copy" }) {
 /** A new key, which is shown this once. */
 export function NewKey({ apiKey, onClose, children }) {
 	return html`
-		<${Dialog} title="The new key" onClose=${onClose} onEscape=${() => {}}>
+		<${Dialog} title="The new key" onClose=${onClose} onEscape=${() => {}} leave="Done">
 			<div class="body">
 				<p>Copy it now: lists never show it. Whoever has it acts as ${apiKey.user?.username ?? "the tenant"}.</p>
 				<p class="token"><code>${apiKey.apiToken}</code></p>
 				<p><${Copy} text=${apiKey.apiToken} /></p>
 				${children}
 			</div>
-			<footer><button class="primary" onClick=${onClose}>Done</button></footer>
 		<//>
 	`;
 }
@@ -216,11 +222,15 @@ export function Switch({ label, choices, chosen, onChoose }) {
 	`;
 }
 
-/** A field by itself; its listeners get the text. */
-export function Text({ type = "text", onInput, onChange, ...facts }) {
+/** A field by itself or behind its label; its listeners get the text. */
+export function Text({ label, type = "text", onInput, onChange, ...facts }) {
 	const heard = (listener) => listener && ((event) => listener(event.currentTarget.value));
-	return html`<input type=${type} autocomplete="off" spellcheck=${false} ...${facts} onInput=${heard(onInput)} onChange=${heard(onChange)} />`;
+	const field = html`<input type=${type} autocomplete="off" spellcheck=${false} ...${facts} onInput=${heard(onInput)} onChange=${heard(onChange)} />`;
+	return label ? html`<label class="filter">${label} ${field}</label>` : field;
 }
+
+export const Check = ({ checked, onCheck, children }) =>
+	html`<label class="check"><input type="checkbox" checked=${checked} onChange=${(event) => onCheck(event.currentTarget.checked)} /> ${children}</label>`;
 
 /** A choice that narrows a list; "" for any. */
 export function Filter({ label, options, any = "any", value = "", onValue }) {

@@ -1,13 +1,13 @@
 // Dialogs for privileges: granting, changing and revoking them.
 import { ask, path } from "./api.js";
-import { suggestEverybody, suggestUsers, WINDOW_FIELDS } from "./form.js";
+import { suggesting, suggestUsers, WINDOW_FIELDS } from "./form.js";
 import { changing, making, removing } from "./records.js";
 import { html } from "./view.js";
 
 export const ROLES = ["USER", "TEAM_LEADER", "MANAGEMENT", "INTERNAL_AUDITING", "ADMINISTRATOR"];
 export const REPORTS_TO = { member: "reportsTo", suggest: suggestUsers, hint: "A username of this tenant." };
 const TERMS = [{ member: "role", options: ROLES, required: true }, REPORTS_TO, ...WINDOW_FIELDS];
-const WHO = { member: "username", suggest: suggestEverybody, required: true, hint: "Anyone with an account, of any tenant." };
+const WHO = { member: "username", suggest: suggesting("as-users", "username", { shortest: 3 }), required: true, hint: "Anyone with an account, of any tenant." };
 const ownRights = (username) => (session) =>
 	session.isMe(username) && "These are your own rights in this tenant: you may not be able to take it back.";
 

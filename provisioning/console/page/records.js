@@ -38,34 +38,39 @@ export function Members({ record, without = [] }) {
 
 function ShowDialog({ title, record, onClose }) {
 	return html`
-		<${Dialog} title=${title} onClose=${onClose} wide>
+		<${Dialog} title=${title} onClose=${onClose} leave="Close" wide>
 			<div class="body"><${Members} record=${record} without=${["apiToken"]} /></div>
-			<footer><button class="primary" onClick=${onClose}>Close</button></footer>
 		<//>
 	`;
 }
 
-/** A dialog about the record at `target` as it is now: `children` makes it of {data, etag, again, reload}. */
-export function Current({ title, target, onClose, children }) {
-	const again = () => ask(target);
+/**
+ * A dialog about the record at `target` as it is now: `children` makes it of {data, etag, again, reload};
+ * `check(data)` throws a Problem if it is not the one that is meant.
+ */
+export function Current({ title, target, check, onClose, children }) {
+	const again = async () => {
+		const answer = await ask(target);
+		check?.(answer.data);
+		return answer;
+	};
 	const { data, problem, reload } = useLoaded(again, target);
 	if (data) return children({ ...data, again, reload });
 	return (
 		problem &&
 		html`
-			<${Dialog} title=${title} onClose=${onClose}>
+			<${Dialog} title=${title} onClose=${onClose} leave="Close">
 				<div class="body"><${Trouble} problem=${problem} /></div>
-				<footer><button onClick=${onClose}>Close</button></footer>
 			<//>
 		`
 	);
 }
 
 /** Change the record at `target`. `prepare` makes it fit the fields. */
-function ChangeDialog({ title, warning, target, fields, prepare = (data) => data, unwrap = (body) => body, onDone, onClose }) {
+function ChangeDialog({ title, warning, target, check, fields, prepare = (data) => data, unwrap = (body) => body, onDone, onClose }) {
 	const session = useCurrent();
 	return html`
-		<${Current} title=${title} target=${target} onClose=${onClose}>
+		<${Current} title=${title} target=${target} check=${check} onClose=${onClose}>
 			${({ data, etag, again }) => html`
 				<${RecordDialog}
 					title=${title}
@@ -85,10 +90,10 @@ function ChangeDialog({ title, warning, target, fields, prepare = (data) => data
 }
 
 /** Remove, revoke or end what is at `target` after asking, and telling what of it is not as in `shown`. */
-function RemoveDialog({ title, verb = "Remove", target, shown, text, said, warning, onDone, onClose }) {
+function RemoveDialog({ title, verb = "Remove", target, check, shown, text, said, warning, onDone, onClose }) {
 	const session = useCurrent();
 	return html`
-		<${Current} title=${title} target=${target} onClose=${onClose}>
+		<${Current} title=${title} target=${target} check=${check} onClose=${onClose}>
 			${({ data, etag, reload }) => {
 				async function act() {
 					await ask(target, { method: "DELETE", etag }).catch((problem) => {

@@ -1,7 +1,7 @@
 // The requests as they come: what was asked, by whom, what was answered, and what to do with it.
 import { BASE_PATH, control, MARK, Problem, ROOT } from "./api.js";
 import { messageOf } from "./form.js";
-import { Card, Chip, Copy, Empty, Filter, Instant, Text, Trouble } from "./pieces.js";
+import { Card, Check, Chip, Copy, Empty, Filter, Instant, Text, Trouble } from "./pieces.js";
 import { html, useEffect, useRef, useState } from "./view.js";
 import { number, plural } from "./words.js";
 
@@ -70,10 +70,10 @@ export function Requests({ round, onFault }) {
 		>
 			<div class="tools">
 				<${Filter} label="Verb" options=${VERBS} value=${filters.method} onValue=${set("method")} />
-				<label class="filter">Asked for <${Text} size="12" placeholder="/users/**" onChange=${set("path")} /></label>
-				<label class="filter">Answer <${Text} size="5" placeholder="4xx" onChange=${set("status")} /></label>
-				<label class="check"><input type="checkbox" onChange=${(event) => set("matched")(event.currentTarget.checked && "false")} /> What no route matched</label>
-				<label class="check"><input type="checkbox" checked=${hasOwn} onChange=${(event) => setOwn(event.currentTarget.checked)} /> The console's own, too</label>
+				<${Text} label="Asked for" size="12" placeholder="/users/**" onChange=${set("path")} />
+				<${Text} label="Answer" size="5" placeholder="4xx" onChange=${set("status")} />
+				<${Check} onCheck=${(isUnmatched) => set("matched")(isUnmatched && "false")}>What no route matched<//>
+				<${Check} checked=${hasOwn} onCheck=${setOwn}>The console's own, too<//>
 			</div>
 			<${Trouble} problem=${problem} />
 			<p role="status">${plural(shown.length, "request")}${isPaused ? ", paused" : ""}</p>

@@ -7,6 +7,8 @@ const CONTROL_TOKEN = "provisioning.control-token";
 const { auth, control: hasControl } = document.documentElement.dataset;
 export const NEEDS_KEY = auth === "required";
 
+const OUT = { phase: "out", who: null, reason: null, ended: null };
+
 const Session = createContext(null);
 export const SessionProvider = Session.Provider;
 export const useCurrent = () => useContext(Session);
@@ -15,7 +17,7 @@ export const isAllowed = (thing, session, record) => !thing.allowed || thing.all
 
 /** The session as the whole page shares it. `who` is null while nobody is signed in. */
 export function useSession() {
-	const [state, setState] = useState({ phase: "asking", who: null, reason: null, ended: null });
+	const [state, setState] = useState({ ...OUT, phase: "asking" });
 	const [clock, setClock] = useState({ offset: 0, frozenAt: null, isMoved: false });
 	// "off": there is none; "token": it asks for one; "on": it answers.
 	const [controlState, setControlState] = useState(hasControl === "on" ? "asking" : "off");
@@ -38,20 +40,17 @@ export function useSession() {
 
 	async function start() {
 		await askControl();
-		if (key === null && NEEDS_KEY) {
-			setState({ phase: "out", who: null, reason: null, ended: null });
-			return;
-		}
+		if (key === null && NEEDS_KEY) return setState(OUT);
 		const problem = await begin(key);
 		if (problem?.status === 401) out(problem.detail);
-		else if (problem) setState({ phase: "out", who: null, reason: problem.detail, ended: null });
+		else if (problem) setState({ ...OUT, reason: problem.detail });
 	}
 
 	function out(reason = null) {
 		sessionStorage.removeItem(KEY);
 		useKey(null);
 		setKey(null);
-		setState({ phase: "out", who: null, reason, ended: null });
+		setState({ ...OUT, reason });
 	}
 
 	async function askControl() {

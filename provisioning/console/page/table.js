@@ -3,6 +3,9 @@ import { isAllowed, useCurrent } from "./session.js";
 import { html, useId } from "./view.js";
 import { inWords } from "./words.js";
 
+/** A column that shows a member, and by which the list can be sorted. */
+export const column = (member, show = (record) => record[member] ?? "—", facts = {}) => ({ member, order: member, show, ...facts });
+
 /**
  * `columns` [{member, label, order, isName, show(record, session)}], of which one names the record;
  * `actions` [{label, dialog, danger, allowed(session, record)}]; `onDialog(name, record)` opens one.

@@ -1,6 +1,6 @@
 // Dialogs for accounts.
 import { ask, path } from "./api.js";
-import { RecordDialog, WINDOW_FIELDS } from "./form.js";
+import { folded, RecordDialog, WINDOW_FIELDS } from "./form.js";
 import { go, address } from "./pieces.js";
 import { GrantDialog, REPORTS_TO, ROLES } from "./privileges.js";
 import { changing } from "./records.js";
@@ -8,13 +8,13 @@ import { html, useState } from "./view.js";
 
 const zones = Intl.supportedValuesOf ? Intl.supportedValuesOf("timeZone") : [];
 const PROFILE = [
-	{ member: "timeZone", suggest: zones, hint: "Such as Atlantic/Reykjavik.", more: true },
-	{ member: "country", hint: "Three letters, as in ISL.", more: true },
-	{ member: "zipCode", more: true },
-	{ member: "avatar", hint: "A URL. The console does not load it.", more: true },
-	{ member: "gender", options: ["M", "F", "U"], more: true },
-	{ member: "birthYear", type: "whole", more: true },
-	{ member: "hint", more: true },
+	{ member: "timeZone", suggest: zones, hint: "Such as Atlantic/Reykjavik." },
+	{ member: "country", hint: "Three letters, as in ISL." },
+	{ member: "zipCode" },
+	{ member: "avatar", hint: "A URL. The console does not load it." },
+	{ member: "gender", options: ["M", "F", "U"] },
+	{ member: "birthYear", type: "whole" },
+	{ member: "hint" },
 ];
 const PRIVILEGE = ["role", "activeFrom", "activeUntil", "reportsTo"];
 
@@ -27,7 +27,7 @@ const NEW = [
 	{ member: "role", options: ROLES, required: true, initial: "USER" },
 	...WINDOW_FIELDS,
 	REPORTS_TO,
-	...PROFILE,
+	...folded(...PROFILE),
 ];
 
 export function NewUserDialog({ onDone, onClose }) {
@@ -65,7 +65,7 @@ const CHANGED = [
 	{ member: "lastName" },
 	{ member: "email", required: true },
 	{ member: "password", type: "password", hint: "Empty to keep it." },
-	...PROFILE.map((field) => ({ ...field, more: false })),
+	...PROFILE,
 ];
 
 export const ChangeUserDialog = changing(({ record: { username } }) => ({ title: `Change ${username}`, target: path`users/${username}`, fields: CHANGED }));

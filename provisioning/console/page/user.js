@@ -2,7 +2,7 @@
 import { ask, askAll, path } from "./api.js";
 import { LastChanges } from "./audit.js";
 import { apiKeys, isOver, privileges as privilegesKind, users } from "./kinds.js";
-import { address, Card, Chip, Empty, Trouble, useLoaded, UserLink, Zone } from "./pieces.js";
+import { address, Card, Chip, Empty, Head, Trouble, useLoaded, UserLink, Zone } from "./pieces.js";
 import { ROLES } from "./privileges.js";
 import { Members } from "./records.js";
 import { useCurrent } from "./session.js";
@@ -29,7 +29,7 @@ export function UserPage({ username }) {
 	const { data, problem, reload } = useLoaded(load, username);
 	if (!data) {
 		return html`
-			<header class="head"><h1>${username}</h1></header>
+			<${Head} title=${username} />
 			${problem && html`<${Trouble} problem=${problem} again=${reload} />`}
 		`;
 	}
@@ -42,15 +42,12 @@ export function UserPage({ username }) {
 	const above = [...new Set(privileges.filter((each) => each.reportsTo && !isOver(each, session)).map((each) => each.reportsTo))];
 	return html`
 		<p class="back"><a href=${address(["users"])}>← All people</a></p>
-		<header class="head">
-			<h1>${nameOf(user)}${isMe && html` <span class="chip mine">you</span>`}</h1>
-			<div class="actions">
-				${mayProfile && html`<button onClick=${() => open(users)("change", user)}>Change profile</button>`}
-				${session.manages &&
-				privileges.some((each) => !isOver(each, session)) &&
-				html`<button class="danger" onClick=${() => open(users)("revokeAll", user)}>Revoke all</button>`}
-			</div>
-		</header>
+		<${Head} title=${html`${nameOf(user)}${isMe && html` <span class="chip mine">you</span>`}`}>
+			${mayProfile && html`<button onClick=${() => open(users)("change", user)}>Change profile</button>`}
+			${session.manages &&
+			privileges.some((each) => !isOver(each, session)) &&
+			html`<button class="danger" onClick=${() => open(users)("revokeAll", user)}>Revoke all</button>`}
+		<//>
 		<${Trouble} problem=${problem} again=${reload} />
 
 		<${Card} title="Profile">
