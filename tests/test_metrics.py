@@ -114,6 +114,20 @@ def test_requests_are_counted_by_verb_pattern_and_status(sandbox):
     }
 
 
+@pytest.mark.parametrize("verb", ["PATCH", "POST", "VERB"])
+def test_a_wrong_verb_is_counted_at_its_path(sandbox, verb):
+    assert ask(sandbox, verb, "/users/alice@acme.test").status_code == 405
+    ((_, route, status),) = requests_counted(gathered(sandbox))
+    assert (route, status) == (f"{BASE}/users/{{username}}", "405")
+
+
+@pytest.mark.parametrize("verb", ["GET", "OPTIONS", "PATCH"])
+def test_where_there_is_no_path_there_is_no_route(sandbox, verb):
+    assert ask(sandbox, verb, "/nothing").status_code == 404
+    ((_, route, status),) = requests_counted(gathered(sandbox))
+    assert (route, status) == ("unmatched", "404")
+
+
 def test_every_route_goes_by_the_name_that_the_document_has_for_it(sandbox):
     documented = set(ask(sandbox, "GET", "//openapi.json").json["paths"])
     for path in documented:

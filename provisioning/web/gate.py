@@ -10,6 +10,7 @@ from flask import Flask, Response
 from flask.globals import request_ctx
 from flask.sessions import NullSession, SessionInterface
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.routing import MapAdapter
 
 from provisioning.web import logs, metrics
@@ -94,7 +95,9 @@ class Application(Flask):
         if parts.metrics is None and parts.settings.log == "text":
             return
         method = request.method if request.method in self.verbs else "other"
-        rule = request.url_rule
+        rule, adapter = request.url_rule, request_ctx.url_adapter
+        if adapter is not None and isinstance(request.routing_exception, MethodNotAllowed):
+            rule, _ = adapter.match(method="OPTIONS", return_rule=True)  # which every path has
         route = "unmatched" if rule is None else shown_path(rule.rule, self.variables)
         if parts.metrics is not None:
             parts.metrics.note_request(method, route, status, seconds)

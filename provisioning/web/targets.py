@@ -31,7 +31,8 @@ class Targets:
     """Middleware for request targets.
 
     It drops one trailing slash, keeps an encoded slash as a part of a name, and takes the host
-    from a target in absolute form (RFC 9112, 3.2.2).
+    from a target in absolute form (RFC 9112, 3.2.2). A path that begins with two slashes leads
+    nowhere: werkzeug would drop them, after a proxy has applied its rules for paths.
     """
 
     def __init__(self, application: Application) -> None:
@@ -45,9 +46,11 @@ class Targets:
         if len(path) > 1 and path.endswith("/") and not path.endswith("//"):
             environ["PATH_INFO"] = path = path[:-1]
         if "%" in target and ENCODED_SLASH.search(raw_path(environ)):
-            environ["PATH_INFO"] = self._with_opaque_slashes(raw_path(environ))
+            environ["PATH_INFO"] = path = self._with_opaque_slashes(raw_path(environ))
         elif not path.isascii() and not _is_utf8(path):
-            environ["PATH_INFO"] = path + NO_NAME
+            environ["PATH_INFO"] = path = path + NO_NAME
+        if path.startswith("//"):
+            environ["PATH_INFO"] = f"/{NO_NAME}{path}"
         return self.application(environ, start_response)
 
     @staticmethod

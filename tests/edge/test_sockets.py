@@ -552,6 +552,19 @@ def test_no_target_makes_a_redirect_to_another_site(edge, target):
     assert reply.headers("Location") == []
 
 
+@pytest.mark.parametrize("slashes", ["//", "///"])
+@pytest.mark.parametrize("form", ["{path}", "http://localhost{path}"], ids=["path", "URL"])
+@pytest.mark.parametrize(
+    "path", [f"{BASE}/whoami", f"{BASE}/users/a%2Fb", "/health/live", "/openapi.json", "/docs"]
+)
+def test_a_path_behind_several_slashes_is_another_path(edge, path, form, slashes):
+    target = slashes + path.removeprefix("/")
+    reply = exchange(edge, request("GET", form.format(path=target), edge.key))
+    assert (reply.status, reply.is_problem) == (404, True)
+    assert NO_PATH in reply.json()["detail"]
+    assert reply.json()["instance"] == target
+
+
 # Answers that no header of a request can split
 
 
