@@ -20,7 +20,6 @@ function unquoted(segment) {
 /** A query as text, without what is not given. */
 export const searchOf = (query = {}) => new URLSearchParams(Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "")).toString();
 
-/** The address of a page, as a link has it. */
 export function address(segments, query) {
 	const search = searchOf(query);
 	return `#/${segments.map(encodeURIComponent).join("/")}${search ? `?${search}` : ""}`;

@@ -11,26 +11,14 @@ export const MARK = "console-";
 
 /** What went wrong, in the server's own words; status 0 when there was no answer at all. */
 export class Problem extends Error {
-	constructor(status, title, detail, errors = {}) {
+	constructor(status, detail, errors = {}) {
 		super(detail);
-		Object.assign(this, { status, title, detail, errors });
+		Object.assign(this, { status, detail, errors });
 	}
 }
 
-const session = { key: null, controlToken: null, onEnd: () => {} };
-
-export function useKey(key) {
-	session.key = key;
-}
-
-export function useControlToken(token) {
-	session.controlToken = token;
-}
-
-/** `listener` hears why, whenever the key of the session is no longer taken. */
-export function onSessionEnd(listener) {
-	session.onEnd = listener;
-}
+/** What is sent with requests; `onEnd` hears why, whenever the key is no longer taken. */
+export const credentials = { key: null, controlToken: null, onEnd: () => {} };
 
 /** A path whose segments are quoted, as in path`users/${username}`. */
 export function path(texts, ...segments) {
@@ -38,21 +26,20 @@ export function path(texts, ...segments) {
 }
 
 /** One request to the API: {data, asked, date, etag, total}, `asked` in milliseconds. Throws a Problem. */
-export async function ask(target, { key = session.key, ...facts } = {}) {
+export async function ask(target, { key = credentials.key, ...facts } = {}) {
 	try {
 		return await send(API, target, key, facts);
 	} catch (problem) {
-		if (problem.status === 401 && key !== null && key === session.key) session.onEnd(problem.detail);
+		if (problem.status === 401 && key !== null && key === credentials.key) credentials.onEnd(problem.detail);
 		throw problem;
 	}
 }
 
-/** One request to the control API. */
 export function control(target, facts = {}) {
-	return send(CONTROL, target, session.controlToken, facts);
+	return send(CONTROL, target, credentials.controlToken, facts);
 }
 
-async function send(base, target, token, { method = "GET", body, etag, query, signal } = {}) {
+async function send(base, target, token, { method = "GET", body, etag, query } = {}) {
 	const url = new URL(`${base}/${target}`);
 	url.search = searchOf(query);
 	// The request log and the audit tell by it what the console itself has asked.
@@ -70,23 +57,21 @@ async function send(base, target, token, { method = "GET", body, etag, query, si
 			body: body === undefined ? undefined : JSON.stringify(body),
 			credentials: "omit",
 			cache: "no-store",
-			signal,
 		});
 		text = await response.text();
-	} catch (error) {
-		if (error.name === "AbortError") throw error;
+	} catch {
 		const fate = method === "GET" ? "" : " Whether the change was made is not known: look before you repeat it.";
-		throw new Problem(0, "No answer", `The server did not answer.${fate}`);
+		throw new Problem(0, `The server did not answer.${fate}`);
 	}
 	let data = null;
 	try {
 		data = text ? JSON.parse(text) : null;
 	} catch {
-		throw new Problem(response.status, "No JSON", "The answer is not one of the API.");
+		throw new Problem(response.status, "The answer is not one of the API.");
 	}
 	if (!response.ok) {
-		const { title, detail, errors } = data ?? {};
-		throw new Problem(response.status, title ?? response.statusText, detail ?? `Status ${response.status}.`, errors);
+		const { detail, errors } = data ?? {};
+		throw new Problem(response.status, detail ?? `Status ${response.status}.`, errors);
 	}
 	return {
 		data,

@@ -1,14 +1,14 @@
 // Who has changed what, newest first.
 import { ask } from "./api.js";
-import { Chip, Dialog, Empty, Instant, Trouble, useLoaded, UserLink } from "./pieces.js";
+import { Chip, Comparison, Dialog, Empty, Instant, Trouble, useDialog, useLoaded, UserLink } from "./pieces.js";
 import { Value } from "./records.js";
 import { column, Table } from "./table.js";
-import { html, useState } from "./view.js";
-import { inWords, plural } from "./words.js";
+import { html } from "./view.js";
+import { inWords, plural, toTheSecond } from "./words.js";
 
 const RESOURCES = ["tenants", "users", "privileges", "domain-mapping", "services", "tenant-dashboards", "tenant-statements", "statements", "endpoints", "api-keys"];
 const COLUMNS = [
-	column("at", (record) => html`<${Instant} at=${record.at} exact />`, { isName: true }),
+	column("at", (record) => html`<${Instant} at=${record.at} as=${toTheSecond} />`, { isName: true }),
 	column("by", (record) => html`<${UserLink} name=${record.by} none=${record.via === "cli" ? "the command line" : `key ${record.key}`} />`),
 	column("action", (record) => html`<span class=${`state ${record.action}`}>${record.action}</span>`),
 	column("resource"),
@@ -38,16 +38,15 @@ export const audit = {
 	empty: "Nothing is recorded yet.",
 };
 
-/** The last records that a query finds. */
 export function LastChanges({ query }) {
-	const [opened, setOpened] = useState(null);
+	const [open, dialog] = useDialog();
 	const { data, problem, reload } = useLoaded(async () => (await ask("audit", { query })).data, JSON.stringify(query));
 	if (problem) return html`<${Trouble} problem=${problem} again=${reload} />`;
 	if (!data) return null;
 	if (!data.length) return html`<${Empty} title="Nothing is recorded here."><p>Every change through the API, SCIM or the command line is.</p><//>`;
 	return html`
-		<${Table} columns=${COLUMNS} rows=${data} actions=${ACTIONS} onDialog=${(_, record) => setOpened(record)} />
-		${opened && html`<${Changes} record=${opened} onClose=${() => setOpened(null)} />`}
+		<${Table} columns=${COLUMNS} rows=${data} actions=${ACTIONS} onDialog=${(_, record) => open(Changes, { record })} />
+		${dialog}
 	`;
 }
 
@@ -55,19 +54,14 @@ function Changes({ record, onClose }) {
 	return html`
 		<${Dialog} title=${`${record.action} of ${record.resource} ${record.target}`} onClose=${onClose} leave="Close" wide>
 			<div class="body">
-				<p><${Instant} at=${record.at} exact />, by ${record.by ?? "nobody with a name"}, via ${record.via}${record.client && ` from ${record.client}`}${record.requestId && html`, request <code>${record.requestId}</code>`}.</p>
-				<div class="scroll" tabindex="0" role="region" aria-label="What has changed">
-					<table>
-						<thead><tr><th scope="col">Member</th><th scope="col">From</th><th scope="col">To</th></tr></thead>
-						<tbody>
-							${Object.entries(record.changes).map(
-								([member, { from, to }]) => html`
-									<tr><th scope="row">${inWords(member)}</th><td><${Shown} member=${member} value=${from} /></td><td class="changed"><${Shown} member=${member} value=${to} /></td></tr>
-								`,
-							)}
-						</tbody>
-					</table>
-				</div>
+				<p><${Instant} at=${record.at} as=${toTheSecond} />, by ${record.by ?? "nobody with a name"}, via ${record.via}${record.client && ` from ${record.client}`}${record.requestId && html`, request <code>${record.requestId}</code>`}.</p>
+				<${Comparison} label="What has changed" headings=${["Member", "From", "To"]}>
+					${Object.entries(record.changes).map(
+						([member, { from, to }]) => html`
+							<tr><th scope="row">${inWords(member)}</th><td><${Shown} member=${member} value=${from} /></td><td class="changed"><${Shown} member=${member} value=${to} /></td></tr>
+						`,
+					)}
+				<//>
 			</div>
 		<//>
 	`;

@@ -46,14 +46,23 @@ function ControlToken({ session }) {
 			<p>The control API of this server asks for its token, the setting PROVISIONING_CONTROL_TOKEN.</p>
 			<${Trouble} problem=${problem} />
 			<${Text} label="Token" class="code concealed" value=${token} onInput=${setToken} />
-			<button type="submit" class="primary">Go on</button>
+			<button class="primary">Go on</button>
+		</form>
+	`;
+}
+
+/** A field and a button; `act` gets what is typed. */
+function Ask({ verb, act, initial = "", ...facts }) {
+	const [text, setText] = useState(initial);
+	return html`
+		<form class="inline" novalidate onSubmit=${sent(() => act(text, setText))}>
+			<${Text} value=${text} onInput=${setText} ...${facts} />
+			<button>${verb}</button>
 		</form>
 	`;
 }
 
 function Clock({ session, onMoved }) {
-	const [to, setTo] = useState(() => toField(utc(session.now())).slice(0, 16));
-	const [by, setBy] = useState("");
 	const [problem, setProblem] = useState(null);
 	const isFrozen = session.clock.frozenAt !== null;
 	async function move(target, method, body) {
@@ -65,9 +74,9 @@ function Clock({ session, onMoved }) {
 			setProblem(messageOf(caught));
 		}
 	}
-	const advance = (text) => move("clock/advance", "POST", { by: text });
+	const advance = (by) => move("clock/advance", "POST", { by });
 	const freeze = (frozen) => move("clock", "PUT", { frozen });
-	const set = () => (to ? move("clock", "PUT", { now: fromField(to) }) : setProblem({ detail: "Give date and time to set the clock to." }));
+	const set = (to) => (to ? move("clock", "PUT", { now: fromField(to) }) : setProblem({ detail: "Give date and time to set the clock to." }));
 	return html`
 		<${Card} title="Clock" actions=${html`<span class=${`state ${isFrozen ? "to" : "active"}`}>${isFrozen ? "frozen" : "running"}</span>`}>
 			<${Time} session=${session} />
@@ -77,14 +86,8 @@ function Clock({ session, onMoved }) {
 				${(isFrozen || session.clock.isMoved) && html`<button onClick=${() => move("clock", "DELETE")}>Back to the machine's time</button>`}
 			</p>
 			<p class="actions">${JUMPS.map(([jump, text]) => html`<button class="small" onClick=${() => advance(jump)}>${text}</button>`)}</p>
-			<form class="inline" novalidate onSubmit=${sent(set)}>
-				<${Text} label="To" type="datetime-local" value=${to} onInput=${setTo} />
-				<button>Set</button>
-			</form>
-			<form class="inline" novalidate onSubmit=${sent(() => advance(by))}>
-				<${Text} label="By" size="10" placeholder="P1DT2H" value=${by} onInput=${setBy} />
-				<button>Advance</button>
-			</form>
+			<${Ask} label="To" type="datetime-local" initial=${() => toField(utc(session.now())).slice(0, 16)} verb="Set" act=${set} />
+			<${Ask} label="By" size="10" placeholder="P1DT2H" verb="Advance" act=${advance} />
 			<${Trouble} problem=${problem} />
 			<${Zone} />
 		<//>
@@ -98,8 +101,7 @@ function Time({ session }) {
 		const timer = setInterval(() => tick((old) => old + 1), 1000);
 		return () => clearInterval(timer);
 	}, []);
-	const now = utc(session.now());
-	return html`<p class="clock"><time datetime=${now} title=${now}>${toTheSecond(now)}</time></p>`;
+	return html`<p class="clock"><${Instant} at=${utc(session.now())} as=${toTheSecond} /></p>`;
 }
 
 const FAULT = [
@@ -190,7 +192,6 @@ function consequence(fault) {
 }
 
 function State({ onChanged }) {
-	const [name, setName] = useState("");
 	const [tenant, setTenant] = useState("");
 	const [problem, setProblem] = useState(null);
 	const [isResetting, setResetting] = useState(false);
@@ -206,7 +207,7 @@ function State({ onChanged }) {
 			setProblem(messageOf(caught));
 		}
 	}
-	function save() {
+	function save(name, setName) {
 		if (!name.trim()) return setProblem({ detail: "Give the snapshot a name." });
 		return act(path`snapshots/${name.trim()}`, "PUT", "Saved.").then(() => setName(""));
 	}
@@ -227,10 +228,7 @@ function State({ onChanged }) {
 					`,
 				)}
 			</ul>
-			<form class="inline" novalidate onSubmit=${sent(save)}>
-				<${Text} label="Name" size="14" value=${name} onInput=${setName} />
-				<button>Save</button>
-			</form>
+			<${Ask} label="Name" size="14" verb="Save" act=${save} />
 			${isResetting &&
 			html`
 				<${Confirm}

@@ -1,7 +1,7 @@
 // Forms for records: a label for each member, errors beside the field that they name, and
 // nothing typed is lost.
 import { ask } from "./api.js";
-import { FormDialog, say, Trouble } from "./pieces.js";
+import { Comparison, FormDialog, say, Trouble } from "./pieces.js";
 import { html, useEffect, useId, useRef, useState } from "./view.js";
 import { dateAndTime, fromField, inWords, toField, ZONE } from "./words.js";
 
@@ -9,6 +9,7 @@ export const WINDOW_FIELDS = [
 	{ member: "activeFrom", type: "instant", hint: "Empty for now." },
 	{ member: "activeUntil", type: "instant", hint: "Empty for no end." },
 ];
+export const plain = (...members) => members.map((member) => ({ member }));
 /** Fields that a form shows when it is asked for more. */
 export const folded = (...fields) => fields.map((field) => ({ ...field, more: true }));
 
@@ -45,7 +46,6 @@ function toValue(field, text) {
 	return text;
 }
 
-/** One labelled field. */
 function Field({ field, text, errors = [], onText, autofocus }) {
 	const id = useId();
 	const { member, type = "text", options, suggest, hint } = field;
@@ -58,7 +58,7 @@ function Field({ field, text, errors = [], onText, autofocus }) {
 		autofocus,
 		required: field.required,
 		"aria-describedby": described || undefined,
-		"aria-invalid": errors.length ? "true" : undefined,
+		"aria-invalid": errors.length > 0,
 	};
 	const onInput = (event) => onText(event.currentTarget.value);
 	useEffect(() => {
@@ -81,13 +81,12 @@ function Field({ field, text, errors = [], onText, autofocus }) {
 	} else if (type === "long" || type === "json") {
 		input = html`<textarea ...${facts} rows=${type === "json" ? 8 : 3} class=${type === "json" ? "code" : ""} spellcheck=${type === "long"} value=${text} onInput=${onInput}></textarea>`;
 	} else {
-		const kinds = { instant: "datetime-local", password: "password" };
 		const list = suggest ? `${id}-list` : undefined;
 		input = html`
 			<input
-				type=${kinds[type] ?? "text"}
+				type=${{ instant: "datetime-local", password: "password" }[type] ?? "text"}
 				...${facts}
-				inputmode=${type === "whole" ? "numeric" : type === "number" ? "decimal" : undefined}
+				inputmode=${{ whole: "numeric", number: "decimal" }[type]}
 				autocomplete=${type === "password" ? "new-password" : "off"}
 				spellcheck=${false}
 				list=${list}
@@ -107,7 +106,6 @@ function Field({ field, text, errors = [], onText, autofocus }) {
 	`;
 }
 
-/** The fields of a form. */
 export function Fields({ form, autofocus }) {
 	const place = (field, at) => html`
 		<${Field}
@@ -200,7 +198,7 @@ export function useForm(fields, record) {
 /** A problem as one text, for where its members have no fields. */
 export function messageOf(problem) {
 	const { others } = byField(problem.errors, []);
-	return { detail: others.length ? others.join(" ") : problem.detail };
+	return { detail: others.join(" ") || problem.detail };
 }
 
 /** Errors by member, with those of nested records at the fields that stand for them. */
@@ -222,11 +220,11 @@ function byField(errors, fields) {
 /**
  * A dialog that makes or changes a record.
  *
- * `fields` [{member, type, options, suggest, hint, required, more}], `record` null for a new one,
+ * `fields` [{member, type, options, suggest, hint, required, more}], `record` none for a new one,
  * `etag` of the record, `save(body, etag)` asks the API, `again()` gets {data, etag} anew; `always`
  * saves even if nothing was changed, `said` is told afterwards.
  */
-export function RecordDialog({ title, intro, fields, record, etag, save, again, said, onSaved, onClose, verb = "Save", always }) {
+export function RecordDialog({ title, intro, fields, record = null, etag, save, again, said, onSaved, onClose, verb = "Save", always }) {
 	const form = useForm(fields, record);
 	const [problem, setProblem] = useState(null);
 	const [match, setMatch] = useState(etag);
@@ -273,30 +271,22 @@ function Difference({ form, newer, onTake }) {
 	const mine = form.changes();
 	const differs = (field) => toText(field, newer[field.member]) !== toText(field, form.base[field.member]);
 	const rows = form.fields.filter((field) => field.member in newer && (differs(field) || field.member in mine));
-	const said = (field, value) => {
-		if (value === null || value === undefined || value === "") return "—";
-		return field.type === "instant" ? dateAndTime(value) : toText(field, value);
-	};
+	const said = (field, value) => (field.type === "instant" && value ? dateAndTime(value) : String(toText(field, value)) || "—");
 	return html`
 		<section class="difference">
 			<p>Somebody was faster, and nothing of theirs is overwritten. This is what differs:</p>
-			<div class="scroll" tabindex="0" role="region" aria-label="What differs">
-				<table>
-					<thead><tr><th scope="col">Member</th><th scope="col">Now</th><th scope="col">You loaded</th><th scope="col">You typed</th></tr></thead>
-					<tbody>
-						${rows.map(
-							(field) => html`
-								<tr>
-									<th scope="row">${field.label ?? inWords(field.member)}</th>
-									<td class=${differs(field) ? "changed" : ""}>${String(said(field, newer[field.member]))}</td>
-									<td>${String(said(field, form.base[field.member]))}</td>
-									<td>${field.member in mine ? String(said(field, mine[field.member])) : ""}</td>
-								</tr>
-							`,
-						)}
-					</tbody>
-				</table>
-			</div>
+			<${Comparison} label="What differs" headings=${["Member", "Now", "You loaded", "You typed"]}>
+				${rows.map(
+					(field) => html`
+						<tr>
+							<th scope="row">${field.label ?? inWords(field.member)}</th>
+							<td class=${differs(field) ? "changed" : ""}>${said(field, newer[field.member])}</td>
+							<td>${said(field, form.base[field.member])}</td>
+							<td>${field.member in mine && said(field, mine[field.member])}</td>
+						</tr>
+					`,
+				)}
+			<//>
 			<p class="actions">
 				<button type="button" onClick=${() => onTake([])}>Load the newer record</button>
 				<button type="button" onClick=${() => onTake(Object.keys(mine))}>Load it and keep what I typed</button>

@@ -1,14 +1,26 @@
 // The lists, each as a declaration: where it comes from, its columns, filters and what can be done.
 import { ask, path, Problem } from "./api.js";
 import { audit } from "./audit.js";
-import { folded, suggesting, WINDOW_FIELDS } from "./form.js";
-import { ChangeKeyDialog, keyTitle, NewKeyDialog, RemoveKeyDialog, RotateKeyDialog } from "./keys.js";
+import {
+	ChangeKeyDialog,
+	ChangePrivilegeDialog,
+	ChangeUserDialog,
+	GrantDialog,
+	keyTitle,
+	NewKeyDialog,
+	NewUserDialog,
+	RemoveKeyDialog,
+	RevokeAllDialog,
+	RevokeDialog,
+	ROLES,
+	RotateKeyDialog,
+} from "./dialogs.js";
+import { folded, plain, suggesting, WINDOW_FIELDS } from "./form.js";
+import { Lines } from "./lines.js";
 import { Chip, Instant, State, UserLink } from "./pieces.js";
-import { ChangePrivilegeDialog, GrantDialog, RevokeAllDialog, RevokeDialog, ROLES } from "./privileges.js";
 import { changing, making, removing, showing } from "./records.js";
 import { column } from "./table.js";
 import { html } from "./view.js";
-import { ChangeUserDialog, NewUserDialog } from "./user-dialogs.js";
 import { dateAndTime, windowState } from "./words.js";
 
 const STATUSES = ["ALPHA", "BETA", "PRODUCTION", "ARCHIVED"];
@@ -110,7 +122,7 @@ function Roles({ user, now }) {
 export const privileges = kind("privilege", {
 	views: [
 		{ name: "list", label: "List", place: "privileges", defaultActive: "all" },
-		{ name: "lines", label: "Reporting lines", page: true },
+		{ name: "lines", label: "Reporting lines", page: Lines },
 	],
 	filters: [{ name: "role", label: "Show", any: "all roles", options: ROLES }],
 	columns: () => [
@@ -156,7 +168,7 @@ const SERVICE = { member: "label", label: "Service", suggest: suggesting("availa
 const isMeant = (shown) => ({ activeFrom, activeUntil, service }) => {
 	if (activeFrom === shown.activeFrom) return;
 	const until = activeUntil ? `until ${dateAndTime(activeUntil)}` : "without end";
-	throw new Problem(409, "Another subscription", `Of several subscriptions to ${service.name} the active one can be changed, else the next to come. That is now the one from ${dateAndTime(activeFrom)} ${until}. The one from ${dateAndTime(shown.activeFrom)} has to wait until that has ended.`);
+	throw new Problem(409, `Of several subscriptions to ${service.name} the active one can be changed, else the next to come. That is now the one from ${dateAndTime(activeFrom)} ${until}. The one from ${dateAndTime(shown.activeFrom)} has to wait until that has ended.`);
 };
 const isFound = (session, record) => whileOpen(session, record) && record.service !== null;
 
@@ -208,8 +220,7 @@ const services = kind("service", {
 
 const DOMAIN_FIELDS = [
 	{ member: "domain", required: true, natural: true, hint: "Such as insight.acme.example." },
-	{ member: "theme" },
-	{ member: "icon" },
+	...plain("theme", "icon"),
 	...WINDOW_FIELDS,
 ];
 const domainMappings = plainKind("domain mapping", {
@@ -226,11 +237,9 @@ const domainMappings = plainKind("domain mapping", {
 const ENDPOINT_FIELDS = [
 	{ member: "url", required: true, wide: true, hint: "Without user information, such as amqps://mq.acme.example:5671." },
 	{ member: "endpointType", required: true, suggest: suggesting("endpoint-types", "label", { size: 100 }), hint: "A label, such as MQ_INCOMING." },
-	{ member: "vhost" },
-	{ member: "userName" },
+	...plain("vhost", "userName"),
 	{ member: "password", type: "password" },
-	{ member: "exchange" },
-	{ member: "binding" },
+	...plain("exchange", "binding"),
 	{ member: "active", type: "flag", initial: true },
 	{ member: "durable", type: "flag", initial: false },
 	...WINDOW_FIELDS,
@@ -270,12 +279,7 @@ const DASHBOARD_FIELDS = [
 	STATUS,
 	{ member: "listOrder", required: true, type: "whole", initial: "100" },
 	...folded(
-		{ member: "subtitle" },
-		{ member: "biLine" },
-		{ member: "preview" },
-		{ member: "path" },
-		{ member: "icon" },
-		{ member: "template" },
+		...plain("subtitle", "biLine", "preview", "path", "icon", "template"),
 		{ member: "description", type: "long" },
 		{ member: "settings", type: "json" },
 	),

@@ -1,7 +1,7 @@
 // A list page: search, filters, sorting, pages, and the dialogs of its kind. Its whole state is in
 // the address.
 import { ask } from "./api.js";
-import { address, Empty, Filter, go, Head, Switch, Text, Trouble, useLoaded, Zone } from "./pieces.js";
+import { address, Empty, Filter, go, Head, Switch, Text, Trouble, useDialog, useLoaded, Zone } from "./pieces.js";
 import { isAllowed, useCurrent } from "./session.js";
 import { Table } from "./table.js";
 import { html, useEffect, useRef, useState } from "./view.js";
@@ -10,9 +10,8 @@ import { dateAndTime, fromField, number, plural, toField, utc } from "./words.js
 const ACTIVE = [["true", "Active"], ["false", "Not active"], ["all", "All"]];
 const SIZE = 20;
 
-export function ListPage({ kind, query, children }) {
+export function ListPage({ kind, query }) {
 	const session = useCurrent();
-	const [dialog, setDialog] = useState(null);
 	const views = kind.views.filter((each) => isAllowed(each, session));
 	const view = views.find((each) => each.name === query.view) ?? views[0];
 	const set = (changes, replace = false) => go(address([kind.name], { ...query, page: undefined, ...changes }), replace);
@@ -35,17 +34,14 @@ export function ListPage({ kind, query, children }) {
 	const { data, problem, isLoading, reload } = useLoaded(load, `${kind.name} ${view.name} ${JSON.stringify(asked)}`);
 
 	const mayMake = kind.make && isAllowed(kind.make, session);
-	const DialogOf = dialog && kind.dialogs[dialog.name];
-	function done(made) {
-		setDialog(null);
-		if (dialog.isNew && kind.afterMaking && made) set(kind.afterMaking(made));
+	const [open, dialog] = useDialog((made, { record }) => {
+		if (!record && made && kind.afterMaking) set(kind.afterMaking(made));
 		reload();
-		session.refresh();
-	}
+	});
 
 	return html`
 		<${Head} title=${kind.title}>
-			${mayMake && html`<button class="primary" onClick=${() => setDialog({ name: "create", isNew: true })}>${kind.make.label}</button>`}
+			${mayMake && html`<button class="primary" onClick=${() => open(kind.dialogs.create, {})}>${kind.make.label}</button>`}
 		<//>
 		<div class="tools">
 			${views.length > 1 &&
@@ -62,7 +58,7 @@ export function ListPage({ kind, query, children }) {
 			`}
 		</div>
 		${view.page
-			? children(view)
+			? html`<${view.page} />`
 			: html`
 					<${Trouble} problem=${problem} again=${reload} />
 					${data?.data.length > 0 &&
@@ -75,14 +71,14 @@ export function ListPage({ kind, query, children }) {
 							shows=${kind.dialogs.show}
 							order=${query.order ?? ""}
 							onOrder=${(order) => set({ order })}
-							onDialog=${(name, record) => setDialog({ name, record })}
+							onDialog=${(name, record) => open(kind.dialogs[name], { record })}
 							isLoading=${isLoading}
 						/>
 					`}
 					${data && !problem && !isLoading && !data.data.length && html`<${Nothing} kind=${kind} query=${query} isShort=${isShort} view=${view} mayMake=${mayMake} />`}
 					<${Pager} kind=${kind} data=${data} query=${query} onPage=${(page) => set({ page: page || undefined })} onSize=${(size) => set({ size })} />
 				`}
-		${DialogOf && html`<${DialogOf} record=${dialog.record} onDone=${done} onClose=${() => setDialog(null)} />`}
+		${dialog}
 	`;
 }
 

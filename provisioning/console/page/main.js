@@ -1,12 +1,10 @@
 // The console begins here. What is said and asked: api.js, session.js, address.js, words.js. What
 // pages are made of: pieces.js, form.js, records.js (dialogs over one record), table.js, list.js.
-// The lists are declared in kinds.js and audit.js, with dialogs in keys.js, privileges.js and
-// user-dialogs.js. Other pages: overview.js, user.js (with timeline.js), lines.js, emulator.js and
-// requests.js. The library is view.js.
+// The lists are declared in kinds.js and audit.js, with dialogs in dialogs.js. Other pages:
+// overview.js, user.js (with timeline.js), lines.js, emulator.js and requests.js. The library is view.js.
 import { address, useAddress } from "./address.js";
 import { EmulatorPage, People } from "./emulator.js";
 import { KINDS } from "./kinds.js";
-import { Lines } from "./lines.js";
 import { ListPage } from "./list.js";
 import { OverviewPage } from "./overview.js";
 import { Check, Dialog, Empty, Notes, sent, Trouble } from "./pieces.js";
@@ -65,7 +63,7 @@ function SignInForm({ session, children }) {
 				${problem && html`<p class="error" role="alert" id=${`${id}-error`}>${problem.detail}</p>`}
 			</div>
 			<p class="actions">
-				<button type="submit" class="primary" disabled=${isBusy}>Sign in</button>
+				<button class="primary" disabled=${isBusy}>Sign in</button>
 				<${Check} checked=${isShown} onCheck=${setShown}>Show it<//>
 				${children}
 			</p>
@@ -126,7 +124,7 @@ function Shell({ place, session }) {
 	let page = html`<${Empty} title="There is no such page, or it is not for your role."><p><a href=${address(["overview"])}>Go to the overview</a></p><//>`;
 	if (username) page = html`<${UserPage} key=${username} username=${username} />`;
 	else if (here?.page) page = html`<${here.page} key=${name} />`;
-	else if (here) page = html`<${ListPage} key=${name} kind=${here} query=${place.query}>${() => html`<${Lines} />`}<//>`;
+	else if (here) page = html`<${ListPage} key=${name} kind=${here} query=${place.query} />`;
 
 	return html`
 		<a class="skip" href="#main" onClick=${(event) => {

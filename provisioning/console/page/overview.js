@@ -1,11 +1,12 @@
 // The tenant at a glance: what it is, how much it holds, and what ends soon.
 import { ask, ROOT } from "./api.js";
 import { LastChanges } from "./audit.js";
-import { address, Ago, Card, Chip, Empty, Head, Instant, Trouble, useLoaded, UserLink } from "./pieces.js";
+import { plain } from "./form.js";
+import { address, Card, Chip, Empty, Head, Instant, Trouble, useDialog, useLoaded, UserLink } from "./pieces.js";
 import { changing } from "./records.js";
 import { useCurrent } from "./session.js";
-import { html, useId, useState } from "./view.js";
-import { number, utc } from "./words.js";
+import { html, useId } from "./view.js";
+import { fromNow, number, utc } from "./words.js";
 
 const DAYS = 30;
 const DAY = 86_400_000;
@@ -13,38 +14,33 @@ const MOST_PAGES = 20;
 const active = { active: "true" };
 /** What is counted, and of what has an end of its own (`kind`) what that is the end of. */
 const LISTS = [
-	{ label: "Active users", place: "users", to: "users" },
-	{ label: "Active privileges", place: "privileges", query: active, to: "privileges", toQuery: active, kind: "role", what: (record) => html`<${Chip}>${record.role}<//> of <${UserLink} name=${record.user.username} />` },
-	{ label: "Active services", place: "services", query: active, to: "services", kind: "subscription", what: (record) => record.service?.name },
+	{ label: "Active users", place: "users" },
+	{ label: "Active privileges", place: "privileges", query: active, toQuery: active, kind: "role", what: (record) => html`<${Chip}>${record.role}<//> of <${UserLink} name=${record.user.username} />` },
+	{ label: "Active services", place: "services", query: active, kind: "subscription", what: (record) => record.service?.name },
 	{ label: "Keys of users", place: "user-api-keys", to: "api-keys", toQuery: { view: "users" }, kind: "key", what: (record) => html`${record.name ?? record.id} of <${UserLink} name=${record.user.username} />` },
 	{ label: "Keys of the tenant", place: "api-keys", to: "api-keys", isOverseer: true, kind: "key", what: (record) => `${record.name ?? record.id} of the tenant` },
 	{ label: "Domain mappings", place: "domain-mapping", to: "domain-mappings", isOverseer: true, kind: "domain", what: (record) => record.domain },
-	{ label: "Endpoints", place: "endpoints", to: "endpoints", isOverseer: true, kind: "endpoint", what: (record) => record.url },
+	{ label: "Endpoints", place: "endpoints", isOverseer: true, kind: "endpoint", what: (record) => record.url },
 ];
 
 const ChangeTenant = changing(() => ({
 	title: "Change the tenant",
 	target: "info",
-	fields: [{ member: "name", required: true }, { member: "theme" }, { member: "icon" }],
+	fields: [{ member: "name", required: true }, ...plain("theme", "icon")],
 }));
 
 export function OverviewPage() {
 	const session = useCurrent();
-	const [isChanging, setChanging] = useState(false);
 	const lists = LISTS.filter((each) => !each.isOverseer || session.isOverseer);
 	const info = useLoaded(async () => (await ask("info")).data, "info");
 	const counts = useLoaded(() => Promise.all(lists.map(counted)), "counts");
 	const ending = useLoaded(() => endingSoon(lists.filter((each) => each.kind), session.now()), "ending");
 	const tenant = info.data;
-	function changed() {
-		setChanging(false);
-		info.reload();
-		session.refresh();
-	}
+	const [open, dialog] = useDialog(info.reload);
 	return html`
 		<${Head} title="Overview">
 			${document.documentElement.dataset.docs === "on" && html`<a class="button" href=${new URL("docs", ROOT).href}>Try the API</a>`}
-			${session.manages && html`<button onClick=${() => setChanging(true)}>Change tenant</button>`}
+			${session.manages && html`<button onClick=${() => open(ChangeTenant)}>Change tenant</button>`}
 		<//>
 		<${Trouble} problem=${info.problem} again=${info.reload} />
 		${tenant &&
@@ -60,7 +56,7 @@ export function OverviewPage() {
 			${ending.data && (ending.data.length ? html`<${Ending} rows=${ending.data} />` : html`<${Empty} title="Nothing does."><//>`)}
 		<//>
 		${session.isOverseer && html`<${Card} title="Last changes" actions=${html`<a href=${address(["audit"])}>All of them</a>`}><${LastChanges} query=${{ size: 5 }} /><//>`}
-		${isChanging && html`<${ChangeTenant} onDone=${changed} onClose=${() => setChanging(false)} />`}
+		${dialog}
 	`;
 }
 
@@ -69,7 +65,7 @@ function Count({ count }) {
 	return html`
 		<div>
 			<dt id=${id}>${count.label}</dt>
-			<dd><a href=${address([count.to], count.toQuery)} aria-describedby=${id}>${number(count.total)}</a></dd>
+			<dd><a href=${address([count.to ?? count.place], count.toQuery)} aria-describedby=${id}>${number(count.total)}</a></dd>
 		</div>
 	`;
 }
@@ -102,12 +98,13 @@ async function endingSoon(lists, now) {
 }
 
 function Ending({ rows }) {
+	const session = useCurrent();
 	return html`
 		<ul class="ending">
 			${rows.map(
 				({ kind, record, what }) => html`
 					<li>
-						<span class="when"><${Ago} at=${record.activeUntil} /></span>
+						<span class="when"><${Instant} at=${record.activeUntil} as=${(at) => fromNow(at, session.now())} /></span>
 						<span class="kind">${kind}</span>
 						<span>${what(record)}</span>
 						<span class="muted"><${Instant} at=${record.activeUntil} /></span>

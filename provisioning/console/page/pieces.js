@@ -2,18 +2,10 @@
 import { address, go } from "./address.js";
 import { useCurrent } from "./session.js";
 import { html, useEffect, useId, useLayoutEffect, useRef, useState } from "./view.js";
-import { dateAndTime, fromNow, toTheSecond, windowState, ZONE } from "./words.js";
+import { dateAndTime, windowState, ZONE } from "./words.js";
 
 /** An instant in the browser's zone, with the exact one in its title. */
-export function Instant({ at, none = "—", exact = false }) {
-	if (!at) return none;
-	const shown = exact ? toTheSecond(at) : dateAndTime(at);
-	return html`<time datetime=${at} title=${at}>${shown}</time>`;
-}
-
-export function Ago({ at }) {
-	return html`<time datetime=${at} title=${at}>${fromNow(at, useCurrent().now())}</time>`;
-}
+export const Instant = ({ at, none = "—", as = dateAndTime }) => (at ? html`<time datetime=${at} title=${at}>${as(at)}</time>` : none);
 
 export function State({ of }) {
 	const state = windowState(of, useCurrent().now());
@@ -93,7 +85,7 @@ export function FormDialog({ formRef, act, verb, isDanger, children, ...facts })
 				<div class="body">${children}</div>
 				<footer>
 					<button type="button" autofocus=${isDanger} onClick=${facts.onClose}>Cancel</button>
-					<button type="submit" class=${isDanger ? "danger" : "primary"} disabled=${isBusy}>${verb}</button>
+					<button class=${isDanger ? "danger" : "primary"} disabled=${isBusy}>${verb}</button>
 				</footer>
 			</form>
 		<//>
@@ -115,7 +107,6 @@ export function Confirm({ act, warning, children, ...facts }) {
 /** The title of a page or of a part of one, with what can be done there beside it. */
 export const Head = ({ level = "h1", title, children }) => html`<header class="head"><${level}>${title}<//><div class="actions">${children}</div></header>`;
 
-/** A part of a page. */
 export function Card({ title, actions, children }) {
 	return html`
 		<section class="card">
@@ -209,13 +200,42 @@ export function useLoaded(load, key) {
 	return { ...state, reload: () => setRound((old) => old + 1) };
 }
 
+/**
+ * The dialog that is open on a page: [open(component, facts), what to show]. `onDone(made, facts)` hears
+ * that it has changed something, maybe one's own rights, too.
+ */
+export function useDialog(onDone) {
+	const session = useCurrent();
+	const [dialog, setDialog] = useState(null);
+	const close = () => setDialog(null);
+	function done(made) {
+		close();
+		onDone(made, dialog.facts);
+		session.refresh();
+	}
+	return [
+		(component, facts) => setDialog({ component, facts }),
+		dialog && html`<${dialog.component} ...${dialog.facts} onDone=${done} onClose=${close} />`,
+	];
+}
+
+/** A table beside which nothing is cut off, however narrow the dialog is. */
+export const Comparison = ({ label, headings, children }) => html`
+	<div class="scroll" tabindex="0" role="region" aria-label=${label}>
+		<table>
+			<thead><tr>${headings.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
+			<tbody>${children}</tbody>
+		</table>
+	</div>
+`;
+
 /** Links that show the same thing in another way. */
 export function Switch({ label, choices, chosen, onChoose }) {
 	return html`
 		<div class="switch" role="group" aria-label=${label}>
 			${choices.map(
 				([value, text]) => html`
-					<button aria-pressed=${String(value === chosen)} onClick=${() => onChoose(value)}>${text}</button>
+					<button aria-pressed=${value === chosen} onClick=${() => onChoose(value)}>${text}</button>
 				`,
 			)}
 		</div>

@@ -14,7 +14,7 @@ export function Value({ member, value }) {
 	if (value === null || value === undefined || value === "") return "—";
 	if (SECRETS.has(member)) return "set, not shown here";
 	if (Array.isArray(value) || (typeof value === "object" && !value.username)) {
-		return html`<pre class="code">${JSON.stringify(value, null, 2)}</pre>`;
+		return html`<pre>${JSON.stringify(value, null, 2)}</pre>`;
 	}
 	if (typeof value === "object") return html`<${UserLink} name=${value.username} />`;
 	if (typeof value === "boolean") return value ? "yes" : "no";
@@ -48,7 +48,7 @@ function ShowDialog({ title, record, onClose }) {
  * A dialog about the record at `target` as it is now: `children` makes it of {data, etag, again, reload};
  * `check(data)` throws a Problem if it is not the one that is meant.
  */
-export function Current({ title, target, check, onClose, children }) {
+function Current({ title, target, check, onClose, children }) {
 	const again = async () => {
 		const answer = await ask(target);
 		check?.(answer.data);
@@ -66,8 +66,8 @@ export function Current({ title, target, check, onClose, children }) {
 	);
 }
 
-/** Change the record at `target`. `prepare` makes it fit the fields. */
-function ChangeDialog({ title, warning, target, check, fields, prepare = (data) => data, unwrap = (body) => body, onDone, onClose }) {
+/** Change the record at `target`. `prepare` makes it fit the fields, and `facts` are those of the form. */
+export function ChangeDialog({ title, warning, target, check, prepare = (data) => data, unwrap = (body) => body, onDone, onClose, ...facts }) {
 	const session = useCurrent();
 	return html`
 		<${Current} title=${title} target=${target} check=${check} onClose=${onClose}>
@@ -75,7 +75,6 @@ function ChangeDialog({ title, warning, target, check, fields, prepare = (data) 
 				<${RecordDialog}
 					title=${title}
 					intro=${warning?.(session)}
-					fields=${fields}
 					record=${prepare(data)}
 					etag=${etag}
 					again=${() => again().then(({ data, etag }) => ({ data: prepare(data), etag }))}
@@ -83,6 +82,7 @@ function ChangeDialog({ title, warning, target, check, fields, prepare = (data) 
 					said="Saved."
 					onSaved=${onDone}
 					onClose=${onClose}
+					...${facts}
 				/>
 			`}
 		<//>
@@ -126,5 +126,5 @@ export const showing = (titleOf) => opened(ShowDialog, ({ record }) => ({ record
 export const making = (facts) =>
 	opened(RecordDialog, (given) => {
 		const { place, ...rest } = facts(given);
-		return { record: null, save: (body) => ask(place, { method: "POST", body }), onSaved: ({ data }) => given.onDone(data), ...rest };
+		return { save: (body) => ask(place, { method: "POST", body }), onSaved: ({ data }) => given.onDone(data), ...rest };
 	});

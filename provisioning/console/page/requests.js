@@ -3,7 +3,7 @@ import { BASE_PATH, control, MARK, Problem, ROOT } from "./api.js";
 import { messageOf } from "./form.js";
 import { Card, Check, Chip, Copy, Empty, Filter, Instant, Text, Trouble } from "./pieces.js";
 import { html, useEffect, useRef, useState } from "./view.js";
-import { number, plural } from "./words.js";
+import { number, plural, toTheSecond } from "./words.js";
 
 export const VERBS = ["GET", "HEAD", "POST", "PUT", "DELETE"];
 const POLL = 1000;
@@ -64,7 +64,7 @@ export function Requests({ round, onFault }) {
 		<${Card}
 			title="Requests"
 			actions=${html`
-				<button class="small" aria-pressed=${String(isPaused)} onClick=${() => setPaused(!isPaused)}>Pause</button>
+				<button class="small" aria-pressed=${isPaused} onClick=${() => setPaused(!isPaused)}>Pause</button>
 				<button class="small" onClick=${forget}>Forget all</button>
 			`}
 		>
@@ -101,14 +101,14 @@ function Entry({ entry, onFault }) {
 				html`
 					<div class="entry">
 						<p class="muted">
-							<${Instant} at=${entry.at} exact />, ${number(entry.duration)} ms${entry.matched !== null && html`, route <code>${entry.matched}</code>`}, request <code>${entry.requestId}</code>
+							<${Instant} at=${entry.at} as=${toTheSecond} />, ${number(entry.duration)} ms${entry.matched !== null && html`, route <code>${entry.matched}</code>`}, request <code>${entry.requestId}</code>
 						</p>
 						<p class="actions">
 							<${Copy} label="Copy as curl" text=${curl(entry)} />
 							<button onClick=${() => onFault({ path: below, method: VERBS.includes(entry.method) ? entry.method : "" })}>Make a fault of this</button>
 						</p>
 						<h3>Headers</h3>
-						<pre class="code" tabindex="0">${Object.entries(entry.headers).map(([name, text]) => `${name}: ${text}`).join("\n")}</pre>
+						<pre tabindex="0">${Object.entries(entry.headers).map(([name, text]) => `${name}: ${text}`).join("\n")}</pre>
 						<h3>Request body</h3>
 						<${Body} body=${entry.requestBody} />
 						<h3>Answer</h3>
@@ -121,7 +121,7 @@ function Entry({ entry, onFault }) {
 }
 
 const Body = ({ body }) =>
-	body === null ? html`<p class="muted">none</p>` : html`<pre class="code" tabindex="0">${typeof body === "string" ? body : JSON.stringify(body, null, 2)}</pre>`;
+	body === null ? html`<p class="muted">none</p>` : html`<pre tabindex="0">${typeof body === "string" ? body : JSON.stringify(body, null, 2)}</pre>`;
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 const REPEATED = /^(accept|content-type|if-match|if-none-match)$/i;

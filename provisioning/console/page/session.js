@@ -1,5 +1,5 @@
 // Who is signed in, and what time it is at the server.
-import { ask, control, onSessionEnd, Problem, useControlToken, useKey } from "./api.js";
+import { ask, control, credentials, Problem } from "./api.js";
 import { createContext, useContext, useEffect, useState } from "./view.js";
 
 const KEY = "provisioning.key";
@@ -27,7 +27,7 @@ export function useSession() {
 		try {
 			const { data: who, date, asked } = await ask("whoami", { key: given });
 			if (hasControl !== "on") tell({ asked, data: { now: date } });
-			useKey(given);
+			credentials.key = given;
 			if (given) sessionStorage.setItem(KEY, given);
 			setKey(given);
 			setState({ phase: "in", who, reason: null, ended: null });
@@ -48,14 +48,14 @@ export function useSession() {
 
 	function out(reason = null) {
 		sessionStorage.removeItem(KEY);
-		useKey(null);
+		credentials.key = null;
 		setKey(null);
 		setState({ ...OUT, reason });
 	}
 
 	async function askControl() {
 		if (hasControl !== "on") return;
-		useControlToken(sessionStorage.getItem(CONTROL_TOKEN));
+		credentials.controlToken = sessionStorage.getItem(CONTROL_TOKEN);
 		try {
 			tell(await control("clock"));
 			setControlState("on");
@@ -65,7 +65,7 @@ export function useSession() {
 	}
 
 	async function giveControlToken(token) {
-		useControlToken(token);
+		credentials.controlToken = token;
 		const answer = await control("clock");
 		sessionStorage.setItem(CONTROL_TOKEN, token);
 		tell(answer);
@@ -80,7 +80,7 @@ export function useSession() {
 	}
 
 	useEffect(() => {
-		onSessionEnd((reason) => setState((old) => (old.phase === "in" ? { ...old, ended: reason } : old)));
+		credentials.onEnd = (reason) => setState((old) => (old.phase === "in" ? { ...old, ended: reason } : old));
 		start();
 	}, []);
 
@@ -94,7 +94,6 @@ export function useSession() {
 		/** The server's time in milliseconds. */
 		now: () => clock.frozenAt ?? Date.now() + clock.offset,
 		isMe: (username) => who?.user?.username === username,
-		isAdministrator: who?.role === "ADMINISTRATOR",
 		isOverseer: who?.role === "ADMINISTRATOR" || who?.role === "INTERNAL_AUDITING",
 		manages: who?.role === "ADMINISTRATOR" && may("write"),
 		may,

@@ -16,7 +16,7 @@ export function Table({ columns, rows, keyOf = (record) => record.id, actions = 
 	const allowed = (record) => actions.filter((action) => isAllowed(action, session, record));
 	const hasActions = rows.some((record) => allowed(record).length);
 	return html`
-		<table class="list" role="table" aria-busy=${String(Boolean(isLoading))}>
+		<table class="list" role="table" aria-busy=${isLoading ?? false}>
 			<thead role="rowgroup">
 				<tr role="row">
 					${columns.map((column) => html`<${Heading} key=${column.member} column=${column} order=${order} onOrder=${onOrder} />`)}

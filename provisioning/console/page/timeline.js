@@ -62,7 +62,6 @@ export function Timeline({ privileges, roles }) {
 								rx="3"
 								tabindex="0"
 								role="img"
-								aria-label=${said(privilege)}
 								onMouseEnter=${point(privilege)}
 								onFocus=${point(privilege)}
 								onMouseLeave=${() => setPointed(null)}

@@ -1,14 +1,14 @@
 // A user's page: the profile, privileges over time, keys, reporting lines and history.
 import { ask, askAll, path } from "./api.js";
 import { LastChanges } from "./audit.js";
+import { ROLES } from "./dialogs.js";
 import { apiKeys, isOver, privileges as privilegesKind, users } from "./kinds.js";
-import { address, Card, Chip, Empty, Head, Trouble, useLoaded, UserLink, Zone } from "./pieces.js";
-import { ROLES } from "./privileges.js";
+import { address, Card, Chip, Empty, Head, Trouble, useDialog, useLoaded, UserLink, Zone } from "./pieces.js";
 import { Members } from "./records.js";
 import { useCurrent } from "./session.js";
 import { Table } from "./table.js";
 import { Timeline } from "./timeline.js";
-import { html, useState } from "./view.js";
+import { html } from "./view.js";
 import { nameOf } from "./words.js";
 
 const HELD = privilegesKind.columns().slice(1).map((column) => ({ ...column, isName: column.member === "role" }));
@@ -17,7 +17,6 @@ const NOT_IN_PROFILE = ["tenantUserPrivileges", "activeApiKeys", "username", "ho
 
 export function UserPage({ username }) {
 	const session = useCurrent();
-	const [dialog, setDialog] = useState(null);
 	const load = async () => {
 		const [{ data: user }, { data: keys }] = await Promise.all([
 			ask(path`users/${username}`),
@@ -27,6 +26,7 @@ export function UserPage({ username }) {
 		return { user, keys, below };
 	};
 	const { data, problem, reload } = useLoaded(load, username);
+	const [show, dialog] = useDialog(reload);
 	if (!data) {
 		return html`
 			<${Head} title=${username} />
@@ -38,7 +38,7 @@ export function UserPage({ username }) {
 	const isMe = session.isMe(user.username);
 	const mayProfile = (session.manages || (isMe && session.may("write") && session.who.role !== "INTERNAL_AUDITING")) && user.home !== false;
 	const privileges = user.tenantUserPrivileges.map((privilege) => ({ ...privilege, user }));
-	const open = (kind) => (name, record) => setDialog({ Of: kind.dialogs[name], record });
+	const open = (kind) => (name, record) => show(kind.dialogs[name], { record, username: user.username, owner: user.username });
 	const above = [...new Set(privileges.filter((each) => each.reportsTo && !isOver(each, session)).map((each) => each.reportsTo))];
 	return html`
 		<p class="back"><a href=${address(["users"])}>← All people</a></p>
@@ -83,19 +83,6 @@ export function UserPage({ username }) {
 				<${LastChanges} query=${{ user: user.username, size: 8 }} />
 			<//>
 		`}
-		${dialog &&
-		html`
-			<${dialog.Of}
-				record=${dialog.record}
-				username=${user.username}
-				owner=${user.username}
-				onClose=${() => setDialog(null)}
-				onDone=${() => {
-					setDialog(null);
-					reload();
-					session.refresh();
-				}}
-			/>
-		`}
+		${dialog}
 	`;
 }
