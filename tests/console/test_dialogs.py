@@ -457,6 +457,34 @@ def test_a_service_is_subscribed_changed_and_unsubscribed(server, sign_in):
     assert server.administrator.get("/statements").status_code == 403
 
 
+@pytest.mark.parametrize("button", ["Change", "Unsubscribe"])
+def test_a_subscription_to_come_is_not_taken_for_the_active_one(server, sign_in, button):
+    client = server.administrator
+    client.post("/services/enterprise", json={"activeUntil": "2040-01-01T00:00:00Z"})
+    client.post("/services/enterprise", json={"activeFrom": "2041-06-01T12:00:00Z"})
+    before = client.get("/services?active=all").json()
+    page = sign_in("services?active=all")
+    row = page.get_by_role("row").filter(has_text="to come")
+    row.get_by_role("button", name=button).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("alert")).to_contain_text("only the active one can be changed")
+    expect(dialog.get_by_role("alert")).to_contain_text("1 Jun 2041")
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_have_count(0)
+    assert client.get("/services?active=all").json() == before
+
+
+def test_the_next_subscription_to_come_is_called_off(server, sign_in):
+    server.administrator.post("/services/enterprise", json={"activeFrom": "2041-06-01T12:00:00Z"})
+    page = sign_in("services?active=false")
+    page.get_by_role("button", name="Unsubscribe").click()
+    expect(page.get_by_role("dialog")).to_contain_text("The subscription from 1 Jun 2041")
+    page.get_by_role("dialog").get_by_role("button", name="Unsubscribe").click()
+    expect(page.get_by_role("row").filter(has_text="revoked before it began")).to_be_visible()
+    (ended,) = server.administrator.get("/services?active=false").json()
+    assert ended["activeUntil"] == ended["activeFrom"]
+
+
 def test_a_subscription_by_its_label(server, sign_in):
     page = sign_in("services")
     page.get_by_role("button", name="New subscription").click()

@@ -164,11 +164,10 @@ export const apiKeys = kind("API key", {
 
 const SERVICE = { member: "label", label: "Service", suggest: suggesting("available-services", "label", { size: 20 }), required: true, hint: "Its label in the catalogue." };
 
-/** Of several subscriptions to a service only one can be changed: what its label leads to must be `shown`. */
-const isMeant = (shown) => ({ activeFrom, activeUntil, service }) => {
+/** A service's label leads to one of several subscriptions to it, which must be the one `shown`. */
+const isMeant = (shown) => ({ activeFrom, service }) => {
 	if (activeFrom === shown.activeFrom) return;
-	const until = activeUntil ? `until ${dateAndTime(activeUntil)}` : "without end";
-	throw new Problem(409, `Of several subscriptions to ${service.name} the active one can be changed, else the next to come. That is now the one from ${dateAndTime(activeFrom)} ${until}. The one from ${dateAndTime(shown.activeFrom)} has to wait until that has ended.`);
+	throw new Problem(409, `Of several subscriptions to ${service.name} only the active one can be changed, or else the next to come: now that from ${dateAndTime(activeFrom)}. The one from ${dateAndTime(shown.activeFrom)} can be when that has ended.`);
 };
 const isFound = (session, record) => whileOpen(session, record) && record.service !== null;
 
