@@ -1,7 +1,7 @@
 """The console: a page for people, which uses the API as any other client does.
 
 `page/` is served as it is, with no build step. All its addresses are relative, so that it works
-below any path prefix; `main.js` says which module does what.
+below any path prefix; each module's first line says what it holds.
 """
 
 from pathlib import Path

@@ -3,9 +3,7 @@
 
 import { searchOf } from "./address.js";
 
-export const ROOT = new URL("../", import.meta.url);
-const API = new URL("api/v1/provisioning", ROOT).href;
-const CONTROL = new URL("_control", ROOT).href;
+export const SERVER = new URL("../", import.meta.url).href.slice(0, -1);
 export const BASE_PATH = "/api/v1/provisioning";
 export const MARK = "console-";
 
@@ -28,7 +26,7 @@ export function path(texts, ...segments) {
 /** One request to the API: {data, asked, date, etag, total}, `asked` in milliseconds. Throws a Problem. */
 export async function ask(target, { key = credentials.key, ...facts } = {}) {
 	try {
-		return await send(API, target, key, facts);
+		return await send(SERVER + BASE_PATH, target, key, facts);
 	} catch (problem) {
 		if (problem.status === 401 && key !== null && key === credentials.key) credentials.onEnd(problem.detail);
 		throw problem;
@@ -36,7 +34,7 @@ export async function ask(target, { key = credentials.key, ...facts } = {}) {
 }
 
 export function control(target, facts = {}) {
-	return send(CONTROL, target, credentials.controlToken, facts);
+	return send(`${SERVER}/_control`, target, credentials.controlToken, facts);
 }
 
 async function send(base, target, token, { method = "GET", body, etag, query } = {}) {

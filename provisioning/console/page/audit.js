@@ -6,7 +6,6 @@ import { column, Table } from "./table.js";
 import { html } from "./view.js";
 import { inWords, plural, toTheSecond } from "./words.js";
 
-const RESOURCES = ["tenants", "users", "privileges", "domain-mapping", "services", "tenant-dashboards", "tenant-statements", "statements", "endpoints", "api-keys"];
 const COLUMNS = [
 	column("at", (record) => html`<${Instant} at=${record.at} as=${toTheSecond} />`, { isName: true }),
 	column("by", (record) => html`<${UserLink} name=${record.by} none=${record.via === "cli" ? "the command line" : `key ${record.key}`} />`),
@@ -23,7 +22,7 @@ export const audit = {
 	one: "record",
 	views: [{ name: "all", place: "audit" }],
 	filters: [
-		{ name: "resource", label: "On", any: "everything", options: RESOURCES },
+		{ name: "resource", label: "On", any: "everything", options: ["tenants", "users", "privileges", "domain-mapping", "services", "tenant-dashboards", "tenant-statements", "statements", "endpoints", "api-keys"] },
 		{ name: "action", label: "What", any: "all actions", options: ["create", "change", "remove"] },
 		{ name: "via", label: "Via", any: "any way", options: ["api", "scim", "cli"] },
 		{ name: "by", label: "By whom" },

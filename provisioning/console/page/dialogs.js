@@ -48,9 +48,8 @@ export const RevokeAllDialog = removing(({ username }) => ({
 	said: "All privileges are revoked.",
 }));
 
-const zones = Intl.supportedValuesOf ? Intl.supportedValuesOf("timeZone") : [];
 const PROFILE = [
-	{ member: "timeZone", suggest: zones, hint: "Such as Atlantic/Reykjavik." },
+	{ member: "timeZone", suggest: Intl.supportedValuesOf?.("timeZone"), hint: "Such as Atlantic/Reykjavik." },
 	{ member: "country", hint: "Three letters, as in ISL." },
 	{ member: "zipCode" },
 	{ member: "avatar", hint: "A URL. The console does not load it." },
@@ -63,7 +62,7 @@ const NEW = [
 	{ member: "username", required: true, hint: "Most often the email address. It can't be changed later." },
 	{ member: "email", required: true },
 	...plain("firstName", "lastName"),
-	{ member: "password", type: "password", required: true, hint: "Kept as a salted hash. Here people sign in with API keys." },
+	{ member: "password", required: true, hint: "Kept as a salted hash. Here people sign in with API keys." },
 	{ member: "role", options: ROLES, required: true, initial: "USER" },
 	...WINDOW_FIELDS,
 	REPORTS_TO,
@@ -72,7 +71,7 @@ const NEW = [
 
 export function NewUserDialog({ onDone, onClose }) {
 	const [existing, setExisting] = useState(null);
-	if (existing) return html`<${GrantDialog} key="grant" username=${existing} onDone=${onDone} onClose=${onClose} />`;
+	if (existing) return html`<${GrantDialog} username=${existing} onDone=${onDone} onClose=${onClose} />`;
 	async function save(body) {
 		const { role, activeFrom, activeUntil, reportsTo, ...account } = body;
 		try {
@@ -84,7 +83,6 @@ export function NewUserDialog({ onDone, onClose }) {
 	}
 	return html`
 		<${RecordDialog}
-			key="new"
 			title="New user"
 			fields=${NEW}
 			save=${save}
@@ -98,22 +96,24 @@ export function NewUserDialog({ onDone, onClose }) {
 	`;
 }
 
-const CHANGED = [
-	...plain("firstName", "lastName"),
-	{ member: "email", required: true },
-	{ member: "password", type: "password", hint: "Empty to keep it." },
-	...PROFILE,
-];
+export const ChangeUserDialog = changing(({ record: { username } }) => ({
+	title: `Change ${username}`,
+	target: path`users/${username}`,
+	fields: [
+		...plain("firstName", "lastName"),
+		{ member: "email", required: true },
+		{ member: "password", hint: "Empty to keep it." },
+		...PROFILE,
+	],
+}));
 
-export const ChangeUserDialog = changing(({ record: { username } }) => ({ title: `Change ${username}`, target: path`users/${username}`, fields: CHANGED }));
-
-const TYPES = ["BASIC", "QUERY_ONLY", "INGESTION_ONLY"];
 const HOUR = 3_600_000;
 const GRACE = { "in 24 hours": 24 * HOUR, "in 1 hour": HOUR, "in 7 days": 168 * HOUR };
+const [USUAL] = Object.keys(GRACE);
 const REMOVED = "at once: it is removed";
 const KEPT = "as it does now";
 const KEY = [
-	{ member: "type", options: TYPES, required: true, initial: "BASIC", hint: "BASIC reads and writes, QUERY_ONLY reads, INGESTION_ONLY can't use this API." },
+	{ member: "type", options: ["BASIC", "QUERY_ONLY", "INGESTION_ONLY"], required: true, initial: "BASIC", hint: "BASIC reads and writes, QUERY_ONLY reads, INGESTION_ONLY can't use this API." },
 	{ member: "name", hint: "What it is for." },
 	...WINDOW_FIELDS,
 ];
@@ -138,7 +138,6 @@ export function NewKeyDialog({ owner, onDone, onClose }) {
 	}
 	return html`
 		<${RecordDialog}
-			key="new"
 			title="New API key"
 			fields=${owner === undefined ? [who, ...KEY] : KEY}
 			save=${save}
@@ -168,7 +167,7 @@ export function RotateKeyDialog({ record: old, onDone, onClose }) {
 		{ member: "name", hint: "Of the new key." },
 		{ member: "activeUntil", type: "instant", hint: "Of the new key. Empty for no end." },
 	];
-	async function save({ ends = Object.keys(GRACE)[0], name = old.name, activeUntil = null }, etag) {
+	async function save({ ends = USUAL, name = old.name, activeUntil = null }, etag) {
 		const { data: key } = await ask(keysOf(ownerOf(old)), { method: "POST", body: { type: old.type, name, activeUntil } });
 		let problem = null;
 		try {
@@ -189,10 +188,10 @@ export function RotateKeyDialog({ record: old, onDone, onClose }) {
 			intro=${`A new ${old.type} key of ${ownerOf(old) ?? "the tenant"} is made, and the old one ends.`}
 			target=${keyPath(old)}
 			fields=${fields}
-			prepare=${() => ({ ends: Object.keys(GRACE)[0], name: old.name, activeUntil: null })}
+			prepare=${() => ({ ends: USUAL, name: old.name, activeUntil: null })}
 			always
 			save=${save}
-			said=${null}
+			said=""
 			verb="Rotate"
 			onDone=${setMade}
 			onClose=${onClose}

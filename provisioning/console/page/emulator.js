@@ -2,7 +2,7 @@
 // requests as they come.
 import { ask, control, path } from "./api.js";
 import { Fields, folded, messageOf, useForm } from "./form.js";
-import { Card, Confirm, Head, Instant, say, sent, Text, Trouble, useLoaded, Zone } from "./pieces.js";
+import { Card, Confirm, Head, Instant, say, sent, Text, Trouble, useEvery, useLoaded, Zone } from "./pieces.js";
 import { Requests, VERBS } from "./requests.js";
 import { useCurrent } from "./session.js";
 import { RowButton } from "./table.js";
@@ -97,10 +97,7 @@ function Clock({ session, onMoved }) {
 /** The server's time as it passes. */
 function Time({ session }) {
 	const [, tick] = useState(0);
-	useEffect(() => {
-		const timer = setInterval(() => tick((old) => old + 1), 1000);
-		return () => clearInterval(timer);
-	}, []);
+	useEvery(1000, () => tick((old) => old + 1));
 	return html`<p class="clock"><${Instant} at=${utc(session.now())} as=${toTheSecond} /></p>`;
 }
 
@@ -133,10 +130,7 @@ function Faults({ draft }) {
 		field.focus();
 		field.select();
 	}, [draft]);
-	useEffect(() => {
-		const timer = setInterval(reload, 3000);
-		return () => clearInterval(timer);
-	}, []);
+	useEvery(3000, reload);
 	async function add() {
 		const body = form.checked();
 		if (body === null) return;
@@ -196,22 +190,22 @@ function State({ onChanged }) {
 	const [problem, setProblem] = useState(null);
 	const [isResetting, setResetting] = useState(false);
 	const { data, reload } = useLoaded(async () => (await control("snapshots")).data, "snapshots");
-	async function act(target, method, text, changes) {
+	async function act(target, method, text, then) {
 		try {
 			await control(target, { method });
 			setProblem(null);
 			say(text);
 			reload();
-			if (changes) onChanged();
+			then?.();
 		} catch (caught) {
 			setProblem(messageOf(caught));
 		}
 	}
 	function save(name, setName) {
 		if (!name.trim()) return setProblem({ detail: "Give the snapshot a name." });
-		return act(path`snapshots/${name.trim()}`, "PUT", "Saved.").then(() => setName(""));
+		return act(path`snapshots/${name.trim()}`, "PUT", "Saved.", () => setName(""));
 	}
-	const at = ({ name: saved }) => path`snapshots/${saved}`;
+	const at = ({ name }) => path`snapshots/${name}`;
 	return html`
 		<${Card} title="Snapshots" actions=${html`<button class="danger" onClick=${() => setResetting(true)}>Reset</button>`}>
 			<${Trouble} problem=${problem} />
@@ -221,7 +215,7 @@ function State({ onChanged }) {
 						<li key=${snapshot.name}>
 							<span id=${`snapshot-${snapshot.name}`}><strong>${snapshot.name}</strong> <span class="muted"><${Instant} at=${snapshot.created} />, ${plural(snapshot.counts?.users ?? 0, "user")}</span></span>
 							<span>
-								<${RowButton} of=${`snapshot-${snapshot.name}`} onClick=${() => act(`${at(snapshot)}/load`, "POST", `The records are those of ${snapshot.name}.`, true)}>Load<//>
+								<${RowButton} of=${`snapshot-${snapshot.name}`} onClick=${() => act(`${at(snapshot)}/load`, "POST", `The records are those of ${snapshot.name}.`, onChanged)}>Load<//>
 								<${RowButton} of=${`snapshot-${snapshot.name}`} danger onClick=${() => act(at(snapshot), "DELETE", "Forgotten.")}>Forget<//>
 							</span>
 						</li>

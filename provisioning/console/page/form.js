@@ -3,7 +3,7 @@
 import { ask } from "./api.js";
 import { Comparison, FormDialog, say, Trouble } from "./pieces.js";
 import { html, useEffect, useId, useRef, useState } from "./view.js";
-import { dateAndTime, fromField, inWords, toField, ZONE } from "./words.js";
+import { dateAndTime, fromField, inWords, isSecret, toField, ZONE } from "./words.js";
 
 export const WINDOW_FIELDS = [
 	{ member: "activeFrom", type: "instant", hint: "Empty for now." },
@@ -48,7 +48,7 @@ function toValue(field, text) {
 
 function Field({ field, text, errors = [], onText, autofocus }) {
 	const id = useId();
-	const { member, type = "text", options, suggest, hint } = field;
+	const { member, type = isSecret(member) ? "password" : "text", options, suggest, hint } = field;
 	const [suggestions, setSuggestions] = useState([]);
 	const help = type === "instant" ? [hint, ZONE].filter(Boolean).join(" ") : hint;
 	const described = [help && `${id}-hint`, errors.length && `${id}-error`].filter(Boolean).join(" ");
@@ -81,7 +81,7 @@ function Field({ field, text, errors = [], onText, autofocus }) {
 	} else if (type === "long" || type === "json") {
 		input = html`<textarea ...${facts} rows=${type === "json" ? 8 : 3} class=${type === "json" ? "code" : ""} spellcheck=${type === "long"} value=${text} onInput=${onInput}></textarea>`;
 	} else {
-		const list = suggest ? `${id}-list` : undefined;
+		const list = suggest && `${id}-list`;
 		input = html`
 			<input
 				type=${{ instant: "datetime-local", password: "password" }[type] ?? "text"}

@@ -23,9 +23,6 @@ import { column } from "./table.js";
 import { html } from "./view.js";
 import { dateAndTime, windowState } from "./words.js";
 
-const STATUSES = ["ALPHA", "BETA", "PRODUCTION", "ARCHIVED"];
-const DASHBOARD_TYPES = ["REAL_TIME", "OI_OVERVIEW", "ENTITY_OVERVIEW", "SYSTEM", "SETTINGS", "CUSTOM"];
-
 const named = (member) => column(member, undefined, { isName: true });
 const chip = (member) => column(member, (record) => html`<${Chip}>${record[member]}<//>`);
 const flag = (member) => column(member, (record) => (record[member] ? "yes" : "no"));
@@ -37,6 +34,7 @@ const WINDOW = [
 	{ member: "state", show: (record) => html`<${State} of=${record} />` },
 ];
 
+const oversees = (session) => session.isOverseer;
 const manages = (session) => session.manages;
 const makesKeys = (session) => session.may("makeKeys");
 export const isOver = (record, session) => ["ended", "revoked before it began"].includes(windowState(record, session.now()));
@@ -93,7 +91,7 @@ function plainKind(one, { place, key, called = one, fields, prepare, removed, is
 export const users = kind("user", {
 	views: [
 		{ name: "tenant", label: "This tenant", place: "users", defaultActive: "true" },
-		{ name: "everyone", label: "All tenants", place: "as-users", shortest: 3, allowed: (session) => session.isOverseer },
+		{ name: "everyone", label: "All tenants", place: "as-users", shortest: 3, allowed: oversees },
 	],
 	columns: (view) => [
 		column("username", (user) => (view.name === "tenant" ? html`<${UserLink} name=${user.username} />` : user.username), { isName: true }),
@@ -137,7 +135,7 @@ export const privileges = kind("privilege", {
 
 export const apiKeys = kind("API key", {
 	views: [
-		{ name: "tenant", label: "Of the tenant", place: "api-keys", allowed: (session) => session.isOverseer },
+		{ name: "tenant", label: "Of the tenant", place: "api-keys", allowed: oversees },
 		{ name: "users", label: "Of users", place: "user-api-keys" },
 	],
 	columns: (view) => [
@@ -180,7 +178,7 @@ const services = kind("service", {
 		view.name === "catalogue"
 			? [named("name"), column("label"), chip("type"), chip("status"), column("shortDescription")]
 			: [
-					column("service", (record) => record.service?.name ?? "—", { isName: true }),
+					column("service", (record) => record.service?.name, { isName: true }),
 					{ member: "type", show: (record) => html`<${Chip}>${record.service?.type}<//>` },
 					...WINDOW,
 				],
@@ -217,82 +215,49 @@ const services = kind("service", {
 	empty: "No subscriptions.",
 });
 
-const DOMAIN_FIELDS = [
-	{ member: "domain", required: true, natural: true, hint: "Such as insight.acme.example." },
-	...plain("theme", "icon"),
-	...WINDOW_FIELDS,
-];
 const domainMappings = plainKind("domain mapping", {
 	place: "domain-mapping",
 	key: "domain",
 	called: "mapping",
 	columns: () => [named("domain"), column("theme"), column("icon"), ...WINDOW],
-	fields: DOMAIN_FIELDS,
+	fields: [
+		{ member: "domain", required: true, natural: true, hint: "Such as insight.acme.example." },
+		...plain("theme", "icon"),
+		...WINDOW_FIELDS,
+	],
 	removed: (record) => html`<strong>${record.domain}</strong> leads to this tenant no longer, and anyone may map it.`,
-	allowed: (session) => session.isOverseer,
+	allowed: oversees,
 	empty: "No domain leads here yet.",
 });
 
-const ENDPOINT_FIELDS = [
-	{ member: "url", required: true, wide: true, hint: "Without user information, such as amqps://mq.acme.example:5671." },
-	{ member: "endpointType", required: true, suggest: suggesting("endpoint-types", "label", { size: 100 }), hint: "A label, such as MQ_INCOMING." },
-	...plain("vhost", "userName"),
-	{ member: "password", type: "password" },
-	...plain("exchange", "binding"),
-	{ member: "active", type: "flag", initial: true },
-	{ member: "durable", type: "flag", initial: false },
-	...WINDOW_FIELDS,
-	...folded(
-		{ member: "messageHandler" },
-		{ member: "apiKey", type: "password" },
-		{ member: "provUserName" },
-		{ member: "provPassword", type: "password" },
-		{ member: "provPort" },
-	),
-];
 const endpoints = plainKind("endpoint", {
 	place: "endpoints",
 	key: "url",
 	columns: () => [
 		named("url"),
-		column("endpointType", (record) => record.endpointType?.name ?? "—"),
+		column("endpointType", (record) => record.endpointType?.name),
 		flag("active"),
 		flag("durable"),
 		...WINDOW,
 	],
-	fields: ENDPOINT_FIELDS,
+	fields: [
+		{ member: "url", required: true, wide: true, hint: "Without user information, such as amqps://mq.acme.example:5671." },
+		{ member: "endpointType", required: true, suggest: suggesting("endpoint-types", "label", { size: 100 }), hint: "A label, such as MQ_INCOMING." },
+		...plain("vhost", "userName", "password", "exchange", "binding"),
+		{ member: "active", type: "flag", initial: true },
+		{ member: "durable", type: "flag", initial: false },
+		...WINDOW_FIELDS,
+		...folded(...plain("messageHandler", "apiKey", "provUserName", "provPassword", "provPort")),
+	],
 	prepare: (record) => ({ ...record, endpointType: record.endpointType?.label ?? null }),
 	removed: (record) => html`Messages no longer pass <strong>${record.url}</strong>. Its passwords and keys are lost.`,
-	allowed: (session) => session.isOverseer,
+	allowed: oversees,
 	empty: "No endpoints yet.",
 });
 
 const TITLE = { member: "title", required: true };
 const LABEL = { member: "label", required: true, natural: true, hint: "Lower-case letters and digits, joined by - or _." };
-const STATUS = { member: "status", required: true, options: STATUSES, initial: "PRODUCTION" };
-const DASHBOARD_FIELDS = [
-	TITLE,
-	{ member: "menuLabel", required: true },
-	LABEL,
-	{ member: "type", required: true, options: DASHBOARD_TYPES, initial: "CUSTOM" },
-	STATUS,
-	{ member: "listOrder", required: true, type: "whole", initial: "100" },
-	...folded(
-		...plain("subtitle", "biLine", "preview", "path", "icon", "template"),
-		{ member: "description", type: "long" },
-		{ member: "settings", type: "json" },
-	),
-];
-const STATEMENT_FIELDS = [
-	TITLE,
-	LABEL,
-	{ member: "type", required: true, options: ["OI", "CUSTOM"], initial: "CUSTOM" },
-	STATUS,
-	{ member: "listOrder", type: "whole" },
-	{ member: "query", type: "long", required: true },
-	{ member: "description", type: "long" },
-	{ member: "config", type: "json" },
-];
+const STATUS = { member: "status", required: true, options: ["ALPHA", "BETA", "PRODUCTION", "ARCHIVED"], initial: "PRODUCTION" };
 
 /** Dashboards and statements, which the catalogue has, too; `facts` are what only one of them has. */
 function entries(one, { columns = [], ...facts }) {
@@ -320,18 +285,42 @@ function entries(one, { columns = [], ...facts }) {
 	});
 }
 
-const dashboards = entries("dashboard", { fields: DASHBOARD_FIELDS, columns: [column("menuLabel")] });
+const dashboards = entries("dashboard", {
+	columns: [column("menuLabel")],
+	fields: [
+		TITLE,
+		{ member: "menuLabel", required: true },
+		LABEL,
+		{ member: "type", required: true, options: ["REAL_TIME", "OI_OVERVIEW", "ENTITY_OVERVIEW", "SYSTEM", "SETTINGS", "CUSTOM"], initial: "CUSTOM" },
+		STATUS,
+		{ member: "listOrder", required: true, type: "whole", initial: "100" },
+		...folded(
+			...plain("subtitle", "biLine", "preview", "path", "icon", "template"),
+			{ member: "description", type: "long" },
+			{ member: "settings", type: "json" },
+		),
+	],
+});
 
 const statements = entries("statement", {
-	fields: STATEMENT_FIELDS,
+	fields: [
+		TITLE,
+		LABEL,
+		{ member: "type", required: true, options: ["OI", "CUSTOM"], initial: "CUSTOM" },
+		STATUS,
+		{ member: "listOrder", type: "whole" },
+		{ member: "query", type: "long", required: true },
+		{ member: "description", type: "long" },
+		{ member: "config", type: "json" },
+	],
 	actions: [{ label: "Configure", dialog: "configure", allowed: manages }],
 	dialogs: {
-		configure: changing(({ record }) => ({
-			title: `Configure ${record.title}`,
-			target: path`statements/${record.label}/config`,
+		configure: changing(({ record: { label, title } }) => ({
+			title: `Configure ${title}`,
+			target: path`statements/${label}/config`,
 			fields: [{ member: "config", label: "Configuration", type: "json", hint: "A JSON object, which is replaced whole." }],
 			prepare: (data) => ({ config: data }),
-			unwrap: (body) => body.config ?? {},
+			save: (body, etag) => ask(path`statements/${label}/config`, { method: "PUT", body: body.config ?? {}, etag }),
 		})),
 	},
 });

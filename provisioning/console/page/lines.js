@@ -14,19 +14,14 @@ function treeOf(privileges) {
 		if (!people.has(key)) people.set(key, { profile, roles: new Set(), reports: new Map(), isBelow: false });
 		return people.get(key);
 	};
-	for (const { user, role } of privileges) {
+	for (const { user, role, reportsTo } of privileges) {
 		const one = person(user);
 		one.profile = user;
 		one.roles.add(role);
-	}
-	for (const { user, role, reportsTo } of privileges) {
 		if (!reportsTo) continue;
-		const one = person(user);
 		const { reports } = person({ username: reportsTo });
-		const line = reports.get(fold(user.username)) ?? { one, roles: new Set() };
 		one.isBelow = true;
-		line.roles.add(role);
-		reports.set(fold(user.username), line);
+		reports.set(one, (reports.get(one) ?? new Set()).add(role));
 	}
 	return people;
 }
@@ -65,7 +60,7 @@ function Branch({ one, roles }) {
 			html`
 				<details open>
 					<summary>${number(one.reports.size)} directly</summary>
-					<ul>${[...one.reports.values()].map((below) => html`<${Branch} ...${below} />`)}</ul>
+					<ul>${[...one.reports].map(([below, by]) => html`<${Branch} one=${below} roles=${by} />`)}</ul>
 				</details>
 			`}
 		</li>

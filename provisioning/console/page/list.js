@@ -139,8 +139,7 @@ function Pager({ kind, data, query, onPage, onSize }) {
 	const size = Number(query.size) || SIZE;
 	const page = Number(query.page) || 0;
 	const total = data?.total ?? 0;
-	const last = Math.max(0, Math.ceil(total / size) - 1);
-	const from = total ? page * size + 1 : 0;
+	const from = page * size + 1;
 	const until = Math.min(total, (page + 1) * size);
 	const which = query.at ? ` as of ${dateAndTime(query.at)}` : "";
 	return html`
@@ -150,7 +149,7 @@ function Pager({ kind, data, query, onPage, onSize }) {
 			<div class="actions">
 				<${Filter} label="Rows" options=${["20", "50", "100"]} any=${null} value=${String(size)} onValue=${onSize} />
 				<button disabled=${page <= 0} onClick=${() => onPage(page - 1)}>Previous page</button>
-				<button disabled=${page >= last} onClick=${() => onPage(page + 1)}>Next page</button>
+				<button disabled=${until === total} onClick=${() => onPage(page + 1)}>Next page</button>
 			</div>
 		</div>
 	`;

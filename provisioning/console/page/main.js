@@ -1,7 +1,5 @@
-// The console begins here. What is said and asked: api.js, session.js, address.js, words.js. What
-// pages are made of: pieces.js, form.js, records.js (dialogs over one record), table.js, list.js.
-// The lists are declared in kinds.js and audit.js, with dialogs in dialogs.js. Other pages:
-// overview.js, user.js (with timeline.js), lines.js, emulator.js and requests.js. The library is view.js.
+// The console begins here; the first line of each module says what it holds. The lists are declared
+// in kinds.js and audit.js, and shown by list.js.
 import { address, useAddress } from "./address.js";
 import { EmulatorPage, People } from "./emulator.js";
 import { KINDS } from "./kinds.js";
@@ -106,12 +104,12 @@ const OVERVIEW = { name: "overview", title: "Overview", page: OverviewPage };
 const EMULATOR = { name: "emulator", title: "Emulator", page: EmulatorPage };
 
 function Shell({ place, session }) {
-	const [name = "overview", ...rest] = place.segments;
+	const [name = "overview", below] = place.segments;
 	const main = useRef();
 	const pages = session.who ? [OVERVIEW, ...KINDS.filter((each) => isAllowed(each, session))] : [];
 	if (session.control !== "off") pages.push(EMULATOR);
 	const here = pages.find((each) => each.name === name);
-	const username = here?.name === "users" && rest[0];
+	const username = here?.name === "users" && below;
 	const title = username || (here?.title ?? "Not found");
 
 	useEffect(() => {

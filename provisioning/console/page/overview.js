@@ -1,5 +1,5 @@
 // The tenant at a glance: what it is, how much it holds, and what ends soon.
-import { ask, ROOT } from "./api.js";
+import { ask, SERVER } from "./api.js";
 import { LastChanges } from "./audit.js";
 import { plain } from "./form.js";
 import { address, Card, Chip, Empty, Head, Instant, Trouble, useDialog, useLoaded, UserLink } from "./pieces.js";
@@ -39,7 +39,7 @@ export function OverviewPage() {
 	const [open, dialog] = useDialog(info.reload);
 	return html`
 		<${Head} title="Overview">
-			${document.documentElement.dataset.docs === "on" && html`<a class="button" href=${new URL("docs", ROOT).href}>Try the API</a>`}
+			${document.documentElement.dataset.docs === "on" && html`<a class="button" href=${`${SERVER}/docs`}>Try the API</a>`}
 			${session.manages && html`<button onClick=${() => open(ChangeTenant)}>Change tenant</button>`}
 		<//>
 		<${Trouble} problem=${info.problem} again=${info.reload} />

@@ -17,13 +17,6 @@ export const Chip = ({ children }) => html`<span class="chip">${children}</span>
 /** A username leads to the user's page, and breaks before its @ if it must. */
 export const UserLink = ({ name, none = "—" }) => (name ? html`<a href=${address(["users", name])}>${name.split(/(?=@)/).map((part) => html`${part}<wbr />`)}</a>` : none);
 
-/** A URL as a link if it is one that a browser should follow, else as text. */
-export function SafeUrl({ url }) {
-	if (!url) return "—";
-	if (!/^https?:\/\//i.test(url)) return url;
-	return html`<a href=${url} rel="noreferrer noopener" target="_blank">${url}</a>`;
-}
-
 export function Trouble({ problem, again }) {
 	if (!problem) return null;
 	return html`
@@ -228,6 +221,14 @@ export const Comparison = ({ label, headings, children }) => html`
 		</table>
 	</div>
 `;
+
+/** Does something regularly while a page is open. */
+export function useEvery(milliseconds, act) {
+	useEffect(() => {
+		const timer = setInterval(act, milliseconds);
+		return () => clearInterval(timer);
+	}, []);
+}
 
 /** Links that show the same thing in another way. */
 export function Switch({ label, choices, chosen, onChoose }) {

@@ -1,25 +1,26 @@
 // Dialogs over one record: showing it, changing it safely, removing it.
 import { ask } from "./api.js";
 import { RecordDialog } from "./form.js";
-import { Confirm, Dialog, Instant, SafeUrl, say, Trouble, UserLink, useLoaded } from "./pieces.js";
+import { Confirm, Dialog, Instant, say, Trouble, UserLink, useLoaded } from "./pieces.js";
 import { useCurrent } from "./session.js";
 import { html } from "./view.js";
-import { inWords } from "./words.js";
+import { inWords, isSecret } from "./words.js";
 
-const SECRETS = new Set(["apiToken", "password", "provPassword", "apiKey"]);
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 
 /** A member's value for people. */
 export function Value({ member, value }) {
 	if (value === null || value === undefined || value === "") return "—";
-	if (SECRETS.has(member)) return "set, not shown here";
+	if (isSecret(member)) return "set, not shown here";
 	if (Array.isArray(value) || (typeof value === "object" && !value.username)) {
 		return html`<pre>${JSON.stringify(value, null, 2)}</pre>`;
 	}
 	if (typeof value === "object") return html`<${UserLink} name=${value.username} />`;
 	if (typeof value === "boolean") return value ? "yes" : "no";
 	if (INSTANT.test(value)) return html`<${Instant} at=${value} />`;
-	return html`<${SafeUrl} url=${String(value)} />`;
+	// Nothing but such a URL should be followed.
+	if (/^https?:\/\//i.test(value)) return html`<a href=${value} rel="noreferrer noopener" target="_blank">${value}</a>`;
+	return value;
 }
 
 /** All members of a record, apart from those left out. */
@@ -67,7 +68,7 @@ function Current({ title, target, check, onClose, children }) {
 }
 
 /** Change the record at `target`. `prepare` makes it fit the fields, and `facts` are those of the form. */
-export function ChangeDialog({ title, warning, target, check, prepare = (data) => data, unwrap = (body) => body, onDone, onClose, ...facts }) {
+export function ChangeDialog({ title, warning, target, check, prepare = (data) => data, onDone, onClose, ...facts }) {
 	const session = useCurrent();
 	return html`
 		<${Current} title=${title} target=${target} check=${check} onClose=${onClose}>
@@ -78,7 +79,7 @@ export function ChangeDialog({ title, warning, target, check, prepare = (data) =
 					record=${prepare(data)}
 					etag=${etag}
 					again=${() => again().then(({ data, etag }) => ({ data: prepare(data), etag }))}
-					save=${(body, etag) => ask(target, { method: "PUT", body: unwrap(body), etag })}
+					save=${(body, etag) => ask(target, { method: "PUT", body, etag })}
 					said="Saved."
 					onSaved=${onDone}
 					onClose=${onClose}

@@ -1,5 +1,5 @@
 // The requests as they come: what was asked, by whom, what was answered, and what to do with it.
-import { BASE_PATH, control, MARK, Problem, ROOT } from "./api.js";
+import { BASE_PATH, control, MARK, Problem, SERVER } from "./api.js";
 import { messageOf } from "./form.js";
 import { Card, Check, Chip, Copy, Empty, Filter, Instant, Text, Trouble } from "./pieces.js";
 import { html, useEffect, useRef, useState } from "./view.js";
@@ -9,7 +9,6 @@ export const VERBS = ["GET", "HEAD", "POST", "PUT", "DELETE"];
 const POLL = 1000;
 const FIRST = 200;
 const KEPT = 500;
-const SERVER = ROOT.href.replace(/\/$/, "");
 
 /** `round` tells that everything has begun anew; `onFault` gets the path and method of a request. */
 export function Requests({ round, onFault }) {
@@ -55,7 +54,7 @@ export function Requests({ round, onFault }) {
 	}, [key, isPaused]);
 
 	const shown = hasOwn ? entries : entries.filter((entry) => !entry.requestId.startsWith(MARK));
-	const set = (name) => (value) => setFilters(({ [name]: _, ...rest }) => (value ? { ...rest, [name]: value } : rest));
+	const set = (name) => (value) => setFilters((old) => ({ ...old, [name]: value }));
 	async function forget() {
 		await control("requests", { method: "DELETE" }).catch(setProblem);
 		setEntries([]);
@@ -72,7 +71,7 @@ export function Requests({ round, onFault }) {
 				<${Filter} label="Verb" options=${VERBS} value=${filters.method} onValue=${set("method")} />
 				<${Text} label="Asked for" size="12" placeholder="/users/**" onChange=${set("path")} />
 				<${Text} label="Answer" size="5" placeholder="4xx" onChange=${set("status")} />
-				<${Check} onCheck=${(isUnmatched) => set("matched")(isUnmatched && "false")}>What no route matched<//>
+				<${Check} onCheck=${(isUnmatched) => set("matched")(isUnmatched ? "false" : "")}>What no route matched<//>
 				<${Check} checked=${hasOwn} onCheck=${setOwn}>The console's own, too<//>
 			</div>
 			<${Trouble} problem=${problem} />
@@ -108,7 +107,7 @@ function Entry({ entry, onFault }) {
 							<button onClick=${() => onFault({ path: below, method: VERBS.includes(entry.method) ? entry.method : "" })}>Make a fault of this</button>
 						</p>
 						<h3>Headers</h3>
-						<pre tabindex="0">${Object.entries(entry.headers).map(([name, text]) => `${name}: ${text}`).join("\n")}</pre>
+						<${Body} body=${Object.entries(entry.headers).map(([name, text]) => `${name}: ${text}`).join("\n")} />
 						<h3>Request body</h3>
 						<${Body} body=${entry.requestBody} />
 						<h3>Answer</h3>

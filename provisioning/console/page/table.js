@@ -4,7 +4,7 @@ import { html, useId } from "./view.js";
 import { inWords } from "./words.js";
 
 /** A column that shows a member, and by which the list can be sorted. */
-export const column = (member, show = (record) => record[member] ?? "—", facts = {}) => ({ member, order: member, show, ...facts });
+export const column = (member, show = (record) => record[member], facts = {}) => ({ member, order: member, show, ...facts });
 
 /**
  * `columns` [{member, label, order, isName, show(record, session)}], of which one names the record;
@@ -27,7 +27,7 @@ export function Table({ columns, rows, keyOf = (record) => record.id, actions = 
 				${rows.map((record) => {
 					const name = `${id}-${keyOf(record)}`.replace(/[^\w-]/g, "_");
 					const cell = (column) => {
-						const shown = column.show(record, session);
+						const shown = column.show(record, session) ?? "—";
 						const opens = shows && column.isName && typeof shown !== "object";
 						return html`
 							<td role="cell" data-label=${labelOf(column)} id=${column.isName ? name : undefined} class=${column.isName ? "name" : undefined}>

@@ -39,14 +39,13 @@ export function UserPage({ username }) {
 	const mayProfile = (session.manages || (isMe && session.may("write") && session.who.role !== "INTERNAL_AUDITING")) && user.home !== false;
 	const privileges = user.tenantUserPrivileges.map((privilege) => ({ ...privilege, user }));
 	const open = (kind) => (name, record) => show(kind.dialogs[name], { record, username: user.username, owner: user.username });
-	const above = [...new Set(privileges.filter((each) => each.reportsTo && !isOver(each, session)).map((each) => each.reportsTo))];
+	const lasting = privileges.filter((each) => !isOver(each, session));
+	const above = [...new Set(lasting.map((each) => each.reportsTo).filter(Boolean))];
 	return html`
 		<p class="back"><a href=${address(["users"])}>← All people</a></p>
 		<${Head} title=${html`${nameOf(user)}${isMe && html` <span class="chip mine">you</span>`}`}>
 			${mayProfile && html`<button onClick=${() => open(users)("change", user)}>Change profile</button>`}
-			${session.manages &&
-			privileges.some((each) => !isOver(each, session)) &&
-			html`<button class="danger" onClick=${() => open(users)("revokeAll", user)}>Revoke all</button>`}
+			${session.manages && lasting.length > 0 && html`<button class="danger" onClick=${() => open(users)("revokeAll", user)}>Revoke all</button>`}
 		<//>
 		<${Trouble} problem=${problem} again=${reload} />
 

@@ -4,11 +4,4 @@ import { createContext, h, render } from "./vendor/preact.js";
 
 export const html = htm.bind(h);
 export { createContext, render };
-export {
-	useContext,
-	useEffect,
-	useId,
-	useLayoutEffect,
-	useRef,
-	useState,
-} from "./vendor/hooks.js";
+export { useContext, useEffect, useId, useLayoutEffect, useRef, useState } from "./vendor/hooks.js";

@@ -8,6 +8,8 @@ export function inWords(member) {
 	return SPECIAL[member] ?? words[0].toUpperCase() + words.slice(1);
 }
 
+export const isSecret = (member) => ["apiToken", "password", "provPassword", "apiKey"].includes(member);
+
 export const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const NUMBER = new Intl.NumberFormat();
 const AGO = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
