@@ -15,9 +15,10 @@ from click.testing import CliRunner
 
 from provisioning.cli import CANNOT_START, application, main
 from provisioning.domain.activity import to_instant
-from provisioning.factory import create_app
+from provisioning.factory import create_app, open_server, serve
 from provisioning.settings import Settings, described
 from provisioning.store import View
+from provisioning.testing.provisioner import routes
 from provisioning.testing.sandbox import Client
 
 ROOT = Path(__file__).parent.parent
@@ -42,7 +43,8 @@ class Desk:
         return json.loads(result.stdout) if "--json" in words else result.stdout
 
     def client(self, token):
-        return Client(create_app(Settings(data=self.data)), token)
+        settings = Settings(data=self.data)
+        return Client(serve(routes(settings), open_server(settings)), token)
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from provisioning.cli import main
-from provisioning.factory import create_app
+from provisioning.factory import open_server, serve
 from provisioning.settings import Settings
+from provisioning.testing.provisioner import routes
 from provisioning.testing.sandbox import Client
 
 ALICE, BOB = "alice@acme.test", "bob@acme.test"
@@ -38,7 +39,8 @@ class Desk:
         return result
 
     def client(self, token):
-        return Client(create_app(Settings(data=self.data)), token)
+        settings = Settings(data=self.data)
+        return Client(serve(routes(settings), open_server(settings)), token)
 
     def begin(self):
         self.acme = self.client(json.loads(self(*BEGIN).stdout)["apiToken"])

@@ -48,6 +48,12 @@ def town() -> IdentityProvider:
     return provider
 
 
+@pytest.fixture(scope="module")
+def everybody(town) -> list[User]:
+    with POLICY:
+        return [User.model_validate(each) for each in town.get("/Users").json["Resources"]]
+
+
 @pytest.mark.parametrize(
     ("filter_", "found"),
     [
@@ -169,11 +175,12 @@ filters = st.recursive(
 @given(filter_=filters)
 @example('(userName eq "bobby" or active eq false)')
 @example('(emails eq "shared@acme.test" and userName eq "BOB@acme.test")')
-def test_a_filter_finds_what_it_is_true_of_however_it_is_asked_of_the_store(town, filter_):
-    everybody = town.get("/Users").json["Resources"]
+def test_a_filter_finds_what_it_is_true_of_however_it_is_asked_of_the_store(
+    town, everybody, filter_
+):
     with POLICY:
         judged = ScimFilter[User](filter_)
-        expected = [each["id"] for each in everybody if judged.match(User.model_validate(each))]
+        expected = [each.id for each in everybody if judged.match(each)]
 
     listed = town.get("/Users", filter=filter_).json
 
