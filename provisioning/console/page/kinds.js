@@ -165,7 +165,7 @@ const SERVICE = { member: "label", label: "Service", suggest: suggesting("availa
 /** A service's label leads to one of several subscriptions to it, which must be the one `shown`. */
 const isMeant = (shown) => ({ activeFrom, service }) => {
 	if (activeFrom === shown.activeFrom) return;
-	throw new Problem(409, `Of several subscriptions to ${service.name} only the active one can be changed, or else the next to come: now that from ${dateAndTime(activeFrom)}. The one from ${dateAndTime(shown.activeFrom)} can be when that has ended.`);
+	throw new Problem(409, `Of several subscriptions to ${service.name} only the active one can be changed, or else the next to come: now that from ${dateAndTime(activeFrom)}. The one from ${dateAndTime(shown.activeFrom)} waits until that has ended.`);
 };
 const isFound = (session, record) => whileOpen(session, record) && record.service !== null;
 
