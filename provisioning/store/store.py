@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 from weakref import WeakSet
 
-from provisioning.store.errors import StoreDamaged, StoreUnavailable
+from provisioning.store.errors import Collision, StoreDamaged, StoreUnavailable, UnknownFate
 from provisioning.store.ids import LARGEST_ID
-from provisioning.store.layout import META, Content, Difference, Layout, Meta, Tables, Touched
+from provisioning.store.layout import META, Content, Difference, Layout, Meta, Tables
 from provisioning.store.storage import DurableStorage, MemoryStorage, Signature
 from provisioning.store.tables import Table
 from provisioning.store.views import (
@@ -30,6 +30,8 @@ COPYING = {"copying": True}
 """The meta record of a file while a copy fills it."""
 UNFINISHED_COPY = "A copy to here has not been finished. Begin it again: provisioning copy FROM TO"
 GONE = "The data file is gone. Put it back, or restart to begin an empty store."
+INTERRUPTED = "The change was interrupted, and may or may not have been kept."
+LATE = "The change took too long, and was dropped for those that waited for it. Try again."
 
 
 class State(NamedTuple):
@@ -43,6 +45,48 @@ class State(NamedTuple):
     """The bytes of the view's records; None if they aren't known."""
     fault: StoreDamaged | None = None
     """Why no view could be made of the content, so that the view is that of an earlier one."""
+
+
+class Batch:
+    """The changes of several threads, which one of them writes for all, at once."""
+
+    def __init__(self, first: State) -> None:
+        self.states = [first]
+        """What each change has made of the one before."""
+        self._process = os.getpid()
+        self._over = threading.Event()
+        self._written = 0
+        self._error: StoreUnavailable | None = None
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """A block that writes it. At its end all others go on, or fail as it did."""
+        try:
+            yield
+        except StoreUnavailable as error:
+            self._error = error
+            raise
+        except BaseException:
+            self._error = UnknownFate(INTERRUPTED)
+            raise
+        finally:
+            self._over.set()
+
+    def close(self) -> State:
+        """The state to be written; what is added from now on isn't."""
+        self._written = len(self.states)
+        return self.states[self._written - 1]
+
+    def wait(self, number: int) -> None:
+        """Wait until so many states are durable; StoreUnavailable where they will never be."""
+        if os.getpid() != self._process:
+            return
+        self._over.wait()
+        if self._error is not None:
+            # One exception object must not be raised by several threads.
+            raise type(self._error)(*self._error.args)
+        if number > self._written:
+            raise Collision(LATE)
 
 
 class Store:
@@ -108,8 +152,8 @@ class Store:
         StoreUnavailable, StoreDamaged while the data is damaged, ValueError if a reference leads
         to nothing, and RuntimeError inside another transaction of this thread.
         """
-        with self._alone():
-            base = self._sound()
+        with self._alone() as batch:
+            base = self._sound() if batch is None else batch.states[-1]
             transaction = Transaction(base.view, only)
             try:
                 yield transaction
@@ -120,16 +164,23 @@ class Store:
                 if not self._inside():
                     raise RuntimeError("a transaction can't be committed by a forked child")
                 transaction.check_references()
-                self._commit(view, base, transaction.to_lay_out())
+                touched = transaction.to_lay_out()
+                layout = self._storage.lay_out(view.tables(), base.layout, touched)
+                state = base._replace(view=view, layout=layout)
+                if batch is None:
+                    self._write(Batch(state))
+                else:
+                    batch.states.append(state)
 
     def probe(self) -> None:
         """Prove that the store can be read and written; raises StoreUnavailable if not.
 
-        That takes the lock and writes to the disk.
+        That takes the lock and writes to the disk, or waits for a write that is about to come.
         """
-        with self._alone():
-            self._sound()
-            self._storage.probe()
+        with self._alone() as batch:
+            if batch is None:
+                self._sound()
+                self._storage.probe()
 
     def close(self) -> None:
         """Close the storage. This writes nothing, since every commit is durable already."""
@@ -143,15 +194,27 @@ class Store:
         self._storage.renew_lock()
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> Iterator[Batch | None]:
+        """A turn. It may be lent, with a batch to add to: that is then waited for at the end.
+
+        What the batch comes to goes before any error of the block, which may be about a change
+        that was never made.
+        """
         if self._inside():
             raise RuntimeError("a transaction inside a transaction")
-        with self._storage.lock():
-            self._thread.inside = True
-            try:
-                yield
-            finally:
-                self._thread.inside = False
+        batch: Batch | None = None
+        number = 0
+        try:
+            with self._storage.lock() as batch:
+                self._thread.inside = True
+                try:
+                    yield batch
+                finally:
+                    self._thread.inside = False
+                    number = 0 if batch is None else len(batch.states)
+        finally:
+            if batch is not None:
+                batch.wait(number)
 
     def _inside(self) -> bool:
         return getattr(self._thread, "inside", False)
@@ -185,13 +248,23 @@ class Store:
             raise StoreUnavailable(GONE)
         return signature
 
-    def _commit(self, view: View, base: State, touched: Touched | None = None) -> None:
+    def _write(self, batch: Batch) -> None:
+        """Write what this thread has begun, and what those add who wait for their turn.
+
+        Each of them then waits for this, so that it can't go on and on.
+        """
+        with batch.ending():
+            self._storage.lend_lock(batch)
+            self._commit(batch.close())
+
+    def _commit(self, state: State) -> None:
+        """Make this the state, in place of contents that have its signature."""
         with self._catching_up:
-            meta = {"schema": self._schema, "instance": base.instance, "ids": view._ids}
-            signature, layout = self._storage.replace(
-                meta, view.tables(), base.signature, base.layout, touched
+            meta = {"schema": self._schema, "instance": state.instance, "ids": state.view._ids}
+            signature = self._storage.replace(
+                meta, state.view.tables(), state.signature, state.layout
             )
-            self._state = State(view, signature, base.instance, layout)
+            self._state = state._replace(signature=signature)
 
     def _begin(self) -> None:
         """Load the storage's content; before that begin a store, or migrate it, if need be."""
@@ -220,7 +293,8 @@ class Store:
                 tables = migration(tables)
         self._require_known(tables)
         view = load(tables, meta["ids"], self._state.view, self._check)
-        self._commit(view, State(view, signature, meta["instance"]))
+        layout = self._storage.lay_out(view.tables())
+        self._commit(State(view, signature, meta["instance"], layout))
 
     def _loaded(self, signature: Signature, known: State) -> State:
         """The state of new content; if a store wrote it, only the records that differ are read."""
