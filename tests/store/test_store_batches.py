@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -368,12 +368,21 @@ def test_a_writer_that_is_ended_in_its_write_keeps_nobody_waiting(
     assert teams(store) == teams(reopened(path)) == ["old", "c", "d"]
 
 
-def test_a_writer_that_is_ended_while_others_go_first_keeps_nobody_waiting(
-    store: Store, path: Path
-) -> None:
-    def interrupt(*_: object) -> None:
+@pytest.fixture
+def interrupt() -> Iterator[Callable[[], None]]:
+    """Raises Interruption in the main thread."""
+
+    def interrupted(*_: object) -> None:
         raise Interruption
 
+    before = signal.signal(signal.SIGUSR1, interrupted)
+    yield lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_writer_that_is_ended_while_others_go_first_keeps_nobody_waiting(
+    store: Store, path: Path, interrupt: Callable[[], None]
+) -> None:
     outcomes: list[Outcome] = []
     has_ended = threading.Event()
 
@@ -381,21 +390,17 @@ def test_a_writer_that_is_ended_while_others_go_first_keeps_nobody_waiting(
         try:
             with store.transaction() as transaction:
                 transaction.put("teams", "b", {})
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+                interrupt()
                 assert has_ended.wait(20)
         except StoreUnavailable as error:
             outcomes.append(error)
 
     follower = threading.Thread(target=follow)
-    before = signal.signal(signal.SIGUSR1, interrupt)
-    try:
-        with pytest.raises(Interruption), store.transaction() as transaction:
-            transaction.put("teams", "a", {})
-            follower.start()
-            until(lambda: waiting(store) == 1)
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-        has_ended.set()
+    with pytest.raises(Interruption), store.transaction() as transaction:
+        transaction.put("teams", "a", {})
+        follower.start()
+        until(lambda: waiting(store) == 1)
+    has_ended.set()
     follower.join()
     assert [type(outcome) for outcome in outcomes] == [UnknownFate]
     assert together(store, putting("c"), putting("d")) == [None, None]
@@ -422,6 +427,57 @@ def test_who_gives_up_while_a_turn_is_lent_is_waited_for_no_longer() -> None:
     assert told == ["lent", "ended"]
     turns.end()
     assert turns.take(0) is None
+
+
+def test_who_ends_a_turn_that_was_taken_back_does_not_end_that_of_another() -> None:
+    turns, is_taken_back = Turns(), threading.Event()
+    turns.take(1)
+
+    def hold() -> None:
+        turns.take(20)
+        assert is_taken_back.wait(20)
+        turns.end()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    until(lambda: turns._waiting == 1)
+    turns.lend("lent", 0.05)
+    is_taken_back.set()
+    holder.join()
+    with pytest.raises(StoreUnavailable):
+        turns.take(0.05)
+    turns.end()
+    turns.take(0)
+
+
+def test_who_is_ended_when_their_turn_comes_leaves_it_to_the_next(
+    interrupt: Callable[[], None],
+) -> None:
+    turns, has_turn, told = Turns(), threading.Event(), list[str]()
+
+    def follow() -> None:
+        turns.take(20)
+        told.append("next")
+
+    follower = threading.Thread(target=follow)
+
+    def hold() -> None:
+        turns.take(1)
+        has_turn.set()
+        until(lambda: turns._waiting == 1)
+        follower.start()
+        until(lambda: turns._waiting == 2)
+        interrupt()
+        turns.end()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert has_turn.wait(20)
+    with pytest.raises(Interruption):
+        turns.take(20)
+    holder.join()
+    follower.join(10)
+    assert told == ["next"]
 
 
 FORKING = """
