@@ -85,8 +85,9 @@ class Disk:
 
 
 class DurableStorage(tinydb.storages.Storage):
-    """One JSON file that is always replaced whole, safe between the threads of one Store, processes
-    and forks.
+    """One JSON file that is always replaced whole, safe between threads, processes and forks.
+
+    One Store of a process uses it.
 
     Beside it there are only a lock file, which is never deleted, and during a change a temporary
     file. All of them, and the folder if it has to be made, belong to their owner alone.
@@ -144,9 +145,10 @@ class DurableStorage(tinydb.storages.Storage):
     def lay_out(
         self, tables: Tables, known: Layout | None = None, touched: Touched | None = None
     ) -> Layout:
-        """The bytes of these tables. `touched` says which records may not be as `known` has them.
+        """The bytes of these tables.
 
-        Without both of them, any record may be.
+        `known` is the layout of an earlier state, and `touched` names the records that may have
+        changed since. If either is None, all records are laid out.
         """
         if known is None or touched is None:
             return Layout.of(tables)
@@ -182,7 +184,7 @@ class DurableStorage(tinydb.storages.Storage):
     def lock(self) -> Iterator[Any]:
         """Exclude every other thread and process; StoreUnavailable when it takes too long.
 
-        A holder may have it from another one, who goes on later: see `lend_lock`.
+        The block gets what `lend_lock` was given if another thread lends the lock, else None.
         """
         deadline = time.monotonic() + self._patience
         lent = self._threads.take(self._patience)
@@ -200,9 +202,10 @@ class DurableStorage(tinydb.storages.Storage):
             self._threads.end()
 
     def lend_lock(self, lent: Any) -> None:
-        """For a holder of the lock: let the threads that wait for it have it first.
+        """Let the threads that wait for the lock have it, one by one, and then take it back.
 
-        They get `lent` with it, and nobody keeps it for longer than the others would wait.
+        Only a holder of the lock may call this. Each of those threads gets `lent`. One that keeps
+        the lock for too long loses it, and must not change the file any more.
         """
         self._threads.lend(lent, self._patience)
 
@@ -343,7 +346,7 @@ class MemoryStorage(tinydb.storages.MemoryStorage):
     def lay_out(
         self, tables: Tables, known: Layout | None = None, touched: Touched | None = None
     ) -> None:
-        """Memory needs no bytes."""
+        """Return None: memory keeps no bytes."""
 
     def replace(
         self, meta: Meta, tables: Tables, expected: Signature | None, layout: Layout | None = None
@@ -369,7 +372,7 @@ class MemoryStorage(tinydb.storages.MemoryStorage):
             self._threads.release()
 
     def lend_lock(self, lent: Any) -> None:
-        """Nobody has to go first: nothing is written here that takes time."""
+        """Do nothing: a write to memory takes no time that others could share."""
 
     def renew_lock(self) -> None:
         """Make a new lock, for a forked child: a thread of the parent may have held the old one."""

@@ -5,6 +5,7 @@ import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 from weakref import WeakSet
@@ -31,7 +32,7 @@ COPYING = {"copying": True}
 UNFINISHED_COPY = "A copy to here has not been finished. Begin it again: provisioning copy FROM TO"
 GONE = "The data file is gone. Put it back, or restart to begin an empty store."
 INTERRUPTED = "The change was interrupted, and may or may not have been kept."
-LATE = "The change took too long, and was dropped for those that waited for it. Try again."
+LATE = "The change took too long while others waited for it, and was dropped. Try again."
 
 
 class State(NamedTuple):
@@ -48,44 +49,22 @@ class State(NamedTuple):
 
 
 class Batch:
-    """The changes of several threads, which one of them writes for all, at once."""
+    """Changes of several threads, all of which the thread of the first one writes at once."""
 
     def __init__(self, first: State) -> None:
         self.states = [first]
-        """What each change has made of the one before."""
-        self._process = os.getpid()
-        self._over = threading.Event()
-        self._written = 0
-        self._error: StoreUnavailable | None = None
+        """The state after each change; each is made of the one before."""
+        self.written: Future[int] = Future()
+        """How many of the states are durable, or why none is."""
+        self.process = os.getpid()
 
-    @contextmanager
-    def ending(self) -> Iterator[None]:
-        """A block that writes it. At its end all others go on, or fail as it did."""
-        try:
-            yield
-        except StoreUnavailable as error:
-            self._error = error
-            raise
-        except BaseException:
-            self._error = UnknownFate(INTERRUPTED)
-            raise
-        finally:
-            self._over.set()
-
-    def close(self) -> State:
-        """The state to be written; what is added from now on isn't."""
-        self._written = len(self.states)
-        return self.states[self._written - 1]
-
-    def wait(self, number: int) -> None:
-        """Wait until so many states are durable; StoreUnavailable where they will never be."""
-        if os.getpid() != self._process:
-            return
-        self._over.wait()
-        if self._error is not None:
+    def wait_for(self, number: int) -> None:
+        """Wait until so many states are durable. Raises StoreUnavailable if they aren't kept."""
+        error = self.written.exception()
+        if error is not None:
             # One exception object must not be raised by several threads.
-            raise type(self._error)(*self._error.args)
-        if number > self._written:
+            raise type(error)(*error.args)
+        if number > self.written.result():
             raise Collision(LATE)
 
 
@@ -168,14 +147,14 @@ class Store:
                 layout = self._storage.lay_out(view.tables(), base.layout, touched)
                 state = base._replace(view=view, layout=layout)
                 if batch is None:
-                    self._write(Batch(state))
+                    self._write(state)
                 else:
                     batch.states.append(state)
 
     def probe(self) -> None:
         """Prove that the store can be read and written; raises StoreUnavailable if not.
 
-        That takes the lock and writes to the disk, or waits for a write that is about to come.
+        That takes the lock and writes to the disk, or waits for the write of a batch.
         """
         with self._alone() as batch:
             if batch is None:
@@ -195,10 +174,11 @@ class Store:
 
     @contextmanager
     def _alone(self) -> Iterator[Batch | None]:
-        """A turn. It may be lent, with a batch to add to: that is then waited for at the end.
+        """Run the block while no other thread or process changes anything.
 
-        What the batch comes to goes before any error of the block, which may be about a change
-        that was never made.
+        If another thread has begun a batch, the block gets that, and may add a state to it. The end
+        waits until the batch is written. If the write fails, its error replaces any error of the
+        block, which may be about a change that was never made.
         """
         if self._inside():
             raise RuntimeError("a transaction inside a transaction")
@@ -213,8 +193,9 @@ class Store:
                     self._thread.inside = False
                     number = 0 if batch is None else len(batch.states)
         finally:
-            if batch is not None:
-                batch.wait(number)
+            # In a forked child nobody writes the batch.
+            if batch is not None and batch.process == os.getpid():
+                batch.wait_for(number)
 
     def _inside(self) -> bool:
         return getattr(self._thread, "inside", False)
@@ -248,17 +229,24 @@ class Store:
             raise StoreUnavailable(GONE)
         return signature
 
-    def _write(self, batch: Batch) -> None:
-        """Write what this thread has begun, and what those add who wait for their turn.
+    def _write(self, state: State) -> None:
+        """Write this state, together with the changes of the threads that wait for their turn.
 
-        Each of them then waits for this, so that it can't go on and on.
+        Those threads then wait for this one, so no thread can join a batch twice.
         """
-        with batch.ending():
+        batch = Batch(state)
+        try:
             self._storage.lend_lock(batch)
-            self._commit(batch.close())
+            number = len(batch.states)
+            self._commit(batch.states[number - 1])
+            batch.written.set_result(number)
+        except BaseException as error:
+            known = isinstance(error, StoreUnavailable)
+            batch.written.set_exception(error if known else UnknownFate(INTERRUPTED))
+            raise
 
     def _commit(self, state: State) -> None:
-        """Make this the state, in place of contents that have its signature."""
+        """Durably replace the content that has this state's signature, and publish the state."""
         with self._catching_up:
             meta = {"schema": self._schema, "instance": state.instance, "ids": state.view._ids}
             signature = self._storage.replace(

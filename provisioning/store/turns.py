@@ -1,4 +1,4 @@
-"""How the threads of one process take turns."""
+"""Turns: the threads of one process take turns, and a thread may lend its turn to others."""
 
 import threading
 from typing import Any
@@ -9,7 +9,7 @@ BUSY = "The store is busy with other changes. Try again."
 
 
 class Turns:
-    """One thread has the turn. It may let those who wait for theirs go first, and then go on."""
+    """At most one thread has the turn; the others wait for it in a queue."""
 
     def __init__(self) -> None:
         lock = threading.Lock()
@@ -20,9 +20,9 @@ class Turns:
         self._lent: Any = None
 
     def take(self, patience: float) -> Any:
-        """Wait for the turn; StoreUnavailable after so many seconds.
+        """Wait for the turn, at most so many seconds, then raise StoreUnavailable.
 
-        If another thread lends it, the answer is what it lends it with, else None.
+        Returns what `lend` was given if another thread lends the turn, else None.
         """
         with self._free:
             self._waiting += 1
@@ -36,16 +36,16 @@ class Turns:
                 self._wake()
 
     def end(self) -> None:
-        """End this thread's turn, unless it has been taken back."""
+        """End this thread's turn; if the lender has taken it back, do nothing."""
         with self._free:
             if self._holder == threading.get_ident():
                 self._holder = None
                 self._wake()
 
     def lend(self, lent: Any, patience: float) -> None:
-        """Let others have the turn, and this with it, until nobody waits for it.
+        """Let the waiting threads have this thread's turn, until none waits; then take it back.
 
-        After so many seconds, or when this is interrupted, it is taken back from whoever has it.
+        After so many seconds, or if this is interrupted, the turn is taken from whoever has it.
         """
         with self._free:
             if not self._waiting:
@@ -58,6 +58,6 @@ class Turns:
                 self._holder, self._lent = threading.get_ident(), None
 
     def _wake(self) -> None:
-        """Tell who may go on, if anybody may."""
+        """If nobody has the turn, wake the next thread, or the lender if none waits."""
         if self._holder is None:
             (self._free if self._waiting else self._quiet).notify()

@@ -330,25 +330,37 @@ def test_the_file_has_the_records_and_order_of_the_store_after_changes_together(
             assert list(read.documents("teams")) == expected
 
 
+@pytest.mark.parametrize("ends", ["during the write", "after it"])
 def test_a_block_that_takes_too_long_is_dropped_and_keeps_the_others_from_nothing(
-    path: Path,
+    path: Path, ends: str
 ) -> None:
-    store = Store(DurableStorage(path, patience=0.3), TABLES)
-    first_is_kept = threading.Event()
+    disk = FailingDisk()
+    store = Store(DurableStorage(path, disk=disk, patience=0.3), TABLES)
+    is_writing, has_ended = threading.Event(), threading.Event()
+    sync = disk.fsync
+
+    def let_end_and_sync(descriptor: int) -> None:
+        is_writing.set()
+        if ends == "during the write":
+            assert has_ended.wait(20)
+            # It has yet to hand in what it has done.
+            time.sleep(0.05)
+        sync(descriptor)
 
     def dawdle(transaction: Transaction) -> None:
         transaction.put("teams", "late", {})
-        until(lambda: teams(store) == ["a", "b"])
-        assert waiting(store) == 0
-        first_is_kept.set()
+        disk.fsync = let_end_and_sync  # type: ignore[method-assign]
+        assert is_writing.wait(20)
+        if ends == "after it":
+            until(lambda: teams(store) == ["a", "b"])
+        has_ended.set()
 
     first, second, late = together(store, putting("a"), putting("b"), dawdle)
     assert (first, second) == (None, None)
-    assert first_is_kept.is_set()
     assert isinstance(late, Collision)
-    assert teams(reopened(path)) == ["a", "b"]
+    assert teams(store) == teams(reopened(path)) == ["a", "b"]
     assert together(store, putting("c"), putting("d")) == [None, None]
-    assert teams(reopened(path)) == ["a", "b", "c", "d"]
+    assert teams(store) == teams(reopened(path)) == ["a", "b", "c", "d"]
 
 
 def test_a_writer_that_is_ended_in_its_write_keeps_nobody_waiting(
