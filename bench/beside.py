@@ -5,7 +5,8 @@ PATH=FOLDER/node_modules/.bin:$PATH python -m bench.beside
 
 The same client asks both, and a bare Flask route of the bytes of our answer, which shows what the
 client and the HTTP server allow. Ours is gunicorn with two workers on the JSON file. Each of its
-changes waits for the disk; json-server writes without waiting, and several changes at once.
+changes waits for the disk, together with those that a worker's other threads make meanwhile;
+json-server writes without waiting, and several changes at once.
 """
 
 import contextlib

@@ -1,4 +1,5 @@
-"""The store alone at 100, 1,000 and 10,000 users: a change, opening, catching up, questions.
+"""The store alone at 100, 1,000 and 10,000 users: a change, changes by several threads, opening,
+catching up, questions.
 
 python -m bench.store
 """
@@ -7,8 +8,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -22,6 +24,7 @@ from provisioning.domain.tables import PRIVILEGES, USERS
 from provisioning.factory import COLLECTIONS
 from provisioning.store import DurableStorage, Order, Query, Related, Store
 
+THREADS = 8
 NAME = "user00007@acme.test"
 NOW = "2026-06-15T12:00:00Z"
 OF_TENANT = Query(within=("tenant", "acme"), active=True, at=NOW, size=20)
@@ -96,7 +99,43 @@ def megabytes(path: Path) -> tuple[float, float]:
     return opened, used
 
 
-def measure(users: int, changes: Grid, questions: Grid) -> None:
+def changed_by(store: Store, threads: int, seconds: float) -> tuple[float, float]:
+    """Changes a second, each by a thread that waits until it is kept; how long the slowest took."""
+    took: list[float] = []
+    end = time.perf_counter() + seconds
+
+    def change(name: str) -> None:
+        with store.transaction() as transaction:
+            user = transaction.get(USERS, name) or {}
+            transaction.put(USERS, name, user | {"hint": str(len(took))})
+
+    def work(number: int) -> None:
+        while time.perf_counter() < end:
+            took.append(timed(lambda: change(f"user{number:05}@acme.test")))
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return len(took) / seconds, max(took)
+
+
+def changed_together(store: Store, path: Path) -> Iterator[str]:
+    """Against the disk: its own rate is taken before and after."""
+    content = path.read_bytes()
+    for threads in (1, THREADS):
+        disk = [median(lambda: replaced(path, content))]
+        rate, slowest = changed_by(store, threads, 3)
+        disk.append(median(lambda: replaced(path, content)))
+        rate_of_disk = 2 / sum(disk)
+        yield (
+            f"{rate:,.0f} = {rate / rate_of_disk:.1f}x {rate_of_disk:,.0f}, "
+            f"slowest {milliseconds(slowest)}"
+        )
+
+
+def measure(users: int, changes: Grid, together: Grid, questions: Grid) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "db.json"
         fill(path, users)
@@ -134,6 +173,7 @@ def measure(users: int, changes: Grid, questions: Grid) -> None:
             milliseconds(edited),
             "{:.0f}, {:.0f} MB".format(*megabytes(path)),
         )
+        together.add_row(f"{users:,}", *changed_together(store, path))
         questions.add_row(f"{users:,}", *asked(store, change, numbers))
 
 
@@ -168,13 +208,18 @@ def main() -> None:
     )
     for column in ("a change", "catch up", "open", "open edited", "memory, used"):
         changes.add_column(column)
+    together = Grid(
+        *("users", "1 thread", f"{THREADS} threads"),
+        title="Changes a second, against the rate of the disk alone",
+    )
     questions = Grid("users", title="Milliseconds: first / again / after a change / new rare word")
     for name in QUESTIONS:
         questions.add_column(name)
     for users in [int(argument) for argument in sys.argv[1:]] or SIZES:
-        measure(users, changes, questions)
+        measure(users, changes, together, questions)
     console = Console(width=140)
     console.print(changes)
+    console.print(together)
     console.print(questions)
 
 

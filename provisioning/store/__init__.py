@@ -7,6 +7,7 @@
     answers.py  answers queries, and keeps the answers while they are true
     views.py    all tables: View, Transaction, and making a view of a file's content
     layout.py   the bytes of the JSON file
+    turns.py    Turns: the threads of one process take turns
     storage.py  DurableStorage (one JSON file) and MemoryStorage, which keep the tables
     store.py    Store: opening, catching up with the file, transactions
     sql/        the same interface over SQLite and PostgreSQL

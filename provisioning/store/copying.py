@@ -65,7 +65,7 @@ def _fill(
             meta_of(found.tables)  # raises an error if it is no store
             if any(records for name, records in found.tables.items() if name != META):
                 raise StoreUnavailable(NOT_EMPTY)
-        signature, _ = storage.replace(COPYING, {}, signature)
+        signature = storage.replace(COPYING, {}, signature)
         kept = {name: dict(documents) for name, documents in contents}
         storage.replace({"schema": 1, "instance": instance, "ids": dict(ids)}, kept, signature)
 

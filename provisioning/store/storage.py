@@ -12,6 +12,7 @@ import time
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import tinydb.storages
 from filelock import FileLock, Timeout
@@ -29,6 +30,7 @@ from provisioning.store.layout import (
     difference,
     encode,
 )
+from provisioning.store.turns import BUSY, Turns
 
 Signature = Hashable
 
@@ -38,7 +40,6 @@ _POLL = 0.005
 _MOST_PARTS = 1_024
 """The most parts that Linux and macOS write in one call."""
 _PROBE = b" " * 4096
-_BUSY = "The store is busy with other changes. Try again."
 _MOUNTED = "The data file is mounted by itself, so that it can't be replaced. Mount its folder."
 
 
@@ -85,6 +86,8 @@ class Disk:
 
 class DurableStorage(tinydb.storages.Storage):
     """One JSON file that is always replaced whole, safe between threads, processes and forks.
+
+    One Store of a process uses it.
 
     Beside it there are only a lock file, which is never deleted, and during a change a temporary
     file. All of them, and the folder if it has to be made, belong to their owner alone.
@@ -139,23 +142,23 @@ class DurableStorage(tinydb.storages.Storage):
             except FileNotFoundError:
                 return None
 
-    def replace(
-        self,
-        meta: Meta,
-        tables: Tables,
-        expected: Signature | None,
-        known: Layout | None = None,
-        touched: Touched | None = None,
-    ) -> tuple[Signature, Layout]:
-        """Durably put these tables in place of those with the expected signature.
+    def lay_out(
+        self, tables: Tables, known: Layout | None = None, touched: Touched | None = None
+    ) -> Layout:
+        """The bytes of these tables.
 
-        `known` is the layout of those, and `touched` says which records may have changed since.
+        `known` is the layout of an earlier state, and `touched` names the records that may have
+        changed since. If either is None, all records are laid out.
         """
         if known is None or touched is None:
-            layout = Layout.of(tables)
-        else:
-            layout = known.changed(tables, touched)
-        return self._replace(layout.data(meta), expected), layout
+            return Layout.of(tables)
+        return known.changed(tables, touched)
+
+    def replace(
+        self, meta: Meta, tables: Tables, expected: Signature | None, layout: Layout | None = None
+    ) -> Signature:
+        """Durably put these tables in place of those with the expected signature."""
+        return self._replace((layout or self.lay_out(tables)).data(meta), expected)
 
     def _replace(self, data: Iterable[bytes], expected: Signature | None) -> Signature:
         with _explained("The change could not be saved, nothing was changed"):
@@ -178,21 +181,33 @@ class DurableStorage(tinydb.storages.Storage):
         return signature
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Exclude every other thread and process; StoreUnavailable when it takes too long."""
+    def lock(self) -> Iterator[Any]:
+        """Exclude every other thread and process; StoreUnavailable when it takes too long.
+
+        The block gets what `lend_lock` was given if another thread lends the lock, else None.
+        """
         deadline = time.monotonic() + self._patience
-        threads = self._threads
-        if not threads.acquire(timeout=self._patience):
-            raise StoreUnavailable(_BUSY)
+        lent = self._threads.take(self._patience)
         try:
+            if lent is not None:
+                yield lent
+                return
             with _explained("The store can't be locked"):
                 processes = self._lock_file(deadline)
             try:
-                yield
+                yield None
             finally:
                 processes.release()
         finally:
-            threads.release()
+            self._threads.end()
+
+    def lend_lock(self, lent: Any) -> None:
+        """Let the threads that wait for the lock have it, one by one, and then take it back.
+
+        Only a holder of the lock may call this. Each of those threads gets `lent`. One that keeps
+        the lock for too long loses it, and must not change the file any more.
+        """
+        self._threads.lend(lent, self._patience)
 
     def _lock_file(self, deadline: float) -> FileLock:
         """Lock the file to which the path leads, even if a link changes while we wait."""
@@ -204,7 +219,7 @@ class DurableStorage(tinydb.storages.Storage):
             try:
                 processes.acquire(timeout=max(0.0, deadline - time.monotonic()))
             except Timeout:
-                raise StoreUnavailable(_BUSY) from None
+                raise StoreUnavailable(BUSY) from None
             if not self._resolve():
                 return processes
             processes.release()
@@ -221,7 +236,7 @@ class DurableStorage(tinydb.storages.Storage):
 
     def renew_lock(self) -> None:
         """In a forked child: forget what threads of the parent hold."""
-        self._threads = threading.Lock()
+        self._threads = Turns()
         self._renew_process_lock()
 
     def _renew_process_lock(self) -> None:
@@ -328,16 +343,16 @@ class MemoryStorage(tinydb.storages.MemoryStorage):
         """The same as `load`, since nothing has to be read."""
         return self.load()
 
+    def lay_out(
+        self, tables: Tables, known: Layout | None = None, touched: Touched | None = None
+    ) -> None:
+        """Return None: memory keeps no bytes."""
+
     def replace(
-        self,
-        meta: Meta,
-        tables: Tables,
-        expected: Signature | None,
-        known: Layout | None = None,
-        touched: Touched | None = None,
-    ) -> tuple[Signature, None]:
+        self, meta: Meta, tables: Tables, expected: Signature | None, layout: Layout | None = None
+    ) -> Signature:
         """Put these tables in place of those with the expected signature."""
-        return self._replace({META: {"1": meta}, **tables}, expected), None
+        return self._replace({META: {"1": meta}, **tables}, expected)
 
     def _replace(self, tables: Tables, expected: Signature | None) -> Signature:
         if self.signature() != expected:
@@ -350,11 +365,14 @@ class MemoryStorage(tinydb.storages.MemoryStorage):
     def lock(self) -> Iterator[None]:
         """Exclude all other threads; StoreUnavailable if this takes too long."""
         if not self._threads.acquire(timeout=self._patience):
-            raise StoreUnavailable(_BUSY)
+            raise StoreUnavailable(BUSY)
         try:
             yield
         finally:
             self._threads.release()
+
+    def lend_lock(self, lent: Any) -> None:
+        """Do nothing: a write to memory takes no time that others could share."""
 
     def renew_lock(self) -> None:
         """Make a new lock, for a forked child: a thread of the parent may have held the old one."""

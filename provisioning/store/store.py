@@ -5,13 +5,14 @@ import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 from weakref import WeakSet
 
-from provisioning.store.errors import StoreDamaged, StoreUnavailable
+from provisioning.store.errors import Collision, StoreDamaged, StoreUnavailable, UnknownFate
 from provisioning.store.ids import LARGEST_ID
-from provisioning.store.layout import META, Content, Difference, Layout, Meta, Tables, Touched
+from provisioning.store.layout import META, Content, Difference, Layout, Meta, Tables
 from provisioning.store.storage import DurableStorage, MemoryStorage, Signature
 from provisioning.store.tables import Table
 from provisioning.store.views import (
@@ -30,6 +31,8 @@ COPYING = {"copying": True}
 """The meta record of a file while a copy fills it."""
 UNFINISHED_COPY = "A copy to here has not been finished. Begin it again: provisioning copy FROM TO"
 GONE = "The data file is gone. Put it back, or restart to begin an empty store."
+INTERRUPTED = "The change was interrupted, and may or may not have been kept."
+LATE = "The change took too long while others waited for it, and was dropped. Try again."
 
 
 class State(NamedTuple):
@@ -43,6 +46,26 @@ class State(NamedTuple):
     """The bytes of the view's records; None if they aren't known."""
     fault: StoreDamaged | None = None
     """Why no view could be made of the content, so that the view is that of an earlier one."""
+
+
+class Batch:
+    """Changes of several threads, all of which the thread of the first one writes at once."""
+
+    def __init__(self, first: State) -> None:
+        self.states = [first]
+        """The state after each change; each is made of the one before."""
+        self.written: Future[int] = Future()
+        """How many of the states are durable, or why none is."""
+        self.process = os.getpid()
+
+    def wait_for(self, number: int) -> None:
+        """Wait until so many states are durable. Raises StoreUnavailable if they aren't kept."""
+        error = self.written.exception()
+        if error is not None:
+            # One exception object must not be raised by several threads.
+            raise type(error)(*error.args)
+        if number > self.written.result():
+            raise Collision(LATE)
 
 
 class Store:
@@ -108,8 +131,8 @@ class Store:
         StoreUnavailable, StoreDamaged while the data is damaged, ValueError if a reference leads
         to nothing, and RuntimeError inside another transaction of this thread.
         """
-        with self._alone():
-            base = self._sound()
+        with self._alone() as batch:
+            base = self._sound() if batch is None else batch.states[-1]
             transaction = Transaction(base.view, only)
             try:
                 yield transaction
@@ -120,16 +143,23 @@ class Store:
                 if not self._inside():
                     raise RuntimeError("a transaction can't be committed by a forked child")
                 transaction.check_references()
-                self._commit(view, base, transaction.to_lay_out())
+                touched = transaction.to_lay_out()
+                layout = self._storage.lay_out(view.tables(), base.layout, touched)
+                state = base._replace(view=view, layout=layout)
+                if batch is None:
+                    self._write(state)
+                else:
+                    batch.states.append(state)
 
     def probe(self) -> None:
         """Prove that the store can be read and written; raises StoreUnavailable if not.
 
-        That takes the lock and writes to the disk.
+        That takes the lock and writes to the disk, or waits for the write of a batch.
         """
-        with self._alone():
-            self._sound()
-            self._storage.probe()
+        with self._alone() as batch:
+            if batch is None:
+                self._sound()
+                self._storage.probe()
 
     def close(self) -> None:
         """Close the storage. This writes nothing, since every commit is durable already."""
@@ -143,15 +173,29 @@ class Store:
         self._storage.renew_lock()
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> Iterator[Batch | None]:
+        """Run the block while no other thread or process changes anything.
+
+        If another thread has begun a batch, the block gets that, and may add a state to it. The end
+        waits until the batch is written. If the write fails, its error replaces any error of the
+        block, which may be about a change that was never made.
+        """
         if self._inside():
             raise RuntimeError("a transaction inside a transaction")
-        with self._storage.lock():
-            self._thread.inside = True
-            try:
-                yield
-            finally:
-                self._thread.inside = False
+        batch: Batch | None = None
+        number = 0
+        try:
+            with self._storage.lock() as batch:
+                self._thread.inside = True
+                try:
+                    yield batch
+                finally:
+                    self._thread.inside = False
+                    number = 0 if batch is None else len(batch.states)
+        finally:
+            # In a forked child nobody writes the batch.
+            if batch is not None and batch.process == os.getpid():
+                batch.wait_for(number)
 
     def _inside(self) -> bool:
         return getattr(self._thread, "inside", False)
@@ -185,13 +229,30 @@ class Store:
             raise StoreUnavailable(GONE)
         return signature
 
-    def _commit(self, view: View, base: State, touched: Touched | None = None) -> None:
+    def _write(self, state: State) -> None:
+        """Write this state, together with the changes of the threads that wait for their turn.
+
+        Those threads then wait for this one, so no thread can join a batch twice.
+        """
+        batch = Batch(state)
+        try:
+            self._storage.lend_lock(batch)
+            number = len(batch.states)
+            self._commit(batch.states[number - 1])
+            batch.written.set_result(number)
+        except BaseException as error:
+            known = isinstance(error, StoreUnavailable)
+            batch.written.set_exception(error if known else UnknownFate(INTERRUPTED))
+            raise
+
+    def _commit(self, state: State) -> None:
+        """Durably replace the content that has this state's signature, and publish the state."""
         with self._catching_up:
-            meta = {"schema": self._schema, "instance": base.instance, "ids": view._ids}
-            signature, layout = self._storage.replace(
-                meta, view.tables(), base.signature, base.layout, touched
+            meta = {"schema": self._schema, "instance": state.instance, "ids": state.view._ids}
+            signature = self._storage.replace(
+                meta, state.view.tables(), state.signature, state.layout
             )
-            self._state = State(view, signature, base.instance, layout)
+            self._state = state._replace(signature=signature)
 
     def _begin(self) -> None:
         """Load the storage's content; before that begin a store, or migrate it, if need be."""
@@ -220,7 +281,8 @@ class Store:
                 tables = migration(tables)
         self._require_known(tables)
         view = load(tables, meta["ids"], self._state.view, self._check)
-        self._commit(view, State(view, signature, meta["instance"]))
+        layout = self._storage.lay_out(view.tables())
+        self._commit(State(view, signature, meta["instance"], layout))
 
     def _loaded(self, signature: Signature, known: State) -> State:
         """The state of new content; if a store wrote it, only the records that differ are read."""
