@@ -132,13 +132,28 @@ def _forgotten(records: Records, user: str) -> set[str]:
 
 
 def visible_users(records: Records) -> Related:
-    """A condition for users whom `is_visible` shows, or whose new privilege has yet to begin."""
-    forgotten = Related(
-        FORGOTTEN, "privilege", Query(within=("tenant", records.label)), negated=True
-    )
+    """A condition for the users whom `is_visible` shows, and for `coming_back`."""
     return Related(
-        PRIVILEGES, "user", Query(within=("tenant", records.label), related=(forgotten,))
+        PRIVILEGES, "user", Query(within=("tenant", records.label), related=(_lasting(records),))
     )
+
+
+def coming_back(records: Records) -> frozenset[str]:
+    """The users whom SCIM has removed, and whose new privilege has yet to begin."""
+    to_come = Query(
+        within=("tenant", records.label),
+        active=False,
+        ended=False,
+        at=records.now,
+        related=(_lasting(records),),
+    )
+    users = {each["user"] for each in records.query(PRIVILEGES, to_come).records}
+    return frozenset(user for user in users if not is_visible(records, user))
+
+
+def _lasting(records: Records) -> Related:
+    """A condition for the privileges that no removal has ended."""
+    return Related(FORGOTTEN, "privilege", Query(within=("tenant", records.label)), negated=True)
 
 
 def active_users(records: Records, negated: bool = False) -> Related:

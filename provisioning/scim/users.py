@@ -62,12 +62,7 @@ def shown_on(
 ) -> tuple[list[Record], int]:
     """The users at these places of the list that was asked for, as resources, and its length."""
     accounts, total = users_on(records, asked, places)
-    found = [
-        shown(people.describe(records, each), User, asked)
-        for each in accounts
-        if identities.is_visible(records, username_key(each["username"]))
-    ]
-    return found, total
+    return [shown(people.describe(records, each), User, asked) for each in accounts], total
 
 
 def store_order(asked: SearchRequest[Any]) -> tuple[Order, ...] | None:
@@ -95,10 +90,12 @@ def users_on(
         related = (identities.visible_users(records), *related)
     query = Query(related=related, words=narrowed.words)
     order = store_order(asked)
-    if narrowed.is_exact and order is not None:
+    hidden = identities.coming_back(records)
+    if narrowed.is_exact and order is not None and not hidden:
         return _page(records, query, order, places)
-    facts = Facts(records, are_many=True)
-    return _judged(records.query(USERS, query).records, asked, places, facts)
+    accounts = records.query(USERS, query).records
+    seen = [each for each in accounts if username_key(each["username"]) not in hidden]
+    return _judged(seen, asked, places, Facts(records, are_many=True))
 
 
 def few(records: Records, narrowed: Narrowed) -> list[Record]:

@@ -641,6 +641,33 @@ class TestManagers:
         assert ENTERPRISE not in provider.user("3")
 
 
+class TestWhoComesBack:
+    """Who was removed and holds a new privilege is hidden until that begins, in counts as well."""
+
+    @pytest.mark.parametrize(
+        "seconds, total", [pytest.param(59, 2, id="before"), pytest.param(60, 3, id="as it begins")]
+    )
+    @pytest.mark.parametrize(
+        "query", [{}, {"count": "1"}, {"startIndex": "2", "count": "1"}, {"filter": "userName pr"}]
+    )
+    def test_is_counted_from_then_on(self, sandbox, provider, query, seconds, total):
+        sandbox.add_user("bob@acme.test")
+        sandbox.add_user("eve@acme.test")
+        provider.delete("/Users/2")
+        begins = "2026-01-15T12:01:00Z"
+        body = {"username": "bob@acme.test", "role": "USER", "activeFrom": begins}
+        assert sandbox.administrator.post("/privileges", json=body).status_code == 201
+        sandbox.clock.advance(timedelta(seconds=seconds))
+
+        found = provider.get("/Users", **query).json
+
+        first, size = int(query.get("startIndex", 1)), int(query.get("count", 100))
+        ids = ["1", "3"] if total == 2 else ["1", "2", "3"]
+        assert found["totalResults"] == total
+        assert [each["id"] for each in found["Resources"]] == ids[first - 1 : first - 1 + size]
+        assert provider.get("/Users/2").status_code == (404 if total == 2 else 200)
+
+
 class TestETags:
     def test_change_with_the_user(self, provider):
         before = provider.get("/Users/1").headers["ETag"]
