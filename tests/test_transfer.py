@@ -15,6 +15,8 @@ from provisioning.settings import Settings
 from provisioning.testing.provisioner import routes
 from provisioning.testing.sandbox import Client
 
+pytestmark = pytest.mark.slow
+
 ALICE, BOB = "alice@acme.test", "bob@acme.test"
 BEGIN = ("init", "--tenant", "acme", "--name", "Acme", "--admin", ALICE, "--json")
 GLOBEX = ("init", "--tenant", "globex", "--name", "Globex", "--admin", "gina@globex.test", "--json")

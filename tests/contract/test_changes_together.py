@@ -13,6 +13,8 @@ from provisioning.factory import COLLECTIONS
 from provisioning.store import Disk, DurableStorage, Store
 from provisioning.testing.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = 8
 
 

@@ -21,6 +21,8 @@ from provisioning.store.turns import Turns
 from .conftest import TABLES
 from .test_store_faults import FailingDisk
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 Block = Callable[[Transaction], object]
 Outcome = BaseException | None
