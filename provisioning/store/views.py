@@ -65,8 +65,10 @@ class View:
         """The result of `work_out`, which is called once and kept for as long as the view exists.
 
         The result must follow from this view alone, must not be None, and nobody may change it.
-        `name` is unique to it.
+        `name` is unique to it. A transaction, and a view of a database, call `work_out` each time.
         """
+        if not self._keeps_answers:
+            return work_out()
         found: Kept | None = self._kept.get(name)
         if found is None:
             found = work_out()
@@ -173,14 +175,6 @@ class Transaction(View):
                 found.append(Change(table, key, before, after))
         return found
 
-    def group(self, table: str, group: str, value: Hashable) -> Collection[Record]:
-        """The records of a group as they are now; later changes don't disturb a loop over them."""
-        return tuple(super().group(table, group, value))
-
-    def kept(self, name: Hashable, work_out: Callable[[], Kept]) -> Kept:
-        """Call `work_out` each time, since the transaction may change."""
-        return work_out()
-
     def all(self, table: str) -> Collection[Record]:
         """All records of a table as they are now; later changes don't disturb a loop over them."""
         return tuple(super().all(table))
@@ -193,7 +187,9 @@ class Transaction(View):
 
     def freeze(self) -> View:
         """A view in memory of all records as they are now, without changes that follow."""
-        return Transaction(self)._ended()
+        # What changes from now on is copied again.
+        self._own.clear()
+        return View(dict(self._contents), dict(self._ids), self._answers)
 
     def restore(self, view: View) -> None:
         """Go back to an earlier state: of all records, and of the counters of ids."""

@@ -332,6 +332,22 @@ def test_an_earlier_state_can_be_restored_with_its_ids(store: Store, open_store:
         assert transaction.next_id("people") == 2
 
 
+def test_what_was_frozen_within_a_transaction_has_nothing_of_what_it_does_later(
+    store: Store,
+) -> None:
+    fill(store, {"name": "ann", "email": "ann@x"})
+    with store.transaction() as transaction:
+        transaction.put("people", "ann", {"name": "anna", "team": "red", "email": "anna@x"})
+        frozen = transaction.freeze()
+        transaction.put("people", "ann", {"name": "anne", "team": "blue", "email": "anne@x"})
+        transaction.put("people", "bob", {"name": "bob", "team": "red"})
+    assert list(frozen.tables()["people"]) == ["ann"]
+    assert names(frozen.group("people", "team", "red")) == ["anna"]
+    assert frozen.find("people", "email", "anne@x") is None
+    with store.read() as view:
+        assert names(view.group("people", "team", "blue")) == ["anne"]
+
+
 @pytest.mark.parametrize("open_store", ["memory", "file"], indirect=True)
 def test_nothing_is_written_where_nothing_changed(store: Store) -> None:
     fill(store, {"name": "ann"})

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, cast
 
@@ -24,7 +24,7 @@ from provisioning.store.sql.layout import TENANT
 from provisioning.store.sql.questions import Asked, Questions, asked
 from provisioning.store.sql.totals import Total, Totals
 from provisioning.store.tables import Table
-from provisioning.store.views import Change, Kept, RecordId, Transaction, View, empty, load
+from provisioning.store.views import Change, RecordId, Transaction, View, empty, load
 
 LARGEST_OFFSET = 2**62
 Lookup = tuple[str, str, str]
@@ -39,6 +39,8 @@ MOST_FROZEN = 100_000
 
 class SqlView(View):
     """All tables at one moment: that of the first question. It can be asked until it is closed."""
+
+    _keeps_answers = False
 
     def __init__(
         self, database: Database, questions: Questions, totals: Totals | None = None
@@ -148,10 +150,6 @@ class SqlView(View):
         if total is None:
             total = self._total(table, question, walk=not named)
         return Page(records[: query.size], total)
-
-    def kept(self, name: Hashable, work_out: Callable[[], Kept]) -> Kept:
-        """Worked out at each call: nothing is kept from one request to the next."""
-        return work_out()
 
     def count(self, table: str) -> int:
         """How many records a table has."""
@@ -341,14 +339,6 @@ class SqlTransaction(SqlView, Transaction):
             for (table, key), before in self._found.items()
             if self._after[table, key] is not before
         ]
-
-    def group(self, table: str, group: str, value: Hashable) -> Collection[Record]:
-        """The records of a group as they are now: changes don't disturb a walk through them."""
-        return SqlView.group(self, table, group, value)
-
-    def all(self, table: str) -> Collection[Record]:
-        """All records of a table as they are now: changes don't disturb a walk through them."""
-        return SqlView.all(self, table)
 
     def next_id(self, table: str) -> int:
         """An integer greater than every id that the table ever had. Where the transaction comes
