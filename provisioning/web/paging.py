@@ -23,7 +23,7 @@ DEFAULT_SIZE = 20
 LONGEST_SEARCH = 1_000
 """The most characters of `q`: a longer search takes long, as each word is sought everywhere."""
 MOST_WORDS = 50
-"""Words of `q`. A database needs a moment for the plan of each, on some lists 10 ms."""
+"""The most words of `q`: a database plans each of them anew."""
 SEARCH = Parameter(
     "q",
     f"Words that must all occur, ignoring case and accents; {MOST_WORDS} at most.",

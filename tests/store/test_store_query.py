@@ -1,5 +1,6 @@
 """What a query finds, in which order, and how words and windows are compared."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from provisioning.store import (
     is_active_at,
     select,
 )
+from provisioning.store.query import has_ended_at
 
 NOON = "2026-01-15T12:00:00Z"
 BEFORE, AFTER = "2026-01-15T11:59:59Z", "2026-01-15T12:00:01Z"
@@ -242,3 +244,40 @@ def test_a_word_is_not_found_across_two_members(store: Store) -> None:
     with store.read() as view:
         assert view.query("people", Query(words=("nnba",))).total == 0
         assert view.query("people", Query(words=("nn", "ba"))).total == 1
+
+
+ENDS = (None, "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z")
+
+
+@pytest.mark.parametrize("at", ["2025-12-31T23:59:59Z", *ENDS[1:], "2026-01-03T00:00:01Z"])
+def test_whatever_is_asked_of_windows_is_found_by_each_store(store: Store, at: str) -> None:
+    """Also what is neither active nor ended, which is to come; empty windows have ended."""
+    windows = [{"activeFrom": begin, "activeUntil": end} for begin in ENDS for end in ENDS]
+    with store.transaction() as transaction:
+        transaction.put("teams", "red", {"name": "red"})
+        for number, window in enumerate(windows):
+            key = f"p{number:02}"
+            transaction.put("people", key, {"key": key, "team": "red", **window})
+    with store.read() as view:
+        for active, ended in itertools.product((None, True, False), repeat=2):
+            wanted = [
+                f"p{number:02}"
+                for number, window in enumerate(windows)
+                if active in (None, is_active_at(window, at))
+                and ended in (None, has_ended_at(window, at))
+            ]
+            asked = {"within": ("team", "red"), "active": active, "ended": ended, "at": at}
+            assert keys(view, **asked) == wanted, (active, ended)
+
+
+@pytest.mark.parametrize("absent", [None, "w00", "w19", "z"])
+def test_each_of_many_words_must_occur(store: Store, absent: str | None) -> None:
+    """A database finds only some of them by an index: short ones, and those after the first few."""
+    held = [f"w{number:02}" for number in range(20)] + ["a", "b"]
+    with store.transaction() as transaction:
+        transaction.put("teams", "red", {"name": "b"})
+        name = " ".join(word for word in held if word not in (absent, "b"))
+        transaction.put("people", "ann", {"name": name, "team": "red"})
+    words = (*held, *([absent] if absent == "z" else []))
+    with store.read() as view:
+        assert view.query("people", Query(words=words)).total == (1 if absent is None else 0)

@@ -38,6 +38,9 @@ Shape = tuple[Any, ...]
 Condition = ColumnElement[bool]
 SHORTEST_INDEXED = 3
 """Characters; shorter words have no trigram."""
+MOST_INDEXED = 4
+"""Words that are found by an index. The others are only sought in what these have found, as to
+plan a word takes a database milliseconds."""
 LARGEST_CACHE = 1_000
 FIRST_TEXT: ColumnElement[str] = literal_column(f"'{TEXT}'")
 AFTER_TEXTS: ColumnElement[str] = literal_column(f"'{chr(ord(TEXT) + 1)}'")
@@ -105,12 +108,12 @@ def _conditions(
         key = plain if member in fact.references else value_key
         yield "between", member, *(end is not None for end in ends)
         values.extend(key(end) for end in ends if end is not None)
-    for kind, wish in (("active", query.active), ("ended", query.ended)):
-        if wish is not None:
-            yield kind, wish
-            values.append(At(query.at))
-    for word in map(Word, filter(None, (plain(fold(word)) for word in query.words if top))):
-        yield "word", len(word) >= SHORTEST_INDEXED
+    for condition in _asked_of_windows(query):
+        yield condition
+        values.append(At(query.at))
+    words = [Word(word) for word in (plain(fold(word)) for word in query.words if top) if word]
+    for place, word in enumerate(sorted(words, key=len, reverse=True)):
+        yield "word", place < MOST_INDEXED and len(word) >= SHORTEST_INDEXED
         values.append(word)
     # A table without a condition of its own is only what the related records name.
     if len(values) > first or not (top and query.related):
@@ -122,6 +125,15 @@ def _conditions(
             _conditions(layouts, related.table, related.condition, values, tenants, top=False)
         )
         yield "related", related.table, related.member, related.negated, inner
+
+
+def _asked_of_windows(query: Query) -> Iterator[tuple[str, bool]]:
+    if query.active is False and query.ended is False:
+        yield "to come", True
+        return
+    for kind, wish in (("active", query.active), ("ended", query.ended)):
+        if wish is not None:
+            yield kind, wish
 
 
 def _require_declared(members: tuple[str, ...], member: str, table: str) -> None:
@@ -317,7 +329,7 @@ class Questions:
                 yield self._database.one_of(columns[f"a_{told[0]}"], next(names))
             elif kind == "between":
                 yield _between(layout, columns, told, names)
-            elif kind in ("active", "ended"):
+            elif kind in ("active", "ended", "to come"):
                 yield WINDOWS[kind, told[0]](columns, next(names))
             elif kind == "word":
                 yield self._mentions(layout, table, next(names), told[0])
@@ -401,11 +413,19 @@ def _has_not_ended(columns: Any, name: str) -> Condition:
     return not_(_has_ended(columns, name))
 
 
+def _is_to_come(columns: Any, name: str) -> Condition:
+    """Neither active nor ended, said so that the index of begins can answer it."""
+    begins, ends = columns.active_from, columns.active_until
+    at: Any = bindparam(name)
+    return and_(begins.is_not(None), begins > at, or_(ends.is_(None), ends > begins))
+
+
 WINDOWS: dict[tuple[str, bool], Callable[[Any, str], Condition]] = {
     ("active", True): _is_active,
     ("active", False): _is_inactive,
     ("ended", True): _has_ended,
     ("ended", False): _has_not_ended,
+    ("to come", True): _is_to_come,
 }
 
 
