@@ -271,7 +271,12 @@ def key_of(collection: Collection, record: Record) -> str:
 
 def new_id(transaction: Transaction, collection: Collection) -> int | str:
     """The next id of a collection that numbers its records, such as 12 or `key-12`."""
-    identity = str(collection.numbered).format(transaction.next_id(collection.table))
+    return id_of(collection, transaction.next_id(collection.table))
+
+
+def id_of(collection: Collection, number: int) -> int | str:
+    """The id that a collection makes of a number, such as 12 or `key-12`."""
+    identity = str(collection.numbered).format(number)
     return int(identity) if identity.isdigit() else identity
 
 

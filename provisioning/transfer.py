@@ -210,8 +210,7 @@ class Import:
         for entry in entries:
             collection, record = entry.collection, entry.record
             if collection.numbered is not None and record["id"] is None:
-                sample = collection.numbered.format(1)
-                record = record | {"id": int(sample) if sample.isdigit() else sample}
+                record = record | {"id": seed.id_of(collection, 1)}
             self.errors += entry.faults(seed.key_of(collection, record), record)
         if self.errors:
             raise BadFile(self.errors)

@@ -97,7 +97,7 @@ def keep(
         added[tenant].append(number)
     for tenant, numbers in added.items():
         if any(_is_counted(tenant, number, limit) for number in numbers):
-            _drop(transaction, tenant, limit, MOST_DROPPED + len(numbers))
+            _drop(transaction, tenant, limit, len(numbers))
 
 
 def _joined(server: Server, changes: list[Change], renamed: tuple[str, str] | None) -> list[Change]:
@@ -135,14 +135,20 @@ def _is_counted(tenant: str, number: int, limit: int) -> bool:
     return zlib.crc32(key_of(tenant, number).encode()) % one_in == 0
 
 
-def _drop(transaction: Transaction, tenant: str, limit: int, most: int) -> None:
-    """Remove the oldest of a tenant's records, if there are more than `limit`; `most` at once."""
-    oldest = Query(within=("tenant", tenant), size=1)
-    surplus = transaction.query(AUDIT, oldest).total - limit
-    if surplus > 0:
-        oldest = replace(oldest, size=min(surplus, most))
-        for record in transaction.query(AUDIT, oldest).records:
-            transaction.remove(AUDIT, key_of(tenant, record["number"]))
+def _drop(transaction: Transaction, tenant: str, limit: int, added: int) -> None:
+    """Remove the oldest of a tenant's records, if there are more than `limit`.
+
+    Mostly there are as many too many as the transaction has `added`, so these are asked for at
+    once with the count.
+    """
+    oldest = Query(within=("tenant", tenant), size=added)
+    page = transaction.query(AUDIT, oldest)
+    surplus = page.total - limit
+    if surplus > added:
+        oldest = replace(oldest, size=min(surplus, MOST_DROPPED + added))
+        page = transaction.query(AUDIT, oldest)
+    for record in page.records[: max(surplus, 0)]:
+        transaction.remove(AUDIT, key_of(tenant, record["number"]))
 
 
 def _action(change: Change) -> str:
