@@ -21,7 +21,7 @@ from provisioning.resources.dashboards import DASHBOARD
 from provisioning.resources.privileges import PRIVILEGE
 from provisioning.resources.statements import STATEMENT
 from provisioning.resources.users import USER, hashed
-from provisioning.seed import BadFile, load_catalogue, load_seed, prepare_seed
+from provisioning.seed import BadFile, load_catalogue, load_seed, new_id, prepare_seed
 from provisioning.store import Record
 from provisioning.web.fields import countries, time_zones
 from provisioning.web.records import begun, load_new, load_part, together
@@ -204,7 +204,7 @@ class Provisioner:
             transaction, now = records.transaction, records.now
             given = {"tenant": tenant, **members}
             if collection.numbered is not None:
-                given["id"] = transaction.next_id(collection.table)
+                given["id"] = new_id(transaction, collection)
             (entry,) = prepare_seed(self.parts.collections, {kind: [given]}, now)
             key = collection.key(entry.record)
             if transaction.get(collection.table, key) is not None:

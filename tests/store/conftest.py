@@ -10,6 +10,8 @@ from provisioning.store.sql import SqlStore
 from provisioning.store.sql.postgresql import PostgreSQL
 from provisioning.store.sql.sqlite import SQLite
 
+from .failing_disk import FailingDisk
+
 TEAMS = Table("teams", text=("name",))
 PEOPLE = Table(
     "people",
@@ -32,6 +34,11 @@ Opener = Callable[..., Store]
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "data" / "db.json"
+
+
+@pytest.fixture
+def disk() -> FailingDisk:
+    return FailingDisk()
 
 
 POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.slow)

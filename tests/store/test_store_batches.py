@@ -19,7 +19,7 @@ from provisioning.store.errors import Collision, UnknownFate
 from provisioning.store.turns import Turns
 
 from .conftest import TABLES
-from .test_store_faults import FailingDisk
+from .failing_disk import FailingDisk
 
 pytestmark = pytest.mark.slow
 
@@ -104,11 +104,6 @@ def teams(store: Store) -> list[str]:
 
 def reopened(path: Path) -> Store:
     return Store(DurableStorage(path), TABLES)
-
-
-@pytest.fixture
-def disk() -> FailingDisk:
-    return FailingDisk()
 
 
 @pytest.fixture

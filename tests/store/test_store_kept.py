@@ -24,21 +24,12 @@ def both(open_store: Opener) -> tuple:
     return first, open_store()
 
 
-def test_a_change_is_seen_by_the_next_view(both):
-    store, _ = both
+@pytest.mark.parametrize("changing", [0, 1], ids=["this process", "another one"])
+def test_a_change_by_any_process_is_seen_by_the_next_view(both, changing):
+    store = both[0]
     with store.read() as view:
         name_of(view)
-    with store.transaction() as transaction:
-        put_team(transaction, "Blue")
-    with store.read() as view:
-        assert name_of(view) == {"name": "Blue"}
-
-
-def test_a_change_by_another_process_is_seen_by_the_next_view(both):
-    store, other = both
-    with store.read() as view:
-        name_of(view)
-    with other.transaction() as transaction:
+    with both[changing].transaction() as transaction:
         put_team(transaction, "Blue")
     with store.read() as view:
         assert name_of(view) == {"name": "Blue"}
