@@ -52,7 +52,7 @@ def provision(data: Place) -> str:
 
 
 @contextmanager
-def racing(place: Place) -> Iterator[list[Server]]:
+def racing(place: Place, **settings: str) -> Iterator[list[Server]]:
     """The servers of a store: two where it is a database for several machines."""
     with ExitStack() as servers:
         several = 2 if place.kind == "postgresql" else 1
@@ -63,6 +63,7 @@ def racing(place: Place) -> Iterator[list[Server]]:
                     if several > 1
                     else place,
                     *("--workers", "2", "--threads", "4"),
+                    **settings,
                 )
             )
             for number in range(several)
@@ -257,6 +258,30 @@ def change_until_refused(client: Client, user: str) -> Answer:
 def revoke_soon(client: Client, user: str) -> Answer:
     time.sleep(0.3)
     return client.delete(f"/users/{user}")
+
+
+@pytest.mark.slow
+def test_changes_of_different_profiles_that_drop_the_same_audit_records_are_all_made(place):
+    """Each drops the oldest, and another one beside it may have dropped them first."""
+    with prepared(place) as provisioner:
+        provisioner.add_tenant("acme")
+        users = [provisioner.add_user(f"{number}@acme.test", "USER") for number in range(CLIENTS)]
+        key = provisioner.add_key(None)
+    with racing(place, audit_keep="3") as servers:
+        clients = [servers[number % len(servers)].client(key) for number in range(CLIENTS)]
+        changes = [partial(change_often, *each) for each in zip(clients, users, strict=True)]
+        assert statuses(race(*changes)) == {200: CLIENTS}
+        clients[0].put("/info", json={"theme": "last"})
+        assert len(clients[0].get("/audit").json()) == 3
+
+
+def change_often(client: Client, user: str) -> Answer:
+    """The last answer of thirty, or the first that is no 200."""
+    for number in range(30):
+        answer = client.put(f"/users/{user}", json={"hint": str(number)})
+        if answer.status_code != 200:
+            break
+    return answer
 
 
 # The last administrators
