@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from http.client import HTTPConnection
 from pathlib import Path
@@ -77,7 +77,8 @@ class Gunicorn:
     def exchange(self, raw: bytes) -> bytes:
         with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
             connection.sendall(raw)
-            connection.shutdown(socket.SHUT_WR)
+            with suppress(OSError):  # the server may have ended the connection already
+                connection.shutdown(socket.SHUT_WR)
             return b"".join(iter(lambda: connection.recv(65536), b""))
 
     def get(self, path: str, **headers: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import socket
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +63,8 @@ class Wire:
 
     def end(self) -> "Wire":
         """Say that nothing more will be sent; answers can still be read."""
-        self.socket.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # the server may have ended the connection already
+            self.socket.shutdown(socket.SHUT_WR)
         return self
 
     def reply(self, to: str = "GET") -> Reply:

@@ -95,7 +95,8 @@ def exchange(server: ProvisioningServer, *sent: bytes) -> bytes:
     with connected(server) as raw, suppress(ConnectionError):
         for piece in sent:
             raw.sendall(piece)
-        raw.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # the server may have ended the connection already
+            raw.shutdown(socket.SHUT_WR)
         while piece := raw.recv(65_536):
             received += piece
     return bytes(received)
