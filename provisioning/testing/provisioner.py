@@ -23,7 +23,7 @@ from provisioning.resources.statements import STATEMENT
 from provisioning.resources.users import USER, hashed
 from provisioning.seed import BadFile, load_catalogue, load_seed, new_id, prepare_seed
 from provisioning.store import Record
-from provisioning.web.fields import countries, time_zones
+from provisioning.web.fields import time_zones
 from provisioning.web.records import begun, load_new, load_part, together
 from provisioning.web.server import Server
 
@@ -46,7 +46,6 @@ ARGUMENTS = {
 def read_ahead() -> None:
     """Read all files that a server may need, since a test may replace the file system later."""
     known_catalogue(None)
-    countries()
     time_zones()
 
 

@@ -16,6 +16,7 @@ from marshmallow import ValidationError, fields, validate
 
 from provisioning.domain.activity import parse_instant
 from provisioning.domain.names import ascii_domain, username_key
+from provisioning.web.countries import COUNTRIES
 
 SLUG = r"[a-z0-9]+([-_][a-z0-9]+)*"
 URL = (
@@ -260,7 +261,7 @@ class TimeZone(Text):
 
 @documented(pattern="^[A-Z]{3}$", description="An ISO 3166-1 alpha-3 code.", examples=["ISL"])
 def check_country(code: str) -> None:
-    if code not in countries():
+    if code not in COUNTRIES:
         raise ValidationError("Must be an ISO 3166-1 alpha-3 code, such as ISL.")
 
 
@@ -286,10 +287,3 @@ def check_url(url: str) -> None:
 def time_zones() -> frozenset[str]:
     names = files("tzdata").joinpath("zones").read_text(encoding="utf-8")
     return frozenset(names.split())
-
-
-@functools.cache
-def countries() -> frozenset[str]:
-    import pycountry  # noqa: PLC0415 - takes long to load, and not every server needs it
-
-    return frozenset(country.alpha_3 for country in pycountry.countries)
