@@ -3,9 +3,11 @@
 Run as a script it is `provisioning serve`, a server for one's own machine.
 """
 
-from provisioning.cli import application, serve
-
 if __name__ == "__main__":
+    from provisioning.cli.serve import serve
+
     serve()
 else:
+    from provisioning.cli import application
+
     app = application()

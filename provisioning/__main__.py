@@ -1,5 +1,5 @@
 """`python -m provisioning`, for where no script is installed."""
 
-from provisioning.cli import main
+from provisioning.cli.commands import main
 
 main(prog_name="provisioning")

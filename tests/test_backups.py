@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 from click.testing import CliRunner
 
-from provisioning.cli import main
+from provisioning.cli.commands import main
 from provisioning.factory import create_app
 from provisioning.settings import Settings
 from provisioning.testing.sandbox import Client

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from provisioning.cli import CANNOT_START, application, main
+from provisioning.cli import application
+from provisioning.cli.commands import main
+from provisioning.cli.opening import CANNOT_START
 from provisioning.domain.activity import to_instant
 from provisioning.factory import create_app, open_server, serve
 from provisioning.settings import Settings, described
@@ -578,3 +580,21 @@ def test_no_command_but_init_makes_a_store_by_flask_either(tmp_path, command):
         words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert (done.returncode, (tmp_path / "db.json").exists()) == (1, False)
+
+
+def test_a_server_under_gunicorn_loads_nothing_that_its_settings_do_not_ask_for(tmp_path):
+    """It starts sooner by that: no commands, no metrics, no CORS, no OpenAPI document."""
+    look = (
+        "import sys, provisioning.cli; provisioning.cli.application()\n"
+        "kept_out = {'provisioning.cli.commands', 'provisioning.transfer', 'apispec', 'flask_cors',"
+        " 'provisioning.control.app', 'prometheus_client', 'sqlalchemy', 'scim2_models'}\n"
+        "print(kept_out & sys.modules.keys())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", look],
+        env={"PROVISIONING_DATA": str(tmp_path / "db.json")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "set()\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from provisioning.cli import main
+from provisioning.cli.commands import main
 from provisioning.factory import create_app
 from provisioning.settings import Settings
 from provisioning.store.opening import place_of

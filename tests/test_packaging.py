@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from provisioning import __version__
-from provisioning.cli import main
+from provisioning.cli.commands import main
 
 CHECKOUT = Path(__file__).parents[1]
 LOOK = """

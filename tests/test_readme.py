@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from provisioning.cli import main
+from provisioning.cli.commands import main
 from provisioning.settings import described
 
 ROOT = Path(__file__).parent.parent

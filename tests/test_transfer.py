@@ -9,7 +9,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from provisioning.cli import main
+from provisioning.cli.commands import main
 from provisioning.factory import open_server, serve
 from provisioning.settings import Settings
 from provisioning.testing.provisioner import routes

@@ -88,7 +88,7 @@ def test_without_the_extra_the_start_says_what_to_install(url: str) -> None:
         "import importlib.util as u; find = u.find_spec\n"
         "u.find_spec = lambda name, *rest: None if name in ('sqlalchemy', 'psycopg') "
         "else find(name, *rest)\n"
-        "from provisioning.cli import main; main(['tenant', 'list'])"
+        "from provisioning.cli.commands import main; main(['tenant', 'list'])"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -104,7 +104,7 @@ def test_without_the_extra_the_start_says_what_to_install(url: str) -> None:
 
 def test_the_core_imports_no_database() -> None:
     program = (
-        "import sys, provisioning.cli\n"
+        "import sys, provisioning.cli.commands\n"
         "print([name for name in sys.modules if name.startswith(('sqlalchemy', 'psycopg'))])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
