@@ -7,7 +7,8 @@
     store/        where records are kept (memory, JSON file, SQL): views, transactions, durability
     settings.py   every setting
     seed.py       demo data, seeds and the catalogue
-    transfer.py   export and import of seeds; people_csv.py imports users from CSV
+    transfer.py   export and import of seeds; people_csv.py imports users from CSV, which
+                  spreadsheet.py reads
     accounts.py   moves, renames and erases accounts for whoever runs the server
     control/      the control API: state, time, requests and faults of a mock
     testing/      a server in a thread, the pytest plugin

@@ -3,10 +3,8 @@
 The file is judged as a whole: rules between records are checked once all rows are in.
 """
 
-import csv
-import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,16 +19,18 @@ from provisioning.domain.tenants import as_administrator, new_account
 from provisioning.resources.privileges import PRIVILEGE_OF_USER
 from provisioning.resources.users import USER, hashed
 from provisioning.seed import BadFile
+from provisioning.spreadsheet import Line, read_lines
 from provisioning.store import Query, Record, Related
 from provisioning.transfer import Outcome, trying, unwatched
 from provisioning.web.body import check_values
-from provisioning.web.records import load_part
+from provisioning.web.records import RecordSchema, load_part
 from provisioning.web.server import Server
 
 TERMS = ("role", "activeFrom", "activeUntil", "reportsTo")
 PROFILE = tuple(name for name in USER.load_fields if name != "username")
-COLUMNS = ("username", *PROFILE, *TERMS)
-LARGEST_CELL = 2**20
+MEMBERS = {name.lower(): name for name in ("username", *PROFILE, *TERMS)}
+_IGNORED_IN_NAMES = re.compile(r"[\s_-]")
+LONGEST_SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -44,82 +44,109 @@ class Row:
     password: str | None
 
 
-def read(content: bytes) -> list[Row]:
-    """The rows of a file; BadFile lists every fault with its line."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise BadFile([f"line {line}: isn't UTF-8. Export the file as UTF-8."]) from error
-    lines = io.StringIO(text, newline="")
-    first = text.partition("\n")[0]
-    csv.field_size_limit(LARGEST_CELL)
-    reader = csv.reader(
-        lines, delimiter=";" if first.count(";") > first.count(",") else ",", strict=True
-    )
-    errors: list[str] = []
+@dataclass
+class Faults:
+    """Faults of a file by line, so that all faults of a row stand together."""
+
+    found: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, line: int, member: str, message: str) -> None:
+        self.found.append((line, f"line {line}, {member}: {message}"))
+
+    def add_line(self, line: int, message: str) -> None:
+        self.found.append((line, f"line {line}: {message}"))
+
+    def require_none(self) -> None:
+        """BadFile if there are any."""
+        if self.found:
+            raise BadFile([text for _, text in sorted(self.found, key=lambda each: each[0])])
+
+
+def read(content: bytes, encoding: str | None = None) -> tuple[list[Row], Faults]:
+    """The rows of a file without what is faulty in them, and its faults.
+
+    BadFile where rows can't be told apart, or the line of names has faults.
+    """
+    faults = Faults()
     rows: list[Row] = []
-    header: list[str] | None = None
-    begins = 1
-    try:
-        for cells in reader:
-            line, begins = begins, reader.line_num + 1
-            if header is None:
-                header = [name.strip() for name in cells]
-                errors += _faults_of_header(header)
-                if errors:
-                    break
-            elif any(cell.strip() for cell in cells):
-                row = _row(line, header, cells, errors)
-                rows += [] if row is None else [row]
-    except csv.Error as error:
-        errors.append(f"line {begins}: can't be read as CSV ({error}).")
-    if header is None:
-        errors.append("line 1: the file is empty. Its first line names the members.")
-    errors += _repeated(rows)
-    if errors:
-        raise BadFile(errors)
-    return rows
-
-
-def _faults_of_header(header: list[str]) -> Iterator[str]:
-    for name in header:
-        if name not in COLUMNS:
-            yield f"line 1: '{name}' is no member. There are {', '.join(COLUMNS)}."
-        elif header.count(name) > 1:
-            yield f"line 1: '{name}' stands there more than once."
-            return
-    if "username" not in header:
-        yield "line 1: 'username' is missing."
-
-
-def _repeated(rows: list[Row]) -> Iterator[str]:
+    lines = read_lines(content, encoding)
+    names = next(lines, None)
+    if names is None:
+        raise BadFile(["line 1: the file is empty. Its first line names the members."])
+    header = _header(names)
     known: dict[str, int] = {}
-    for row in rows:
+    for line in lines:
+        row = _row(header, line, faults)
+        if row is None:
+            continue
         first = known.setdefault(username_key(row.username), row.line)
-        if first != row.line:
-            yield f"line {row.line}, username: '{row.username}' stands on line {first} already."
+        if first == row.line:
+            rows.append(row)
+        else:
+            faults.add(row.line, "username", f"'{row.username}' stands on line {first} already.")
+    return rows, faults
 
 
-def _row(line: int, header: list[str], cells: list[str], errors: list[str]) -> Row | None:
-    if len(cells) != len(header):
-        errors.append(f"line {line}: has {len(cells)} cells, the first line has {len(header)}.")
+def _header(names: Line) -> list[str | None]:
+    """The member of each column, None for a column without a name; BadFile for faults."""
+    faults = Faults()
+    header: list[str | None] = []
+    for cell in names.cells:
+        name = MEMBERS.get(_IGNORED_IN_NAMES.sub("", cell).lower()) if cell else None
+        if cell and name is None:
+            shown = cell if len(cell) <= LONGEST_SHOWN else f"{cell[:LONGEST_SHOWN]}…"
+            faults.add_line(
+                names.number, f"'{shown}' is no member. There are {', '.join(MEMBERS.values())}."
+            )
+        header.append(name)
+    for name in dict.fromkeys(filter(None, header)):
+        if header.count(name) > 1:
+            faults.add_line(names.number, f"'{name}' stands there more than once.")
+    if "username" not in header:
+        faults.add_line(names.number, "'username' is missing.")
+    faults.require_none()
+    while header[-1] is None:
+        header.pop()
+    return header
+
+
+def _row(header: list[str | None], line: Line, faults: Faults) -> Row | None:
+    """What is sound of a row; None if it can't be told who it is of."""
+    number, cells = line
+    if len(cells) < len(header):
+        faults.add_line(number, f"has {len(cells)} cells, the line of names has {len(header)}.")
         return None
-    given: Record = {name: cell for name, cell in zip(header, cells, strict=True) if cell.strip()}
+    given: Record = {}
+    for column, cell in enumerate(cells):
+        name = header[column] if column < len(header) else None
+        if name is not None and cell:
+            given[name] = cell
+        elif cell:
+            faults.add_line(number, f"column {column + 1} holds something and has no name.")
     given |= _numbers(given)
     if "username" not in given:
-        errors.append(f"line {line}, username: Must not be empty.")
+        faults.add(number, "username", "Must not be empty.")
         return None
+    profile = _sound(USER, {n: v for n, v in given.items() if n not in TERMS}, number, faults)
+    terms = _sound(
+        PRIVILEGE_OF_USER, {n: v for n, v in given.items() if n in TERMS}, number, faults
+    )
+    if "username" not in profile:
+        return None
+    return Row(number, profile.pop("username"), profile, terms, profile.pop("password", None))
+
+
+def _sound(schema: RecordSchema, given: Record, line: int, faults: Faults) -> Record:
+    """The members that meet the schema; a fault for each of the others."""
     try:
         check_values(given)
-        profile = load_part(USER, {n: v for n, v in given.items() if n not in TERMS})
-        terms = load_part(PRIVILEGE_OF_USER, {n: v for n, v in given.items() if n in TERMS})
+        return load_part(schema, given)
     except Invalid as error:
-        errors += [
-            f"line {line}, {name}: {text}" for name, texts in error.errors.items() for text in texts
-        ]
-        return None
-    return Row(line, profile.pop("username"), profile, terms, profile.pop("password", None))
+        for name, texts in error.errors.items():
+            for text in texts:
+                faults.add(line, name, text)
+        rest = {name: value for name, value in given.items() if name not in error.errors}
+        return {} if rest == given else _sound(schema, rest, line, faults)
 
 
 def _numbers(given: Record) -> Record:
@@ -131,13 +158,17 @@ def load(
     server: Server,
     label: str,
     rows: list[Row],
+    faults: Faults,
     revoke_missing: bool = False,
     may_revoke_most: bool = False,
     is_dry: bool = False,
     watched: Callable[[Sequence[Row]], Iterable[Row]] = unwatched,
 ) -> Outcome:
-    """Create and update the people of a tenant; BadFile lists every fault with its line."""
-    outcome = Outcome()
+    """Create and update the people of a tenant; BadFile lists every fault with its line.
+
+    Rows and faults are those that `read` found. What has been done is listed by username.
+    """
+    outcome = Outcome(by_username=True)
     with server.store.read() as view:
         if view.get(TENANTS, label) is None:
             raise NotFound(f"There is no tenant '{label}'.")
@@ -150,10 +181,11 @@ def load(
     with trying(server, outcome, is_dry) as transaction:
         now = server.clock.now(transaction.time())
         records = as_administrator(transaction, server.catalogue, label, now)
-        loading = _Loading(records, now, hashes, outcome)
+        loading = _Loading(records, now, hashes, outcome, faults)
         holders = loading.holders() if revoke_missing else []
         loading.run(rows, watched)
-        loading.revoke_missing(rows, holders, may_revoke_most)
+        if not faults.found:
+            loading.revoke_missing(rows, holders, may_revoke_most)
         loading.check()
     return outcome
 
@@ -168,7 +200,7 @@ class _Loading:
     now: Instant
     hashes: dict[int, str]
     outcome: Outcome
-    errors: list[str] = field(default_factory=list)
+    faults: Faults
     touched: list[tuple[Row, Record]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -197,10 +229,9 @@ class _Loading:
             try:
                 profile |= load_part(USER, {"email": row.username})
             except Invalid:
-                self.errors.append(
-                    f"line {row.line}, email: Is needed, since the username is no email address."
+                self.faults.add(
+                    row.line, "email", "Is needed, since the username is no email address."
                 )
-                return
         account = new_account(self.records, profile, self.hashes.get(row.line))
         self.records.transaction.put(USERS, user, account)
 
@@ -242,7 +273,7 @@ class _Loading:
             }
         window = ActivityWindow.of(privilege)
         if window.is_empty and (not same or window != ActivityWindow.of(same)):
-            self.errors.append(f"line {row.line}, activeUntil: Must be later than activeFrom.")
+            self.faults.add(row.line, "activeUntil", "Must be later than activeFrom.")
             return
         if privilege != same:
             self.records.put(PRIVILEGES, str(privilege["id"]), privilege)
@@ -326,11 +357,9 @@ class _Loading:
         """BadFile for the rules between records that are broken now that all rows are in."""
         for row, privilege in self.touched:
             for member, message in of_privilege(self.records.view, privilege, self.now):
-                self.errors.append(f"line {row.line}, {member}: {message}")
-        if not self.errors:
-            try:
-                people.require_administration(self.records, self.before)
-            except Conflict as error:
-                self.errors.append(error.detail)
-        if self.errors:
-            raise BadFile(self.errors)
+                self.faults.add(row.line, member, message)
+        self.faults.require_none()
+        try:
+            people.require_administration(self.records, self.before)
+        except Conflict as error:
+            raise BadFile([error.detail]) from error

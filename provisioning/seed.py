@@ -16,7 +16,7 @@ from provisioning.domain import people
 from provisioning.domain.activity import Instant, later, parse_duration, parse_instant
 from provisioning.domain.catalogue import Catalogue
 from provisioning.domain.errors import BadRequest, Invalid
-from provisioning.domain.names import ascii_domain, username_key
+from provisioning.domain.names import ascii_domain, printable, username_key
 from provisioning.domain.rules import RULES
 from provisioning.domain.services import subscribe_to_mandatory
 from provisioning.domain.tables import API_KEYS, DOMAIN_MAPPINGS, TENANTS, USERS
@@ -43,8 +43,8 @@ class BadFile(Exception):
     """A seed or catalogue that can't be used; `errors` are sentences that name the place."""
 
     def __init__(self, errors: list[str]) -> None:
-        super().__init__("\n".join(errors))
-        self.errors = errors
+        self.errors = [printable(error) for error in errors]
+        super().__init__("\n".join(self.errors))
 
 
 SINCE_LOADING = ("activeFrom", "registeredDate", "createdDate", "changedDate")

@@ -41,6 +41,8 @@ class Outcome:
     removed: dict[str, list[str]] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     """A sentence for each thing that was left as it is, with the reason."""
+    by_username: bool = False
+    """Whether records of people are listed by username, each name once, and not by their ids."""
 
     def note(self, server: Server, transaction: Transaction) -> None:
         """Add what a transaction has created, changed and removed."""
@@ -50,8 +52,14 @@ class Outcome:
                 continue
             targets = self.changed if change.before and change.after else self.removed
             targets = self.created if change.before is None else targets
-            name = str(collection.target(change.after or change.before or {}))
+            record = change.after or change.before or {}
+            name = str(collection.target(record))
+            if self.by_username and "user" in record:
+                name = str(people.username_of(transaction, record["user"]))
             targets.setdefault(collection.seed, []).append(name)
+        if self.by_username:
+            for lists in (self.created, self.changed, self.removed):
+                lists |= {kind: list(dict.fromkeys(names)) for kind, names in lists.items()}
 
     @property
     def is_nothing(self) -> bool:

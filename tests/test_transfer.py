@@ -369,6 +369,157 @@ def test_csv_as_hr_systems_write_it(desk, text):
     assert [each["role"] for each in shown["tenantUserPrivileges"]] == ["USER"]
 
 
+JOERG = "Jörg"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (f"sep=;\r\nusername;firstName\r\n{BOB};{JOERG}\r\n", ()),
+        (f'"SEP=,"\nusername,firstName\n{BOB},{JOERG}\n', ()),
+        (f"sep=\t\nusername\tfirstName\n{BOB}\t{JOERG}\n", ()),
+        (f"\n \n;\nusername;firstName\n;\n{BOB};{JOERG}\n\n", ()),
+        (f"username\tfirstName\n{BOB}\t{JOERG}\n", ()),
+        (f"username,,firstName,,\n{BOB},,{JOERG},\n{ALICE},,Alice,,,,\n", ()),
+        (f"USERNAME,First Name\n{BOB},{JOERG}\n", ()),
+        (f"user_name, first-name \n {BOB}\t,\u00a0{JOERG} \n", ()),
+        (f'"username" , "firstName"\n"{BOB}" , " {JOERG} "\n', ()),
+        (f"username,firstName\r{BOB},{JOERG}\r", ()),
+        (f"username,firstName\n{BOB},{JOERG}".encode("utf-16"), ()),
+        (b"\xfe\xff" + f"username,firstName\n{BOB},{JOERG}\n".encode("utf-16-be"), ()),
+        (f"username,firstName\n{BOB},{JOERG}\n".encode("cp1252"), ("--encoding", "cp1252")),
+        (f"username,firstName\n{BOB},{JOERG}\n".encode("utf-16-le"), ("--encoding", "utf-16-le")),
+        (
+            b"\xef\xbb\xbf" + f"username,firstName\n{BOB},{JOERG}\n".encode(),
+            ("--encoding", "cp1252"),
+        ),
+    ],
+    ids=[
+        "the separator named",
+        "the separator named in quotes",
+        "a tab named",
+        "blank lines",
+        "tabs",
+        "columns without a name",
+        "names in other words",
+        "blanks around cells",
+        "blanks around quotes",
+        "line ends of old Macs",
+        "UTF-16",
+        "UTF-16, big end first",
+        "an encoding that is told",
+        "an encoding without its mark",
+        "a mark that says another encoding than is told",
+    ],
+)
+def test_csv_is_taken_as_spreadsheets_write_it(desk, content, words):
+    desk.csv(content, *words)
+    assert desk.acme.get(f"/users/{BOB}").json["firstName"] == JOERG
+
+
+def five_hundred(delimiter, quote, *, first=(), ending="\r\n"):
+    """An export of 500 people as an HR system writes it, with columns that nobody named."""
+    rows = [("User Name", "E-Mail", "First_Name", "last name", "Zip Code", "Reports To", "")]
+    for number in range(500):
+        boss = "" if number == 0 else f"p{(number - 1) // 8}@acme.test"
+        name = f"p{number}@acme.test"
+        rows.append((name, name, f"Zoë {number}", "O'Neil; Müller, Søn", f"0{number}", boss, ""))
+    lines = [delimiter.join(f"{quote}{cell}{quote}" for cell in row) for row in rows]
+    return ending.join([*first, *lines, ""])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (five_hundred(";", '"', first=("sep=;",)).encode("cp1252"), ("--encoding", "cp1252")),
+        (five_hundred(",", '"').encode("utf-8-sig"), ()),
+        (five_hundred("\t", "", ending="\n").encode("utf-16"), ()),
+    ],
+    ids=["a Western spreadsheet's", "a web service's", "a spreadsheet's Unicode text"],
+)
+def test_an_export_of_500_people_is_taken_and_the_second_time_changes_nothing(desk, content, words):
+    done = desk.csv(content, *words)
+    assert [len(names) for names in done["created"].values()] == [500, 500]
+    assert desk.acme.get("/users/p499@acme.test").json["zipCode"] == "0499"
+    assert desk.csv(content, *words) == {"created": {}, "changed": {}, "removed": {}, "told": []}
+
+
+@pytest.mark.parametrize("begin", "=+-@")
+def test_a_quote_that_keeps_a_spreadsheet_from_reckoning_is_taken_off(desk, begin):
+    desk.csv(f"username,firstName,lastName\n{BOB},'{begin}1,'s Gravesande\n")
+    shown = desk.acme.get(f"/users/{BOB}").json
+    assert (shown["firstName"], shown["lastName"]) == (f"{begin}1", "'s Gravesande")
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"PK\x03\x04....xl/workbook.xml", "an Excel workbook (.xlsx)"),
+        (b"PK\x03\x04mimetypeapplication/vnd.oasis.opendocument.spreadsheet", "an OpenDocument"),
+        (b"PK\x03\x04people.csv", "a zip archive"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0", "an Excel workbook of the older form"),
+        (b"%PDF-1.7", "a PDF document"),
+        ("username\n".encode("utf-32"), "UTF-32"),
+        ("username\n".encode("utf-16-le"), "--encoding utf-16-le"),
+        ("username\n".encode("utf-16-be"), "--encoding utf-16-be"),
+        ("username\nJörg\n".encode("cp1252"), "line 2: isn't UTF-8"),
+        ("username\nJörg\n".encode("cp1252"), "--encoding cp1252"),
+        ("us".encode("utf-16"), "line 1: 'us' is no member"),
+        (b"\xff\xfeu\0s\0e", "line 1: isn't UTF-16"),
+        ("sep=|\nusername|hint\n", "a comma, a semicolon or a tab"),
+        (f'username,hint\n{BOB},"open\n', 'line 2: a quote (") is opened that nothing closes'),
+        (f"username,,hint\n{BOB},x,y\n", "line 2: column 2 holds something and has no name"),
+        (f"username\n{BOB},x\n", "line 2: column 2 holds something and has no name"),
+    ],
+)
+def test_what_is_no_such_csv_is_told_as_what_it_is(desk, content, what):
+    assert what in desk.csv_faults(content)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"), [("klingon", "is no encoding"), ("hex", "is no encoding")]
+)
+def test_an_encoding_that_there_is_not_is_a_wrong_call(desk, word, message):
+    words = ("import", "-", "--format", "csv", "--tenant", "acme", "--encoding", word)
+    result = desk.run(*words, given=b"username\n")
+    assert (result.exit_code, message in result.stderr) == (2, True)
+
+
+def test_what_is_shown_of_a_file_has_no_control_characters(desk):
+    shown = desk.csv_faults("\x1b[31mred\u202e,username\n")
+    assert "\\x1b[31mred\\u202e" in shown
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+
+
+def test_all_faults_of_a_row_are_told_at_once_and_in_the_order_of_lines(desk):
+    text = (
+        "username,email,firstName,role,activeFrom,activeUntil,reportsTo\n"
+        f"nobody,,{'x' * 251},KING,soon,,nowhere\n"
+        "a@x.test,no,,,2030-01-01T00:00:00Z,2029-01-01T00:00:00Z,\n"
+    )
+    faults = desk.csv_faults(text).removeprefix("Error: ").splitlines()
+    places = [fault.split(":")[0] for fault in faults]
+    assert places == [
+        "line 2, firstName",
+        "line 2, role",
+        "line 2, activeFrom",
+        "line 2, email",
+        "line 2, reportsTo",
+        "line 3, email",
+        "line 3, activeUntil",
+    ]
+
+
+def test_what_is_done_is_listed_by_username(desk):
+    hire(desk.acme, BOB)
+    hire(desk.acme, "eve@x.test")
+    text = f"username,role\n{ALICE},\n{BOB},TEAM_LEADER\n"
+    done = desk.csv(text, "--revoke-missing", "--dry-run")
+    assert done["created"] == {"privileges": [BOB]}
+    assert done["changed"] == {"privileges": [BOB, "eve@x.test"]}
+
+
 def test_a_cell_may_hold_delimiters_quotes_and_line_ends(desk):
     desk.csv(f'username,lastName,hint\n{BOB},"O""Neil, Jr","two\nlines"\n')
     shown = desk.acme.get(f"/users/{BOB}").json
@@ -420,6 +571,7 @@ def test_the_last_administrator_is_not_lost_by_csv(desk):
         ("name\nx\n", "line 1: 'name' is no member"),
         ("username,email,email\nx,y,z\n", "line 1: 'email' stands there more than once"),
         ("email\nx@y.test\n", "line 1: 'username' is missing"),
+        ("E-Mail,email,username\nx,y,z\n", "line 1: 'email' stands there more than once"),
         ("username,email\na@x.test,nowhere\n", "line 2, email"),
         ("username,role\na@x.test,KING\n", "line 2, role"),
         ("username,birthYear\na@x.test,soon\n", "line 2, birthYear"),

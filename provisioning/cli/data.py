@@ -10,6 +10,7 @@ import click
 from provisioning import seed
 from provisioning.cli.group import Command, counted
 from provisioning.cli.opening import current_server
+from provisioning.domain.names import printable
 from provisioning.domain.tables import TENANTS, USERS
 from provisioning.factory import COLLECTIONS
 from provisioning.settings import Settings
@@ -30,7 +31,7 @@ def check() -> None:
         counts = f"{counted(view.count(TENANTS), 'tenant')}, {counted(view.count(USERS), 'user')}"
         found = list(seed.findings(server, view))
     for finding in found:
-        click.echo(finding)
+        click.echo(printable(finding))
     if found:
         faults = counted(len(found), "finding")
         raise click.ClickException(f"{server.settings.place}: {faults}, {counts}.")

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from provisioning.domain.errors import DomainError, Invalid
+from provisioning.domain.names import printable
 from provisioning.seed import BadFile
 from provisioning.settings import BadSetting
 from provisioning.store import StoreUnavailable
@@ -24,7 +25,8 @@ class Command(click.Command):
             lines = [f"{name}: {text}" for name, texts in error.errors.items() for text in texts]
             raise click.ClickException("\n".join(lines)) from error
         except (DomainError, BadSetting, BadFile, StoreUnavailable) as error:
-            raise click.ClickException(str(error)) from error
+            lines = str(error).split("\n")
+            raise click.ClickException("\n".join(map(printable, lines))) from error
 
 
 class Commands(click.Group):

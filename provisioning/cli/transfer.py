@@ -12,6 +12,7 @@ from provisioning import people_csv, transfer
 from provisioning.cli.data import explained, write_new
 from provisioning.cli.group import Command, as_json, counted, progress
 from provisioning.cli.opening import current_server
+from provisioning.domain.names import printable
 from provisioning.seed import BadFile, parse_json
 from provisioning.transfer import Outcome
 
@@ -44,6 +45,16 @@ def export(file: Path, tenant: str | None, force: bool) -> None:
     click.echo(message, err=True)
 
 
+def _known_encoding(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
+    try:
+        b"a".decode(name or "utf-8")
+    except UnicodeDecodeError:
+        return name
+    except (LookupError, UnicodeError) as error:
+        raise click.BadParameter(f"'{name}' is no encoding. Try cp1252 or utf-16.") from error
+    return name
+
+
 @click.command("import", cls=Command)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
@@ -60,6 +71,12 @@ def export(file: Path, tenant: str | None, force: bool) -> None:
     help="`replace` removes, in the tenants that the file brings, what it lacks.",
 )
 @click.option("--tenant", metavar="LABEL", help="Whose people are in a CSV file.")
+@click.option(
+    "--encoding",
+    metavar="NAME",
+    callback=_known_encoding,
+    help="Of a CSV file that isn't UTF-8, such as cp1252.",
+)
 @click.option("--revoke-missing", is_flag=True, help="Revoke whoever a CSV file lacks.")
 @click.option("--yes", is_flag=True, help="Revoke even more than half of the tenant.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
@@ -69,6 +86,7 @@ def import_data(
     kind: str | None,
     mode: str,
     tenant: str | None,
+    encoding: str | None,
     revoke_missing: bool,
     yes: bool,
     dry_run: bool,
@@ -84,19 +102,20 @@ def import_data(
             raise click.UsageError("A CSV file needs --tenant LABEL.")
         if mode != transfer.MERGE:
             raise click.UsageError("--mode is for seeds; a CSV file has --revoke-missing.")
-        rows = people_csv.read(_content(file))
+        rows, faults = people_csv.read(_content(file), encoding)
         outcome = people_csv.load(
             current_server(),
             tenant,
             rows,
+            faults,
             revoke_missing,
             yes,
             dry_run,
             partial(progress, label="People"),
         )
     else:
-        if tenant is not None or revoke_missing:
-            raise click.UsageError("--tenant and --revoke-missing are for CSV files.")
+        if tenant is not None or revoke_missing or encoding is not None:
+            raise click.UsageError("--tenant, --revoke-missing and --encoding are for CSV files.")
         given = parse_json(_content(file), file.name)
         outcome = transfer.load(
             current_server(), given, mode, dry_run, partial(progress, label="Records")
@@ -123,13 +142,13 @@ def _show(outcome: Outcome, is_dry: bool, is_json: bool) -> None:
         click.echo(json.dumps({**done, "told": outcome.told}))
         return
     for sentence in outcome.told:
-        click.echo(sentence, err=True)
+        click.echo(printable(sentence), err=True)
     for what, lists in done.items():
         for name, records in lists.items():
             shown = ", ".join(records[:MOST_NAMED])
             more = f" and {len(records) - MOST_NAMED} more" if len(records) > MOST_NAMED else ""
             would = f"would be {what}" if is_dry else what
-            click.echo(f"{name}: {len(records)} {would} ({shown}{more})")
+            click.echo(f"{name}: {len(records)} {would} ({printable(shown)}{more})")
     if outcome.is_nothing:
         click.echo("Nothing would change." if is_dry else "Nothing has changed.")
 

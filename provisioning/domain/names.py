@@ -14,6 +14,14 @@ def username_key(username: str) -> str:
     return unicodedata.normalize("NFKC", folded)
 
 
+def printable(text: str) -> str:
+    """Text of others as a terminal may show it: control and format characters are escaped."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
+        for char in text
+    )
+
+
 def token_digest(token: str) -> str:
     """The hash by which API tokens are looked up, so that timing tells nothing about a token."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
