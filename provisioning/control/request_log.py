@@ -24,19 +24,40 @@ LONGEST_WORD = 128
 """How many characters of a verb, and of the name of a header, are kept."""
 LARGEST_LOG = 2**26
 """The most bytes of all entries together. If there are more, the oldest entries are forgotten."""
+CONSOLE = "console-"
+"""What the ids of the console's own requests begin with. These are kept in a place of their own."""
+MOST_OF_CONSOLE, LARGEST_OF_CONSOLE = 200, 2**23
 STATUS = re.compile(r"[1-5](\d\d|xx)", re.ASCII)
 
 Test = Callable[[Record], bool]
+
+
+class Kept:
+    """Entries, oldest first: at most `most` of them, of at most `largest` bytes together."""
+
+    def __init__(self, most: int, largest: int) -> None:
+        # Entries are kept encoded: so they take a tenth of the memory, and nobody can change them.
+        self.entries: deque[tuple[int, bytes]] = deque()
+        self._most, self._largest = most, largest
+        self._bytes = 0
+
+    def add(self, number: int, encoded: bytes) -> None:
+        self.entries.append((number, encoded))
+        self._bytes += len(encoded)
+        while len(self.entries) > self._most or self._bytes > self._largest:
+            self._bytes -= len(self.entries.popleft()[1])
+
+    def clear(self) -> None:
+        self.entries.clear()
+        self._bytes = 0
 
 
 class RequestLog:
     """The last requests of one server, oldest first. Threads may share this object."""
 
     def __init__(self, size: int) -> None:
-        # Entries are kept encoded: so they take a tenth of the memory, and nobody can change them.
-        self._entries: deque[tuple[int, bytes]] = deque()
-        self._size = size
-        self._bytes = 0
+        self._clients = Kept(size, LARGEST_LOG)
+        self._console = Kept(min(size, MOST_OF_CONSOLE), LARGEST_OF_CONSOLE)
         self._lock = threading.Lock()
         self.last_id = 0
 
@@ -44,24 +65,25 @@ class RequestLog:
         """Keep an entry under the next `id`. The caller must have masked its secrets."""
         with self._lock:
             self.last_id += 1
-            encoded = orjson.dumps({"id": self.last_id, **entry})
-            self._entries.append((self.last_id, encoded))
-            self._bytes += len(encoded)
-            while len(self._entries) > self._size or self._bytes > LARGEST_LOG:
-                self._bytes -= len(self._entries.popleft()[1])
+            is_consoles = entry.get("requestId", "").startswith(CONSOLE)
+            kept = self._console if is_consoles else self._clients
+            kept.add(self.last_id, orjson.dumps({"id": self.last_id, **entry}))
 
     def find(self, **criteria: Any) -> list[Record]:
         """The entries that meet every criterion, newest last; Invalid for an unknown criterion.
 
         The criteria are `method`, `path` (a pattern), `status` (404 or "4xx"), `tenant`, `key`
-        (its id), `user`, `matched` (whether there is a route), `since` (only entries after this
-        id; all, if the id was never used), `limit` (only so many of the last); `body` ({member:
-        value} of the request's body, with dots for nested members), `header` and `query` ({name:
-        value}).
+        (its id), `user`, `matched` (whether there is a route), `console` (whether the console
+        asked), `since` (only entries after this id; all, if the id was never used), `limit` (only
+        so many of the last that meet the others); `body` ({member: value} of the request's body,
+        with dots for nested members), `header` and `query` ({name: value}).
         """
         limit, since = criteria.pop("limit", None), criteria.pop("since", None) or 0
+        console = criteria.pop("console", None)
         tests = [_test(name, wanted) for name, wanted in criteria.items() if wanted is not None]
-        found = [entry for entry in self._after(since) if all(test(entry) for test in tests)]
+        found = [
+            entry for entry in self._after(since, console) if all(test(entry) for test in tests)
+        ]
         return found if limit is None else found[len(found) - min(int(limit), len(found)) :]
 
     def count(self, **criteria: Any) -> int:
@@ -69,21 +91,37 @@ class RequestLog:
 
     def clear(self) -> None:
         with self._lock:
-            self._entries.clear()
-            self._bytes = 0
+            self._clients.clear()
+            self._console.clear()
 
     def __iter__(self) -> Iterator[Record]:
-        return self._after(0)
+        return self._after(0, None)
 
-    def _after(self, since: int) -> Iterator[Record]:
+    def _after(self, since: int, console: bool | None) -> Iterator[Record]:
+        asked = {
+            True: [self._console],
+            False: [self._clients],
+            None: [self._clients, self._console],
+        }
         with self._lock:
             # A client that follows a server across its restart may ask for an id still to come.
             since = 0 if since > self.last_id else since
-            entries = [encoded for number, encoded in self._entries if number > since]
-        return map(orjson.loads, entries)
+            entries = [each for kept in asked[console] for each in kept.entries if each[0] > since]
+        return (orjson.loads(encoded) for _, encoded in sorted(entries))
 
 
-OF_THE_WHOLE = ("method", "path", "status", "tenant", "key", "user", "matched", "since", "limit")
+OF_THE_WHOLE = (
+    "method",
+    "path",
+    "status",
+    "tenant",
+    "key",
+    "user",
+    "matched",
+    "console",
+    "since",
+    "limit",
+)
 """Criteria that take one value."""
 OF_A_PART = ("body", "header", "query")
 """Criteria that take names of members, headers or parameters, each with its value."""

@@ -200,20 +200,26 @@ def administration(records: Records) -> list[ActivityWindow]:
 def require_administration(records: Records, before: list[ActivityWindow]) -> None:
     """Conflict if a moment from now on had an ADMINISTRATOR and has none any more (section 3).
 
-    `before` is what `administration` returned before the change.
+    `before` is what `administration` returned before the change. The error says when the first such
+    gap would be.
     """
     after = administration(records)
     for window in before:
-        begins = max(window.begins, records.now)
-        if not any(
-            other.begins <= begins
-            and (other.ends is None or (window.ends is not None and window.ends <= other.ends))
-            for other in after
-        ):
-            raise Conflict(
-                "This would leave the tenant without an ADMINISTRATOR at a time when it has one. "
-                "Grant that role to someone else for that time first."
-            )
+        begins, ends = max(window.begins, records.now), window.ends
+        for other in after:
+            if other.begins <= begins:
+                if other.ends is None:
+                    break
+                begins = max(begins, other.ends)
+            elif ends is None or other.begins < ends:
+                ends = other.begins
+        else:
+            if ends is None or begins < ends:
+                when = f"from {begins} on" if ends is None else f"from {begins} until {ends}"
+                raise Conflict(
+                    f"This would leave the tenant without an ADMINISTRATOR {when}. Grant that role "
+                    "to someone else for that time first."
+                )
 
 
 def require_known_supervisor(records: Records, user: str, username: str | None) -> None:

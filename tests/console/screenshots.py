@@ -85,7 +85,7 @@ def sign_in(page: Page) -> None:
 
 
 def every_page(browser: Browser, root: str, folder: Path) -> None:
-    for width in (1280, 360):
+    for width in (1280, 390):
         for scheme in ("light", "dark"):
             page = open_page(browser, root, width, 800, scheme)
             page.screenshot(path=folder / f"sign-in-{width}-{scheme}.png", full_page=True)

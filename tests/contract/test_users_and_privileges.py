@@ -1046,6 +1046,29 @@ def test_no_change_leaves_a_tenant_without_its_last_administrator(sandbox, admin
     assert administrator.get(f"/privileges/{ALICE}").data == before
 
 
+@pytest.mark.parametrize(
+    ("standing_in", "gap"),
+    [
+        ([], f"from {NOW} on"),
+        ([(LATER, None)], f"from {NOW} until {LATER}"),
+        ([(EARLIER, LATER)], f"from {LATER} on"),
+        ([(EARLIER, LATER), (LATEST, None)], f"from {LATER} until {LATEST}"),
+        ([(EARLIER, SOON), (SOON, LATER), (LATEST, None)], f"from {LATER} until {LATEST}"),
+        ([(LATER, LATEST)], f"from {NOW} until {LATER}"),
+    ],
+)
+def test_the_conflict_says_when_the_tenant_would_have_no_administrator(
+    sandbox, administrator, standing_in, gap
+):
+    for number, (begins, ends) in enumerate(standing_in):
+        username = f"deputy{number}@acme.test"
+        sandbox.add_user(
+            username, role="ADMINISTRATOR", tenant="acme", active_from=begins, active_until=ends
+        )
+    detail = administrator.delete(f"/users/{ALICE}").json["detail"]
+    assert f"without an ADMINISTRATOR {gap}. " in detail
+
+
 @pytest.mark.parametrize("nth", range(16))
 def test_with_a_second_open_ended_administrator_the_first_may_go(sandbox, administrator, nth):
     sandbox.add_user(BOB, role="ADMINISTRATOR", tenant="acme")

@@ -170,6 +170,7 @@ def test_nested_members_and_those_that_are_no_text_are_found(sandbox, control):
         ("?status=40", "status"),
         ("?status=xx4", "status"),
         ("?matched=no", "matched"),
+        ("?console=no", "console"),
         ("?limit=0", "limit"),
         ("?limit=-1", "limit"),
         ("?limit=x", "limit"),
@@ -453,6 +454,19 @@ class TestBounds:
             log.add({"path": "x" * 1_000_000})
         assert log.count() == LARGEST_LOG // 1_000_040
         assert log.last_id == LARGEST_LOG // 1_000_000 + 5
+
+    def test_what_the_console_asks_takes_nobodys_place_and_no_share_of_a_limit(self):
+        sandbox = Sandbox(control="on", request_log=3)
+        control, client = Controls(sandbox.client()), sandbox.administrator
+        for page in range(3):
+            client.get(f"/users?page={page}")
+        for number in range(5):
+            client.get("/info", headers={"X-Request-ID": f"console-{number}"})
+        asked = [entry["query"] for entry in control("GET", "/requests?console=false&limit=2")]
+        assert asked == ["page=1", "page=2"]
+        own = [entry["requestId"] for entry in control("GET", "/requests?console=true")]
+        assert own == ["console-2", "console-3", "console-4"]
+        assert logged(control) == [("GET", "/users", 200)] * 3 + [("GET", "/info", 200)] * 3
 
     def test_a_log_forgets_the_oldest_above_its_size(self):
         sandbox = Sandbox(control="on", request_log=3)

@@ -33,12 +33,22 @@ FILTERS = [
         Choice("Truth", tuple(WORDS), allow_none=False),
     ),
     Parameter(
+        "console",
+        "`false` leaves out what the console has asked for. Of that, the last 200 are kept beside "
+        "the others, whose place it never takes.",
+        Choice("Truth", tuple(WORDS), allow_none=False),
+    ),
+    Parameter(
         "since",
         "The id of a request: only later ones are found. Ask with the last id that you have seen "
         "to follow the requests as they come. One that was never given finds all.",
         NUMBER,
     ),
-    Parameter("limit", "So many of the last are found.", NUMBER | {"minimum": 1}),
+    Parameter(
+        "limit",
+        "So many of the last that pass the other filters are found.",
+        NUMBER | {"minimum": 1},
+    ),
     Parameter(
         "body.MEMBER",
         "The value of a member of the request's body, as `body.role=ADMINISTRATOR`. Dots lead into "
@@ -127,10 +137,11 @@ def _criteria() -> Record:
         else:
             allowed = ", ".join(parameter.name for parameter in FILTERS)
             raise Invalid.member(name, f"This is no filter. There are {allowed}.")
-    if "matched" in criteria:
-        if criteria["matched"] not in WORDS:
-            raise Invalid.member("matched", "Must be true or false.")
-        criteria["matched"] = WORDS[criteria["matched"]]
+    for name in ("matched", "console"):
+        if name in criteria:
+            if criteria[name] not in WORDS:
+                raise Invalid.member(name, "Must be true or false.")
+            criteria[name] = WORDS[criteria[name]]
     for name, lowest in (("limit", 1), ("since", 0)):
         if name in criteria:
             criteria[name] = _whole(name, criteria[name], lowest)
