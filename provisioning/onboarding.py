@@ -43,7 +43,7 @@ def begin_tenant(
     """Make a tenant, its administrator and their BASIC key, in one transaction.
 
     An account that exists becomes the administrator and keeps its profile and its home; a new
-    one needs an `email` unless its username is one. Returns {tenant, username, apiToken}.
+    one needs an `email` unless its username is one. Returns {tenant, username, id, apiToken}.
     `begin` starts the transaction; without it the store does. Raises Conflict for a tenant that
     exists, Invalid for values that the API would refuse as well.
     """
@@ -74,7 +74,7 @@ def make_key(
     name: str | None = None,
     begin: Begin | None = None,
 ) -> Record:
-    """Make a key for a tenant user, or a tenant-only one: {tenant, username, apiToken}.
+    """Make a key for a tenant user, or a tenant-only one: {tenant, username, id, apiToken}.
 
     `username` is None for a tenant-only key, and `kind` is the key type. Raises NotFound for an
     unknown tenant, or a user who never had a privilege in it.
@@ -91,8 +91,28 @@ def make_key(
         return _with_new_key(records, user, kind, name)
 
 
+def list_keys(view: View, label: str | None = None) -> list[Record]:
+    """The keys of all tenants or of one, without tokens, by tenant and creation.
+
+    Each is {tenant, id, username, type, name, activeFrom, activeUntil}. NotFound for an unknown
+    tenant.
+    """
+    if label is not None and view.get(TENANTS, label) is None:
+        raise NotFound(f"There is no tenant '{label}'.")
+    keys = view.all(API_KEYS) if label is None else view.group(API_KEYS, "tenant", label)
+    return [
+        {
+            "tenant": key["tenant"],
+            "id": key["id"],
+            "username": people.username_of(view, key["user"]),
+            **{name: key[name] for name in ("type", "name", "activeFrom", "activeUntil")},
+        }
+        for key in sorted(keys, key=lambda key: str(key["tenant"]))
+    ]
+
+
 def administrators_key(view: View, now: Instant) -> Record | None:
-    """The oldest key with every right in its tenant, as {tenant, username, apiToken}, or None.
+    """The oldest key with every right in its tenant, as {tenant, username, id, apiToken}, or None.
 
     A key of an administrator is preferred to a tenant-only key, whose username is null.
     """
@@ -116,5 +136,6 @@ def _shown(view: View, key: Record) -> Record:
     return {
         "tenant": key["tenant"],
         "username": people.username_of(view, key["user"]),
+        "id": key["id"],
         "apiToken": key["apiToken"],
     }

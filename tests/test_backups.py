@@ -94,7 +94,10 @@ def test_what_was_before_a_restore_is_kept(desk):
 @pytest.mark.parametrize("content", [b"", b"{", b"SQLite format 3\0 and no more", b'{"a": {}}'])
 def test_a_backup_that_is_none_changes_nothing(desk, content):
     desk.backup.write_bytes(content)
-    assert desk.run("restore", str(desk.backup)).exit_code == 1
+    result = desk.run("restore", str(desk.backup))
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {desk.backup} is no sound backup: ")
+    assert "Remove it" not in result.stderr
     assert desk.alice.get("/whoami").status_code == 200
     assert desk.kept() == []
 

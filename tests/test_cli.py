@@ -85,7 +85,7 @@ def test_what_commands_begin_begins_by_the_clock_of_the_store(desk, database_ahe
 def test_init_answers_one_json_object_and_nothing_else(desk):
     result = desk.run(*INIT, "--json")
     made = json.loads(result.stdout)
-    assert list(made) == ["tenant", "username", "apiToken"]
+    assert list(made) == ["tenant", "username", "id", "apiToken"]
     assert (made["tenant"], made["username"]) == ("acme", "alice@acme.test")
     assert result.stderr == ""
 
@@ -204,6 +204,36 @@ def test_key_new_makes_a_further_key_of_any_type(desk, kind):
     keys = desk.client(first["apiToken"]).get("/users/alice@acme.test/api-keys").json
     assert [(key["type"], key["name"]) for key in keys] == [("BASIC", None), (kind, "Laptop")]
     assert keys[1]["apiToken"] == made["apiToken"]
+
+
+def test_keys_are_listed_without_tokens_and_the_id_of_a_new_one_is_told(desk):
+    first = desk(*INIT, "--json")
+    made = desk("key", "new", "--tenant", "acme", "--name", "Nightly", "--json")
+    desk("init", "--tenant", "globex", "--name", "Globex", "--admin", "gina@globex.test")
+    listed = desk("key", "list", "--tenant", "acme", "--json")
+    assert [(each["id"], each["username"], each["type"], each["name"]) for each in listed] == [
+        (first["id"], "alice@acme.test", "BASIC", None),
+        (made["id"], None, "BASIC", "Nightly"),
+    ]
+    assert all(each["activeFrom"] and each["activeUntil"] is None for each in listed)
+    assert len(desk("key", "list", "--json")) == 3
+    shown = desk.run("key", "list").stdout
+    assert "Nightly" in shown
+    assert made["apiToken"] not in shown + json.dumps(listed)
+
+
+def test_a_script_makes_a_new_key_and_revokes_the_old_one(desk):
+    old = desk(*INIT, "--json")
+    new = desk("key", "new", "--tenant", "acme", "--user", "alice@acme.test", "--json")
+    desk.run("key", "revoke", old["id"])
+    assert desk.client(new["apiToken"]).get("/whoami").status_code == 200
+    assert desk.client(old["apiToken"]).get("/whoami").status_code == 401
+
+
+def test_the_keys_of_no_tenant_are_an_error_that_names_it(desk):
+    desk(*INIT)
+    result = desk.run("key", "list", "--tenant", "nope")
+    assert (result.exit_code, result.stderr) == (1, "Error: There is no tenant 'nope'.\n")
 
 
 def test_key_new_without_a_user_makes_a_key_of_the_tenant_alone(desk):
@@ -417,7 +447,7 @@ def test_flask_and_the_script_run_the_same_commands_over_the_same_data(tmp_path)
     environment = {"PROVISIONING_DATA": str(tmp_path / "db.json")}
     flask = (sys.executable, "-m", "flask", "--app", "app")
     made = json.loads(run(*flask, *INIT, "--json", **environment).stdout)
-    assert list(made) == ["tenant", "username", "apiToken"]
+    assert list(made) == ["tenant", "username", "id", "apiToken"]
     assert run(*flask, *INIT, **environment).returncode == 1
     listed = run(sys.executable, "-m", "provisioning", "tenant", "list", "--json", **environment)
     assert [tenant["label"] for tenant in json.loads(listed.stdout)] == ["acme"]

@@ -8,7 +8,7 @@ import click
 
 from provisioning.cli.group import Command, counted
 from provisioning.factory import COLLECTIONS
-from provisioning.store import copying
+from provisioning.store import StoreUnavailable, copying
 from provisioning.store.opening import Place, place_of
 
 IN_ENVIRONMENT = "env:"
@@ -25,7 +25,10 @@ def copy(source: str, target: str) -> None:
     meanwhile is not carried. A copy that was interrupted may be begun again.
     """
     places = _place(source, "FROM"), _place(target, "TO")
-    total = copying.copy(*places, COLLECTIONS.tables, _progress)
+    try:
+        total = copying.copy(*places, COLLECTIONS.tables, _progress)
+    except StoreUnavailable as error:  # which names the one of the two that it is about
+        raise click.ClickException(str(error)) from error
     click.echo(f"Copied {counted(total, 'record')} from {places[0]} to {places[1]}.")
 
 

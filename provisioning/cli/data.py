@@ -67,7 +67,11 @@ def restore(file: Path) -> None:
     """
     place = _own_place()
     with explained(file):
-        kept = backups.restore(file, place, COLLECTIONS.tables, COLLECTIONS.check)
+        try:
+            kept = backups.restore(file, place, COLLECTIONS.tables, COLLECTIONS.check)
+        except backups.BadBackup as error:
+            message = f"{file} is no sound backup: {error}. {place} is as it was."
+            raise click.ClickException(printable(message)) from error
     remark = "" if kept is None else f" What was is in {kept}."
     click.echo(f"{place} holds the records of {file}.{remark}")
 

@@ -1,5 +1,6 @@
 """What all commands have in common: how they fail, and JSON for programs."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
@@ -9,7 +10,7 @@ import click
 from provisioning.domain.errors import DomainError, Invalid
 from provisioning.domain.names import printable
 from provisioning.seed import BadFile
-from provisioning.settings import BadSetting
+from provisioning.settings import BadSetting, Settings
 from provisioning.store import StoreUnavailable
 
 Item = TypeVar("Item")
@@ -24,7 +25,10 @@ class Command(click.Command):
         except Invalid as error:
             lines = [f"{name}: {text}" for name, texts in error.errors.items() for text in texts]
             raise click.ClickException("\n".join(lines)) from error
-        except (DomainError, BadSetting, BadFile, StoreUnavailable) as error:
+        except StoreUnavailable as error:
+            place = Settings.from_env(os.environ).place
+            raise click.ClickException(f"{place}: {printable(str(error))}") from error
+        except (DomainError, BadSetting, BadFile) as error:
             lines = str(error).split("\n")
             raise click.ClickException("\n".join(map(printable, lines))) from error
 

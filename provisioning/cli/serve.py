@@ -142,7 +142,7 @@ def _begin_if_empty(server: Server, is_memory: bool) -> None:
 def _first_key(server: Server) -> Record:
     with server.store.read() as view:
         key = onboarding.administrators_key(view, server.clock.now())
-    return key or {"tenant": None, "username": None, "apiToken": None}
+    return {name: key and key[name] for name in ("tenant", "username", "apiToken")}
 
 
 def _greet(server: Server, url: str, key: Record, is_memory: bool) -> None:

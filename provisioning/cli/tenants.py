@@ -10,6 +10,7 @@ from provisioning import accounts, onboarding
 from provisioning.cli.group import Command, Commands, as_json
 from provisioning.cli.opening import current_server
 from provisioning.domain import roles
+from provisioning.domain.names import printable
 from provisioning.domain.tables import TENANTS
 from provisioning.store import Record
 from provisioning.web.audit import by_command_line
@@ -53,6 +54,26 @@ def new_key(tenant: str, user: str | None, kind: str, name: str | None, is_json:
     begin = partial(by_command_line, server)
     made = onboarding.make_key(server, tenant, user, kind, name, begin)
     _show_key(made, is_json, f"A new {kind} key of {made['username'] or made['tenant']}.")
+
+
+@key.command("list")
+@click.option("--tenant", metavar="LABEL", help="The keys of this tenant alone.")
+@as_json
+def list_keys(tenant: str | None, is_json: bool) -> None:
+    """List API keys with ids, owners, types, names and windows, but never tokens."""
+    with current_server(must_exist=True).store.read() as view:
+        keys = onboarding.list_keys(view, tenant)
+    if is_json:
+        click.echo(json.dumps(keys))
+        return
+    rows = [
+        ("TENANT", "ID", "OWNER", "TYPE", "NAME", "ACTIVE FROM", "ACTIVE UNTIL"),
+        *(tuple(printable(str(value or "-")) for value in each.values()) for each in keys),
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
 
 
 @key.command("revoke")

@@ -16,6 +16,11 @@ from provisioning.store.store import Check
 from provisioning.store.tables import Table
 from provisioning.store.views import View
 
+
+class BadBackup(Exception):
+    """A backup that can't be restored; the text says why, and nothing was changed."""
+
+
 SQLITE_HEADER = b"SQLite format 3\0"
 
 
@@ -52,8 +57,8 @@ def restore(backup: Path, place: Place, tables: Sequence[Table], check: Check) -
     """Put the records of a backup in place of those of a store.
 
     Returns the path of a copy of the old store, or None if there was none. The backup is checked
-    first, and may be of the other kind. Counters of ids never go back. Raises StoreUnavailable;
-    nothing was changed then.
+    first, and may be of the other kind. Counters of ids never go back. Raises BadBackup, OSError,
+    or StoreUnavailable for the store; nothing was changed then.
     """
     with tempfile.TemporaryDirectory(prefix="provisioning-") as folder:
         # A copy is opened, as opening may write beside a file, and the backup must stay as it is.
@@ -61,12 +66,17 @@ def restore(backup: Path, place: Place, tables: Sequence[Table], check: Check) -
         shutil.copyfile(backup, copied)
         with copied.open("rb") as file:
             kind = "sqlite" if file.read(len(SQLITE_HEADER)) == SQLITE_HEADER else "file"
-        origin = open_store(Place(kind, copied), tables, check)
         try:
-            with origin.read() as view:
+            store = open_store(Place(kind, copied), tables, check)
+            with closing(store), store.read() as view:
                 frozen = view.freeze()
-        finally:
-            origin.close()
+        except StoreDamaged as error:
+            where = ", ".join(f"{name} {value}" for name, value in error.place.items())
+            problem = error.problem if copied.stat().st_size else "it is empty"
+            raise BadBackup(f"{where}: {problem}" if where else problem) from error
+        except StoreUnavailable as error:
+            problem = "SQLite can't read it" if kind == "sqlite" else str(error)
+            raise BadBackup(problem) from error
     return _put(frozen, place, tables, check)
 
 

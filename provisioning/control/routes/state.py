@@ -88,12 +88,14 @@ class AccessSchema(RecordSchema):
     example = {
         "tenant": "umbrella",
         "username": "eve@umbrella.test",
+        "id": "key-7",
         "apiToken": "K9sV2bLr0ZqT5nXw7yUe3aHd8mPc6fJg",
         "url": "http://127.0.0.1:8000/api/v1/provisioning",
     }
 
     tenant = Text(dump_only=True)
     username = Text(dump_only=True)
+    id = Text(dump_only=True)
     apiToken = Text(dump_only=True)
     url = Text(dump_only=True)
 
