@@ -1,5 +1,6 @@
 """The composition root: the only module that knows all the others."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -8,6 +9,11 @@ from werkzeug.wrappers import Response
 
 from provisioning import console, control, scim, seed
 from provisioning.domain.activity import Clock
+from provisioning.domain.passwords import (
+    forget_cheap_hashes,
+    has_cheap_hashes,
+    lost_passwords,
+)
 from provisioning.domain.tables import TENANTS
 from provisioning.resources.api_keys import api_keys
 from provisioning.resources.audit import audit
@@ -40,6 +46,7 @@ RESOURCES = (
     api_keys,
     audit,
 )
+log = logging.getLogger(__name__)
 WHOLES = (scim,)
 """The optional parts. To remove one, delete its folder and its name here."""
 COLLECTIONS = Collections([each for part in (*RESOURCES, *WHOLES) for each in part.collections])
@@ -55,7 +62,7 @@ def create_app(settings: Settings, server: Server | None = None) -> Flask:
         logs.write_json()
     app = make_routes(settings)
     server = server or open_server(settings)
-    if not server.is_in_memory:
+    if not server.store.is_in_memory:
         settings.require_guarded_control()
     hosts.warn_of_unnamed_hosts(server)
     app.extensions[SERVER] = server
@@ -67,13 +74,26 @@ def open_server(settings: Settings, store: Store | None = None) -> Server:
 
     `store`, if given, is a store in memory and takes the place of the one in the settings.
     """
-    is_in_memory = store is not None
     catalogue = seed.load_catalogue(settings.catalogue)
     store = store or open_store(settings)
-    server = Server(settings, store, Clock(), catalogue, COLLECTIONS, is_in_memory)
+    server = Server(settings, store, Clock(), catalogue, COLLECTIONS)
+    require_no_cheap_hashes(server)
     if settings.is_demo:
         load_demo(server)
     return server
+
+
+def require_no_cheap_hashes(server: Server) -> None:
+    """Drop the cheap hashes of a store that was a demo's before."""
+    if server.hashes_cheaply:
+        return
+    with server.store.read() as view:
+        if not has_cheap_hashes(view):
+            return
+    with server.store.transaction() as transaction:
+        dropped = forget_cheap_hashes(transaction)
+    if dropped:
+        log.warning(lost_passwords(dropped))
 
 
 def make_routes(settings: Settings, of: Sequence[Resource] = RESOURCES) -> Flask:
@@ -121,7 +141,7 @@ def load_demo(server: Server) -> None:
     with server.store.read() as view:
         if view.all(TENANTS):
             return
-    entries = seed.prepare_seed(server.collections, seed.demo_seed(), now)
+    entries = seed.prepare_seed(server, seed.demo_seed(), now)
     with server.store.transaction() as transaction:
         if not transaction.all(TENANTS):
             seed.load_seed(server, transaction, entries, now)

@@ -173,7 +173,7 @@ def load(
         if view.get(TENANTS, label) is None:
             raise NotFound(f"There is no tenant '{label}'.")
         hashes = {
-            row.line: hashed(row.password)
+            row.line: hashed(server, row.password)
             for row in rows
             if row.password is not None
             and _needs_password(view.get(USERS, username_key(row.username)), label)

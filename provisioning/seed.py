@@ -17,6 +17,7 @@ from provisioning.domain.activity import Instant, later, parse_duration, parse_i
 from provisioning.domain.catalogue import Catalogue
 from provisioning.domain.errors import BadRequest, Invalid
 from provisioning.domain.names import ascii_domain, printable, username_key
+from provisioning.domain.passwords import has_cheap_hash
 from provisioning.domain.rules import RULES
 from provisioning.domain.services import subscribe_to_mandatory
 from provisioning.domain.tables import API_KEYS, DOMAIN_MAPPINGS, TENANTS, USERS
@@ -151,16 +152,17 @@ def load_seed(
 
 
 def prepare_seed(
-    collections: Collections, seed: Any, now: Instant, guests: Container[int] = ()
+    server: Server, seed: Any, now: Instant, guests: Container[int] = ()
 ) -> list[Entry]:
     """A seed's records in stored form, in each list those with ids first.
 
     `guests` are indexes in `users` that are passed over. BadFile lists every fault. This hashes
-    passwords, so it is slow: call it outside of a transaction.
+    passwords as the server does, so it is slow on a real one: call it outside of a transaction.
+    Cheap hashes in the seed, which a real server doesn't keep, are left out there.
     """
     if not isinstance(seed, dict):
         raise BadFile(["A seed is a JSON object of lists of records."])
-    lists = collections.seeded
+    lists = server.collections.seeded
     errors = [f"{_printable(name)}: there is no such list." for name in seed if name not in lists]
     entries: list[Entry] = []
     for name, collection in lists.items():
@@ -180,7 +182,7 @@ def prepare_seed(
             if unfit:
                 errors += unfit
                 continue
-            record, faulty = _stored_form(collection, item, now)
+            record, faulty = _stored_form(server, collection, item, now)
             errors += [f"{place}.{fault}" for fault in faulty]
             prepared.append(Entry(place, collection, record))
         entries += sorted(prepared, key=lambda entry: entry.record.get("id", 0) is None)
@@ -204,7 +206,9 @@ def _printable(name: str) -> str:
     return name.encode("utf-8", "replace").decode()
 
 
-def _stored_form(collection: Collection, item: Record, now: Instant) -> tuple[Record, list[str]]:
+def _stored_form(
+    server: Server, collection: Collection, item: Record, now: Instant
+) -> tuple[Record, list[str]]:
     members = collection.members
     given = {collection.people.get(name, name): value for name, value in item.items()}
     defaults = {name: now for name in SINCE_LOADING if name in members}
@@ -230,9 +234,11 @@ def _stored_form(collection: Collection, item: Record, now: Instant) -> tuple[Re
             faulty.append("domain: must be a domain name.")
     if password is not None:
         if isinstance(password, str) and password:
-            record["passwordHash"] = hashed(password)
+            record["passwordHash"] = hashed(server, password)
         else:
             faulty.append("password: must be text.")
+    if collection.table == USERS and not server.hashes_cheaply and has_cheap_hash(record):
+        record["passwordHash"] = None
     if collection.table == API_KEYS and record["apiToken"] is None:
         record["apiToken"] = new_token()
     return record, faulty

@@ -15,6 +15,7 @@ from provisioning.domain import people
 from provisioning.domain.activity import ActivityWindow, Instant
 from provisioning.domain.errors import Conflict, NotFound
 from provisioning.domain.names import username_key
+from provisioning.domain.passwords import has_cheap_hash, lost_passwords
 from provisioning.domain.records import Records
 from provisioning.domain.services import subscribe_to_mandatory
 from provisioning.domain.tables import API_KEYS, TENANTS, USERS
@@ -135,7 +136,10 @@ def load(
     with server.store.read() as view:
         now = server.clock.now(view.time())
     guests = _guests(given)
-    entries = seed.prepare_seed(server.collections, given, now, guests)
+    entries = seed.prepare_seed(server, given, now, guests)
+    dropped = sum(map(has_cheap_hash, given.get("users") or ()))
+    if dropped and not server.hashes_cheaply:
+        outcome.told.append(lost_passwords(dropped))
     with trying(server, outcome, is_dry) as transaction:
         now = server.clock.now(transaction.time())
         Import(server, transaction, now, mode, outcome).run(entries, guests, watched)

@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import click
 
-from provisioning.cli.group import Command, counted
+from provisioning.cli.group import Command, counted, tell_lost_passwords
+from provisioning.domain.passwords import Dropping
+from provisioning.domain.tables import USERS
 from provisioning.factory import COLLECTIONS
-from provisioning.store import StoreUnavailable, copying
+from provisioning.store import Record, StoreUnavailable, copying
 from provisioning.store.opening import Place, place_of
 
 IN_ENVIRONMENT = "env:"
@@ -25,10 +27,16 @@ def copy(source: str, target: str) -> None:
     meanwhile is not carried. A copy that was interrupted may be begun again.
     """
     places = _place(source, "FROM"), _place(target, "TO")
+    dropping = Dropping()
+
+    def carried(table: str, record: Record) -> Record:
+        return dropping.without(record) if table == USERS else record
+
     try:
-        total = copying.copy(*places, COLLECTIONS.tables, _progress)
+        total = copying.copy(*places, COLLECTIONS.tables, _progress, carried)
     except StoreUnavailable as error:  # which names the one of the two that it is about
         raise click.ClickException(str(error)) from error
+    tell_lost_passwords(dropping.number)
     click.echo(f"Copied {counted(total, 'record')} from {places[0]} to {places[1]}.")
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import click
 
 from provisioning import seed
-from provisioning.cli.group import Command, counted
+from provisioning.cli.group import Command, counted, tell_lost_passwords
 from provisioning.cli.opening import current_server
 from provisioning.domain.names import printable
+from provisioning.domain.passwords import forget_cheap_hashes
 from provisioning.domain.tables import TENANTS, USERS
 from provisioning.factory import COLLECTIONS
 from provisioning.settings import Settings
-from provisioning.store import backups
+from provisioning.store import Transaction, backups
 from provisioning.store.opening import Place
 
 
@@ -65,13 +66,19 @@ def restore(file: Path) -> None:
 
     FILE is checked first, and what was is kept beside the data. Works while the server runs.
     """
-    place = _own_place()
+    place, dropped = _own_place(), [0]
+
+    def fit(transaction: Transaction) -> None:
+        if not Settings.from_env(os.environ).is_demo:
+            dropped.append(forget_cheap_hashes(transaction))
+
     with explained(file):
         try:
-            kept = backups.restore(file, place, COLLECTIONS.tables, COLLECTIONS.check)
+            kept = backups.restore(file, place, COLLECTIONS.tables, COLLECTIONS.check, fit)
         except backups.BadBackup as error:
             message = f"{file} is no sound backup: {error}. {place} is as it was."
             raise click.ClickException(printable(message)) from error
+    tell_lost_passwords(sum(dropped))
     remark = "" if kept is None else f" What was is in {kept}."
     click.echo(f"{place} holds the records of {file}.{remark}")
 

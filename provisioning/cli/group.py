@@ -9,6 +9,7 @@ import click
 
 from provisioning.domain.errors import DomainError, Invalid
 from provisioning.domain.names import printable
+from provisioning.domain.passwords import lost_passwords
 from provisioning.seed import BadFile
 from provisioning.settings import BadSetting, Settings
 from provisioning.store import StoreUnavailable
@@ -41,6 +42,12 @@ class Commands(click.Group):
 def counted(number: int, one: str) -> str:
     """A number with its noun, whose singular is `one`: 1 tenant, 2 tenants."""
     return f"{number} {one}{'' if number == 1 else 's'}"
+
+
+def tell_lost_passwords(number: int) -> None:
+    """Say on stderr how many accounts have lost a cheap hash of a password, if any have."""
+    if number:
+        click.echo(lost_passwords(number), err=True)
 
 
 def progress(items: Sequence[Item], label: str) -> Iterator[Item]:

@@ -10,9 +10,10 @@ import orjson
 
 from provisioning import people_csv, transfer
 from provisioning.cli.data import explained, write_new
-from provisioning.cli.group import Command, as_json, counted, progress
+from provisioning.cli.group import Command, as_json, counted, progress, tell_lost_passwords
 from provisioning.cli.opening import current_server
 from provisioning.domain.names import printable
+from provisioning.domain.passwords import Dropping
 from provisioning.seed import BadFile, parse_json
 from provisioning.transfer import Outcome
 
@@ -32,6 +33,9 @@ def export(file: Path, tenant: str | None, force: bool) -> None:
     server = current_server(must_exist=True)
     with server.store.read() as view:
         seed = transfer.export(server, view, tenant)
+    dropping = Dropping()
+    seed["users"] = [dropping.without(account) for account in seed["users"]]
+    tell_lost_passwords(dropping.number)
     content = orjson.dumps(seed, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     if str(file) == STDIO:
         sys.stdout.buffer.write(content)

@@ -83,7 +83,7 @@ class Control:
                     "The data can't be read yet, so there is nothing to go back to."
                 )
             store = Store(MemoryStorage(), self.server.collections.tables)
-            entries = seed.prepare_seed(self.server.collections, seed.demo_seed(), self._began)
+            entries = seed.prepare_seed(self.server, seed.demo_seed(), self._began)
             with store.transaction() as transaction:
                 seed.load_seed(self.server, transaction, entries, self._began)
             with store.read() as view:
@@ -112,7 +112,7 @@ class Control:
     def load(self, given: Record, replace: bool) -> None:
         """Load a seed over all records, or in place of them; after BadFile nothing has changed."""
         now = self.server.clock.now()
-        entries = seed.prepare_seed(self.server.collections, given, now)
+        entries = seed.prepare_seed(self.server, given, now)
         with self.server.store.transaction() as transaction:
             seed.load_seed(self.server, transaction, entries, now, replace)
             loaded = copied(transaction) if replace else None

@@ -27,6 +27,7 @@ from provisioning.scim.messages import (
 from provisioning.scim.models import EnterpriseUser, GivenUser, User
 from provisioning.store import Record
 from provisioning.web.collection import HIGHEST_ID
+from provisioning.web.context import server
 from provisioning.web.fields import check_email
 from provisioning.web.records import changed, load_changes, load_part
 
@@ -184,7 +185,7 @@ def hash_wanted(records: Records, account: Record | None, asked: Wanted) -> str 
     """The hash of a wanted password, or None if it doesn't count; slow: not in a transaction."""
     if asked.password is None or (account is not None and account["home"] != records.label):
         return None
-    return hashed(load_part(USER, {"password": asked.password})["password"])
+    return hashed(server(), load_part(USER, {"password": asked.password})["password"])
 
 
 def create(records: Records, username: str, asked: Wanted, password_hash: str | None) -> Record:

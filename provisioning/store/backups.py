@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from provisioning.store.opening import Place, open_store
 from provisioning.store.storage import DurableStorage
 from provisioning.store.store import Check
 from provisioning.store.tables import Table
-from provisioning.store.views import View
+from provisioning.store.views import Transaction, View
 
 
 class BadBackup(Exception):
@@ -53,9 +53,16 @@ def _copy_sqlite(source: Path, target: Path) -> None:
         from_.backup(to)
 
 
-def restore(backup: Path, place: Place, tables: Sequence[Table], check: Check) -> Path | None:
+def restore(
+    backup: Path,
+    place: Place,
+    tables: Sequence[Table],
+    check: Check,
+    fit: Callable[[Transaction], object] = lambda transaction: None,
+) -> Path | None:
     """Put the records of a backup in place of those of a store.
 
+    `fit` is called in the same transaction, once the records are in.
     Returns the path of a copy of the old store, or None if there was none. The backup is checked
     first, and may be of the other kind. Counters of ids never go back. Raises BadBackup, OSError,
     or StoreUnavailable for the store; nothing was changed then.
@@ -77,10 +84,16 @@ def restore(backup: Path, place: Place, tables: Sequence[Table], check: Check) -
         except StoreUnavailable as error:
             problem = "SQLite can't read it" if kind == "sqlite" else str(error)
             raise BadBackup(problem) from error
-    return _put(frozen, place, tables, check)
+    return _put(frozen, place, tables, check, fit)
 
 
-def _put(frozen: View, place: Place, tables: Sequence[Table], check: Check) -> Path | None:
+def _put(
+    frozen: View,
+    place: Place,
+    tables: Sequence[Table],
+    check: Check,
+    fit: Callable[[Transaction], object],
+) -> Path | None:
     kept = None
     if place.path.exists():
         now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
@@ -96,6 +109,7 @@ def _put(frozen: View, place: Place, tables: Sequence[Table], check: Check) -> P
     try:
         with store.transaction() as transaction:
             transaction.restore(frozen.counting_from(transaction.ids()))
+            fit(transaction)
     except StoreUnavailable:
         if kept is not None:
             kept.unlink(missing_ok=True)

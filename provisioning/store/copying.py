@@ -10,6 +10,7 @@ from provisioning.store.query import Record
 from provisioning.store.storage import DurableStorage
 from provisioning.store.store import COPYING, is_unfinished, meta_of
 from provisioning.store.tables import Table
+from provisioning.store.views import View
 
 NOT_EMPTY = "There are records in it already. Nothing was changed."
 Documents = Iterable[tuple[str, Record]]
@@ -21,12 +22,14 @@ def copy(
     target: Place,
     tables: Sequence[Table],
     begin: Callable[[int], Progress] = lambda total: lambda done: None,
+    carried: Callable[[str, Record], Record] = lambda table, record: record,
 ) -> int:
     """Copy all records, counters and the instance to an empty place; returns how many records.
 
     The copy is of one moment, though others may write meanwhile. `begin` is called with the number
-    of records, and returns a function that is called with 1 for each record that is done. Raises
-    StoreUnavailable; nothing was copied then.
+    of records, and returns a function that is called with 1 for each record that is done. `carried`
+    makes of each record of a table the one that is copied. Raises StoreUnavailable; nothing was
+    copied then.
     """
     if not source.exists():
         raise StoreUnavailable(f"{source}: there is no such file.")
@@ -36,7 +39,8 @@ def copy(
             total: int = sum(view.count(fact.name) for fact in tables)
             progress = begin(total)
             contents = (
-                (fact.name, _counted(view.documents(fact.name), progress)) for fact in tables
+                (fact.name, _counted(_carried(fact.name, view, carried), progress))
+                for fact in tables
             )
             _named(target, lambda: _fill(target, tables, contents, view.ids(), origin.instance))
     finally:
@@ -68,6 +72,10 @@ def _fill(
         signature = storage.replace(COPYING, {}, signature)
         kept = {name: dict(documents) for name, documents in contents}
         storage.replace({"schema": 1, "instance": instance, "ids": dict(ids)}, kept, signature)
+
+
+def _carried(table: str, view: View, carried: Callable[[str, Record], Record]) -> Documents:
+    return ((key, carried(table, record)) for key, record in view.documents(table))
 
 
 def _counted(documents: Documents, progress: Progress) -> Documents:

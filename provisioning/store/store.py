@@ -81,6 +81,8 @@ class Store:
 
     audit_keep = 1_000
     """How many audit records are kept for each tenant, if the settings don't say."""
+    is_in_memory = False
+    """Whether the records end with the process."""
 
     def __init__(
         self,
@@ -90,6 +92,7 @@ class Store:
         migrations: Sequence[Migration] = (),
     ) -> None:
         self._storage = storage
+        self.is_in_memory = isinstance(storage, MemoryStorage)
         self._names = {fact.name for fact in tables} | {META}
         self._check = check
         self._migrations = migrations

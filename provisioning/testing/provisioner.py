@@ -95,7 +95,7 @@ class Provisioner:
             )
             account = dict.fromkeys(USER.load_fields) | given
             password = account.pop("password")
-            password_hash = hashed(password) if password is not None else None
+            password_hash = hashed(self.parts, password) if password is not None else None
             user = username_key(username)
             if records.view.get(USERS, user) is not None:
                 raise Conflict(f"There is an account '{username}' already: grant it a privilege.")
@@ -204,7 +204,7 @@ class Provisioner:
             given = {"tenant": tenant, **members}
             if collection.numbered is not None:
                 given["id"] = new_id(transaction, collection)
-            (entry,) = prepare_seed(self.parts.collections, {kind: [given]}, now)
+            (entry,) = prepare_seed(self.parts, {kind: [given]}, now)
             key = collection.key(entry.record)
             if transaction.get(collection.table, key) is not None:
                 raise Conflict(f"There is such a record already: '{key}' in {kind}.")

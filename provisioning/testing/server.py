@@ -65,7 +65,7 @@ class ProvisioningServer(Provisioner):
         self._listener: Listener | None = None
         self._host, self._port = host, port
         if seed is not None:
-            entries = prepare_seed(self.parts.collections, plain(seed), clock.now())
+            entries = prepare_seed(self.parts, plain(seed), clock.now())
             with self.store.transaction() as transaction:
                 load_seed(self.parts, transaction, entries, clock.now(), is_replacing=False)
         self._control = control_of(self.parts)

@@ -25,8 +25,6 @@ class Server:
     catalogue: Catalogue
     collections: Collections
     """All collections that the resources declare."""
-    is_in_memory: bool = False
-    """Whether the records end with the process."""
     readiness: Readiness = field(default_factory=Readiness)
     control: Any = None
     """What the control API keeps for this server; None until it is first needed."""
@@ -34,6 +32,11 @@ class Server:
 
     def __post_init__(self) -> None:
         self.metrics = Metrics() if self.settings.metrics == "on" else None
+
+    @property
+    def hashes_cheaply(self) -> bool:
+        """Whether passwords are hashed cheaply, as no people's are kept; see domain/passwords."""
+        return self.store.is_in_memory or self.settings.is_demo
 
     @property
     def audit_keep(self) -> int:
