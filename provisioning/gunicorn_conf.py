@@ -152,7 +152,9 @@ class RedactingLogger(Logger):
 
 
 def _redact_record(record: LogRecord) -> bool:
-    message = _REPEATS_INPUT.sub(r"\1", record.getMessage())
+    message = record.getMessage()
+    repeated = _REPEATS_INPUT.match(message)
+    message = message if repeated is None else repeated[1]
     record.msg, record.args = _redacted_words(message), ()
     if record.exc_info:
         record.exc_text = _redacted_words(Formatter().formatException(record.exc_info))

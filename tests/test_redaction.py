@@ -76,6 +76,9 @@ def test_a_key_in_the_path_is_masked_however_the_path_is_spelled(segment, slash)
         (f"curl/8.1 ({GENERATED})", "curl/8.1 (********)"),
         (GENERATED, "********"),
         (f"a.{GENERATED}.b", "a.********.b"),
+        (f"//me:p@{TOKEN}@db.acme.test/x", "//********@db.acme.test/x"),
+        (f"/a?{'b=c&' * 100}token={TOKEN}", f"/a?{'b=c&' * 100}********"),
+        (f"/a?{'b=c&' * 99}token={TOKEN}", f"/a?{'b=c&' * 99}token=********"),
     ],
 )
 def test_a_key_is_masked_wherever_it_stands(target, shown):

@@ -9,21 +9,27 @@ from provisioning.web.redaction import MASK, is_secret_name, redacted_target
 
 SHORTEST_TOKEN = 8
 """The fewest characters of a token. Shorter text is left alone, as it occurs in other words."""
+MOST_TOKENS = 20
+"""The most tokens that are sought. Of a request with more of them no text is shown at all."""
+_ANY_TEXT, _NO_TEXT = r"(?s:.+)", r"(?!)"
 
 
 class Masking:
     """Masks the tokens of one request wherever they stand, and all that looks like a secret."""
 
     def __init__(self, tokens: Iterable[str]) -> None:
-        spelled = {form for token in tokens for form in (token, quote(token, safe=""))}
-        long = sorted((form for form in spelled if len(form) >= SHORTEST_TOKEN), key=len)
-        self._sent = re.compile("|".join(map(re.escape, reversed(long)))) if long else None
+        long = {token for token in tokens if len(token) >= SHORTEST_TOKEN}
+        spelled = {form for token in long for form in (token, quote(token, safe=""))}
+        forms = "|".join(map(re.escape, sorted(spelled, key=len, reverse=True)))
+        self._sent = re.compile(forms or _NO_TEXT)
+        if len(long) > MOST_TOKENS:
+            self._sent = re.compile(_ANY_TEXT)
 
     def text(self, text: str) -> str:
         if len(text) < SHORTEST_TOKEN:
             return text
         text = redacted_target(text)
-        return text if self._sent is None else self._sent.sub(MASK, text)
+        return self._sent.sub(MASK, text)
 
     def json(self, value: Any) -> Any:
         """A JSON value with masked secrets. Members with the name of a secret are masked, too."""

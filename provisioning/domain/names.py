@@ -5,11 +5,19 @@ import unicodedata
 
 import idna
 
+LONGEST_USERNAME = 254
+
 
 def username_key(username: str) -> str:
-    """The form in which usernames are compared, which is also a user's document id (section 7)."""
+    """The form in which usernames are compared, which is also a user's document id (section 7).
+
+    A text that is too long for a username stays as it is, and so is nobody's: to normalize a run
+    of combining marks takes the square of its length.
+    """
     if username.isascii():
         return username.lower()
+    if len(username) > LONGEST_USERNAME:
+        return username
     folded = unicodedata.normalize("NFKC", username).casefold()
     return unicodedata.normalize("NFKC", folded)
 

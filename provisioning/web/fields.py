@@ -15,7 +15,7 @@ import orjson
 from marshmallow import ValidationError, fields, validate
 
 from provisioning.domain.activity import parse_instant
-from provisioning.domain.names import ascii_domain, username_key
+from provisioning.domain.names import LONGEST_USERNAME, ascii_domain, username_key
 from provisioning.web.countries import COUNTRIES
 
 SLUG = r"[a-z0-9]+([-_][a-z0-9]+)*"
@@ -225,7 +225,7 @@ class Username(Text):
     rules_of_today = (check_visible,)
 
     def __init__(self, **facts: Any) -> None:
-        super().__init__(254, checks=[check_username], **facts)
+        super().__init__(LONGEST_USERNAME, checks=[check_username], **facts)
 
 
 def check_one_line(email: str) -> None:

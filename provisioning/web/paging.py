@@ -60,11 +60,13 @@ def list_query(
     if default is not None:
         order = (*order, *map(_ordered, default.split(",")))
     text = searched(arguments)
+    words: tuple[str, ...] = ()
     if len(text) > LONGEST_SEARCH:
         errors["q"] = [f"Must have at most {LONGEST_SEARCH} characters."]
-    words = tuple(dict.fromkeys(fold(text[: LONGEST_SEARCH + 1]).split()))
+    else:
+        words = tuple(dict.fromkeys(fold(text).split()))
     if len(words) > MOST_WORDS:
-        errors.setdefault("q", [f"Must have at most {MOST_WORDS} different words."])
+        errors["q"] = [f"Must have at most {MOST_WORDS} different words."]
     if errors:
         raise Invalid(errors)
     if text.strip() and not words:

@@ -5,9 +5,9 @@ import re
 from urllib.parse import unquote
 
 MASK = "********"
-LONGEST_NAME, MOST_NAMES = 100, 20
-"""How many characters before an equals sign, and how many equals signs of one parameter, are
-looked at, so that hostile input costs little time."""
+LONGEST_NAME, MOST_NAMES, MOST_PARAMETERS = 100, 20, 100
+"""How many characters before an equals sign, how many equals signs of one parameter, and how many
+parameters are looked at, so that hostile input costs little time. What comes after is masked."""
 
 
 def redacted_target(target: str) -> str:
@@ -18,7 +18,8 @@ def redacted_target(target: str) -> str:
     information of a URL; and any word that looks like a generated key. In doubt a harmless value,
     such as that of `/api-keys/key-12`, is masked, too. The rest of the text stays as it is.
     """
-    # The patterns are slow, and most targets hold nothing that any of them could find.
+    # Each takes time in proportion to the text, as no two neighbours in it can share characters.
+    # They are slow even so, and most targets hold nothing that any of them could find.
     is_encoded = "%" in target
     is_plain = not is_encoded and target.isascii()
     if "/" in target and not (is_plain and "api-keys" not in target.lower()):
@@ -26,7 +27,9 @@ def redacted_target(target: str) -> str:
     if "//" in target and "@" in target:
         target = _USER.sub(rf"\g<1>{MASK}@", target)
     if (is_encoded or "=" in target) and _EQUALS.search(target):
-        target = "&".join(map(_without_secret, target.split("&")))
+        parameters = target.split("&", MOST_PARAMETERS)
+        shown = [_without_secret(each) for each in parameters[:MOST_PARAMETERS]]
+        target = "&".join(shown + [MASK] * (len(parameters) - len(shown)))
     return target if len(target) < SHORTEST_KEY else _GENERATED.sub(MASK, target)
 
 
@@ -35,11 +38,19 @@ def redacted_text(text: str) -> str:
     return re.sub(r"\S+", lambda word: redacted_target(word[0]), text)
 
 
-@functools.lru_cache(1_024)
 def is_secret_name(name: str) -> bool:
     """Whether a parameter, member or header of this name holds a secret, however it is spelled."""
-    letters = re.sub("[^a-z0-9]", "", unquote(unquote(name)).lower())
+    return _is_secret(_decoded(name))
+
+
+@functools.lru_cache(1_024)
+def _is_secret(name: str) -> bool:
+    letters = re.sub("[^a-z0-9]", "", name.lower())
     return _SECRET_NAME.search(letters) is not None
+
+
+def _decoded(text: str) -> str:
+    return unquote(unquote(text)) if _ENCODED.search(text) else text
 
 
 def _without_secret(text: str) -> str:
@@ -48,8 +59,8 @@ def _without_secret(text: str) -> str:
         if number == MOST_NAMES:
             return text[: equals.end()] + MASK
         before = text[max(0, equals.start() - LONGEST_NAME) : equals.start()]
-        name = _NAME.search(unquote(unquote(before)))
-        if name is not None and equals.end() < len(text) and is_secret_name(name[0]):
+        name = _NO_NAME.split(_decoded(before))[-1]
+        if equals.end() < len(text) and _is_secret(name):
             return text[: equals.end()] + MASK
     return text
 
@@ -67,12 +78,13 @@ _SECRET_NAME = re.compile(
     "|credential|cookie|bearer|jwt|sessionid|signature|^key$|^x?auth$"
 )
 _EQUALS = re.compile(_any_spelling("="), re.IGNORECASE)
-_NAME = re.compile(r"[\w.~ \[\]-]+\Z")
+_ENCODED = re.compile("%[0-9a-fA-F]{2}")
+_NO_NAME = re.compile(r"[^\w.~ \[\]-]")
 _SEGMENT = re.compile(
     "({keys}{slash}+)[^?]+".format(keys=_any_spelling("api-keys"), slash=_any_spelling("/")),
     re.IGNORECASE,
 )
-_USER = re.compile(r"(//)[^/?#@\s]*:[^/?#@\s]*@")
+_USER = re.compile(r"(//)[^/?#\s:]*:[^/?#\s]*@")
 _LETTER = "[A-Za-z0-9_-]"
 SHORTEST_KEY = 22
 _GENERATED = re.compile(

@@ -404,6 +404,18 @@ class TestSecrets:
         sandbox.client().get(f"/users?q={token}", headers={"User-Agent": token})
         assert token not in self.log(control)
 
+    @pytest.mark.parametrize("number", [20, 21])
+    def test_of_a_request_with_very_many_keys_no_text_is_shown_at_all(
+        self, sandbox, control, number
+    ):
+        """To seek them all in each text would take the square of the request's length."""
+        keys = [f"chosen~key~{each:03}" for each in range(number)]
+        headers = {"X-API-Key": ",".join(keys), "X-Note": f"a note {keys[-1]}"}
+        sandbox.client().get("/users", headers=headers)
+        assert "chosen" not in self.log(control)
+        shown = control("GET", "/requests")[0]["headers"]["X-Note"]
+        assert shown == ("a note ********" if number == 20 else "********")
+
     def test_what_looks_like_a_key_is_masked_wherever_it_stands(self, sandbox, control):
         token = "Zk3vQ9xT1pLw8RnB5mYs7A"
         sandbox.administrator.put(f"/users/{token}?x={token}", json={"hint": f"see {token}!"})

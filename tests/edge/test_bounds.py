@@ -1,6 +1,6 @@
 """Hostile queries and bodies are refused or answered, and what they are told is short.
 
-How long they take beside plain ones, `python -m bench.hostile` prints.
+What they cost beside plain ones, `python -m bench.cost` prints.
 """
 
 import tracemalloc
