@@ -21,7 +21,7 @@ from provisioning.resources.privileges import (
     PublicProfileSchema,
     revoke_all,
 )
-from provisioning.store import Query, Record, Related, is_active_at
+from provisioning.store import Order, Query, Record, Related, is_active_at
 from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, created, require_match
 from provisioning.web.collection import ID, NAME, REFERENCE, Collection
@@ -246,11 +246,16 @@ def list_users() -> Response:
         lambda: at_asked(records.now),
         lambda: list_query(USER, by_key=True),
     )
-    query = replace(query, related=_holders(records.label, active, at))
+    query = replace(_by_username(query), related=_holders(records.label, active, at))
     visible = people.visible_users(records)
     if visible is not None and query.keys is None:
         query = replace(query, keys=visible)
     return listed(records.query(USERS, query), query, show_user)
+
+
+def _by_username(query: Query) -> Query:
+    """The query, in the default order of people unless it has one."""
+    return query if query.order else replace(query, order=(Order("username"),))
 
 
 def _holders(label: str, active: bool | None, at: str) -> tuple[Related, ...]:
@@ -360,4 +365,4 @@ def list_as_users() -> Response:
         raise Invalid.member(
             "q", f"Must have at least {SHORTEST_SEARCH} characters, letters or digits among them."
         )
-    return listed(reading().query(USERS, query), query, show_profile)
+    return listed(reading().query(USERS, _by_username(query)), query, show_profile)

@@ -12,7 +12,8 @@ Condition = Callable[[Record], bool]
 
 
 class Order(NamedTuple):
-    """An order by one member. Letter case is ignored; nulls come last in both directions."""
+    """An order by one member. Texts are compared by `fold`, equal ones as they are; nulls come last
+    in both directions."""
 
     member: str
     descending: bool = False
@@ -160,7 +161,7 @@ def sort_key(order: Order) -> Callable[[Record], tuple[bool, int, Any]]:
             return (not order.descending, 0, 0)
         # Python can't compare values of different kinds, so each kind has a number.
         if isinstance(value, str):
-            return (order.descending, 1, value.casefold())
+            return (order.descending, 1, (fold(value), value))
         if isinstance(value, int | float):
             return (order.descending, 0, value)
         return (order.descending, 2, json.dumps(value, sort_keys=True))

@@ -17,17 +17,57 @@ def test_the_complete_tenant_can_be_sent_back(administrator):
     assert answer.json == administrator.get("/info").json
 
 
-def test_order_ignores_case_and_nothing_else(sandbox, administrator):
-    for name in ("Ångström", "zak", "Adams"):
-        sandbox.add_user(f"{name}@acme.test", lastName=name)
-    listed = administrator.get("/users?order=lastName").json
-    assert [user["lastName"] for user in listed] == ["Adams", "zak", "Ångström", None]
+IN_ORDER = ("Adams", "Angstrom", "Ångström", "Ångstrøm", "Ó Briain", "obrian", "Zac", "Żak", "zal")
+"""Names as lists order them: folded first (ø is a letter of its own), equal ones as they are."""
 
 
-def test_users_ordered_by_username_stand_as_without_an_order(sandbox, administrator):
-    for name in ("renz@acme.test", "renée@acme.test", "Rena@acme.test"):
-        sandbox.add_user(name)
-    assert administrator.get("/users?order=username").json == administrator.get("/users").json
+def ordered(client, path):
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+@pytest.mark.parametrize("order", ["lastName", "-lastName"])
+def test_order_ignores_case_and_accents_first_and_looks_at_them_last(sandbox, administrator, order):
+    for name in sorted(IN_ORDER, reverse=True):
+        sandbox.add_user(lastName=name)
+    found = [user["lastName"] for user in ordered(administrator, f"/users?order={order}")]
+    expected = IN_ORDER[::-1] if order.startswith("-") else IN_ORDER
+    assert found == [*expected, None]
+    pages = [ordered(administrator, f"/users?order={order}&size=2&page={n}") for n in range(5)]
+    assert [user["lastName"] for page in pages for user in page] == found
+
+
+def test_equal_texts_are_told_apart_before_the_next_member_counts(sandbox, administrator):
+    for first, last in (("a", "Żak"), ("b", "Zak"), ("c", "Zak")):
+        sandbox.add_user(firstName=first, lastName=last)
+    found = ordered(administrator, "/users?order=lastName,-firstName&q=zak")
+    assert [user["firstName"] for user in found] == ["c", "b", "a"]
+    found = ordered(administrator, "/users?order=-lastName,firstName&q=zak")
+    assert [user["firstName"] for user in found] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("path", ["/users?size=300", "/as-users?q=acme", "/privileges?order=user"])
+def test_people_are_listed_by_username_whose_accents_count_last(sandbox, administrator, path):
+    for name in sorted(IN_ORDER, reverse=True):
+        sandbox.add_user(f"{name}@acme.test")
+    found = [each.get("user", each)["username"] for each in ordered(administrator, path)]
+    first, *others = (f"{name}@acme.test" for name in IN_ORDER)
+    assert found == [first, "alice@acme.test", *others]
+    if "order" not in path:
+        assert ordered(administrator, f"{path}&order=username") == ordered(administrator, path)
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_titles_are_ordered_as_names_are(administrator, sign):
+    for number, title in enumerate(sorted(IN_ORDER)):
+        label = f"own-{number}"
+        body = {"title": title, "menuLabel": "x", "label": label, "type": "CUSTOM", "listOrder": 1}
+        answer = administrator.post("/tenant-dashboards", json=body | {"status": "BETA"})
+        assert answer.status_code == 201
+    found = ordered(administrator, f"/tenant-dashboards?order={sign}title")
+    titles = [each["title"] for each in found]
+    assert titles == [*(IN_ORDER[::-1] if sign else IN_ORDER)]
 
 
 @pytest.mark.parametrize(("condition", "status"), [("*", 204), ('"stale"', 412)])

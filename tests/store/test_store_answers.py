@@ -132,7 +132,7 @@ def walk(tables: Tables, table: str, query: Query) -> tuple[list[Record], int]:
         nulls = [key for key in found if values[key] is None]
         rest = [key for key in found if values[key] is not None]
         rest.sort(
-            key=lambda key: str(values[key]).casefold(),
+            key=lambda key: (fold(str(values[key])), str(values[key])),
             reverse=order.descending,
         )
         found = rest + nulls

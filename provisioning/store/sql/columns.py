@@ -11,11 +11,16 @@ from collections.abc import Hashable
 from decimal import Decimal
 from typing import Any
 
+from provisioning.store.query import fold
+
 TEXT = '"'
 """What the key of a text begins with, and no other key does."""
 LONGEST_INDEXED = 500
 """Characters; PostgreSQL indexes no text over 2,704 bytes."""
 _UNSTORABLE = re.compile("[\x00\x01\ud800-\udfff]")
+MARK = "\x01"
+"""Between a folded text and the text itself: whatever goes on comes after what ends."""
+_LOWEST = re.compile("[\x00\x01\x02]")
 _HIGHEST_EXPONENT = 50_000
 _NINES = str.maketrans("0123456789", "9876543210")
 
@@ -67,15 +72,20 @@ def group_key(value: Hashable) -> str:
 
 
 def order_key(value: Any) -> str | None:
-    """What the order of store/query.py is, as text: numbers, then texts without case, then the
-    rest; None for null."""
+    """What the order of store/query.py is, as text: numbers, then folded texts with what was folded
+    behind, then the rest; None for null."""
     if value is None:
         return None
     if isinstance(value, str):
-        return plain(f"1{value.casefold()}")
+        return f"1{_above_mark(fold(value))}{MARK}{_above_mark(value)}"
     if isinstance(value, int | float):
         return f"0{_number_key(value)}"
     return f"2{json.dumps(value, sort_keys=True)}"
+
+
+def _above_mark(text: str) -> str:
+    """Text of characters that all come after MARK; order stays as it is."""
+    return _LOWEST.sub(lambda match: f"\x02{chr(ord(match[0]) + 2)}", text)
 
 
 def _number_key(value: float) -> str:

@@ -49,6 +49,8 @@ TENANT = "tenant"
 BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
 ONE: ColumnElement[int] = literal_column("1")
 ZERO: ColumnElement[int] = literal_column("0")
+SAMPLE = "Ǻ\u0591ß \0ﷺ"
+"""A text that other ways of folding and of making order keys would make something else of."""
 NUMBER = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -158,7 +160,7 @@ class Layout:
 
     def digest(self) -> str:
         """What tells this layout from every other one."""
-        text = "\n".join(self.statements()) + repr(self.fact.text)
+        text = "\n".join(self.statements()) + repr((self.fact.text, order_key(SAMPLE)))
         return hashlib.sha256(text.encode()).hexdigest()
 
 
