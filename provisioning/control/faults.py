@@ -2,25 +2,33 @@
 
 import itertools
 import random
+import re
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
+import orjson
 from marshmallow import ValidationError, fields
 
-from provisioning.control.paths import matches
+from provisioning.control.request_log import Test, criterion
 from provisioning.domain.errors import Conflict, Invalid
+from provisioning.domain.names import username_key
 from provisioning.store import Record
-from provisioning.web.fields import Choice, Flag, Text, Whole
+from provisioning.web.fields import LARGEST_OBJECT, Choice, Flag, JsonObject, Text, Whole
 from provisioning.web.records import RecordSchema, load_new, show
 
 VERBS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 LONGEST_DELAY = 60_000
 DAY = 86_400
 MOST_FAULTS = 100
+CRITERIA = ("method", "path", "tenant", "user", "query", "header", "body")
+"""The members of a fault that say which requests it strikes; as in the log's `find`."""
+HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+FRAMING = {"connection", "content-length", "transfer-encoding"}
+WITHOUT_BODY = (204, 304)
 ENDINGS = ("close", "truncate", "garbage")
 """The ways in which a fault can end a connection before a whole answer was sent."""
 
@@ -49,13 +57,38 @@ def _is_number(value: object, highest: float) -> bool:
     return is_number and 0 <= value <= highest  # type: ignore[operator]
 
 
+class AnyJson(fields.Raw):
+    """Any JSON value, of at most LARGEST_OBJECT bytes."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if len(orjson.dumps(value)) > LARGEST_OBJECT:
+            raise ValidationError(f"Must have at most {LARGEST_OBJECT} bytes as compact JSON.")
+        return value
+
+
+class Headers(JsonObject):
+    """Headers of an answer: an object of texts."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        for name, text in super()._deserialize(value, *args, **kwargs).items():
+            if not HEADER.fullmatch(name) or name.lower() in FRAMING:
+                raise ValidationError(f"{name[:128]!r} is no header that an answer may be given.")
+            if not isinstance(text, str) or not (text.isascii() and text.isprintable()):
+                raise ValidationError(f"{name}: Must be printable ASCII text.")
+        return value
+
+
 class FaultSchema(RecordSchema):
     """Which requests a fault strikes, and what becomes of them.
 
-    In `path`, `*` stands for any text within a segment, and `**` for any text. `delay` is in ms,
-    fixed or a range. `close` ends the connection without an answer, `garbage` after bytes that are
-    no HTTP, and `truncate` after half of the answer's body. `struck` counts; after `times` the
-    fault strikes no more.
+    In `path`, `*` stands for any text within a segment, and `**` for any text. `query` and `header`
+    are objects of a parameter's or header's name and its value, `body` of a member of the request's
+    body and its value, with dots into nested objects; a body of more than 16 KB has none. `delay`
+    is in ms, fixed or a range. An answer with a `status` may have a `responseBody` of its own, JSON
+    or, where it is a text, that text, and `responseHeaders`. `close` ends the connection without an
+    answer, `garbage` after bytes that are no HTTP, and `truncate` after half of the answer's body.
+    The fault lets `after` requests pass first, and after `times` it strikes no more; `struck`
+    counts.
     """
 
     example = {"path": "/users/*", "method": "PUT", "status": 503, "retryAfter": 2, "times": 1}
@@ -64,13 +97,20 @@ class FaultSchema(RecordSchema):
     method = Choice("Verb", VERBS)
     path = Text(1_000, required=True)
     tenant = Text(32)
+    user = Text(254)
+    query = JsonObject(allow_none=True)
+    header = JsonObject(allow_none=True)
+    body = JsonObject(allow_none=True)
     delay = Delay(allow_none=True)
-    status = Whole(400, 599)
+    status = Whole(200, 599)
+    responseBody = AnyJson(allow_none=True)
+    responseHeaders = Headers(allow_none=True)
     retryAfter = Whole(0, DAY)
     close = Flag(load_default=False)
     truncate = Flag(load_default=False)
     garbage = Flag(load_default=False)
     probability = Probability(load_default=1)
+    after = Whole(0, 10**9, load_default=0, allow_none=False)
     times = Whole(1, 10**9)
     struck = fields.Integer(dump_only=True)
 
@@ -78,26 +118,47 @@ class FaultSchema(RecordSchema):
 FAULT = FaultSchema()
 
 
+class Terms(TypedDict, total=False):
+    """The members of FaultSchema that may be given beside the path."""
+
+    method: str | None
+    tenant: str | None
+    user: str | None
+    query: Mapping[str, str | int] | None
+    header: Mapping[str, str | int] | None
+    body: Mapping[str, Any] | None
+    delay: float | Sequence[float] | None
+    status: int | None
+    responseBody: Any
+    responseHeaders: Mapping[str, str] | None
+    retryAfter: int | None
+    close: bool
+    truncate: bool
+    garbage: bool
+    probability: float
+    after: int
+    times: int | None
+
+
 @dataclass
 class Fault:
-    """One fault, with `terms` as FaultSchema has them. Only `Faults` changes `struck`."""
+    """One fault, with `terms` as FaultSchema has them. Only `Faults` changes the counters."""
 
     id: int
     terms: Record
+    tests: list[Test]
+    met: int = 0
+    """How many requests it concerned, those that it let pass among them."""
     struck: int = 0
 
     @property
     def shown(self) -> Record:
         return show(FAULT, self.terms, id=self.id, struck=self.struck)
 
-    def concerns(self, method: str, path: str, tenant: str) -> bool:
-        terms = self.terms
-        return (
-            terms["method"] in (None, method)
-            and terms["tenant"] in (None, tenant)
-            and (terms["times"] is None or self.struck < terms["times"])
-            and matches(terms["path"], path)
-        )
+    def concerns(self, asked: Record) -> bool:
+        """Whether it is about this request, which has the form of an entry of the request log."""
+        is_over = self.terms["times"] is not None and self.struck >= self.terms["times"]
+        return not is_over and all(test(asked) for test in self.tests)
 
     @property
     def ending(self) -> str | None:
@@ -122,7 +183,7 @@ class Faults:
         self.is_delaying = True
         """Whether delays take effect. A server that stops sets this to False."""
 
-    def add(self, path: str, **terms: Any) -> Record:
+    def add(self, path: str, **terms: Unpack[Terms]) -> Record:
         """Add a fault; `terms` are members of FaultSchema. See `add_terms`."""
         return self.add_terms({"path": path, **terms})
 
@@ -133,10 +194,11 @@ class Faults:
         """
         terms = load_new(FAULT, dict(body))
         _check(terms)
+        tests = _tests(terms)
         with self._lock:
             if len(self._faults) >= MOST_FAULTS:
                 raise Conflict(f"There are {MOST_FAULTS} faults already. Remove some first.")
-            fault = Fault(next(self._ids), terms)
+            fault = Fault(next(self._ids), terms, tests)
             self._faults[fault.id] = fault
         return fault.shown
 
@@ -164,17 +226,30 @@ class Faults:
             for turn in self._waiting:
                 turn.set()
 
-    def strike(self, method: str, path: str, tenant: str) -> Fault | None:
-        """The first fault that strikes this request, by terms and chance; its `struck` grows."""
-        if not self._faults:
-            return None
+    @property
+    def look_into_bodies(self) -> bool:
+        """Whether some fault is about the bodies of requests, so that `strike` has to know them."""
+        return any(fault.terms["body"] for fault in self._faults.values())
+
+    def strike(self, asked: Record) -> Fault | None:
+        """The first fault that strikes this request, by terms and chance; its `struck` grows.
+
+        `asked` has the members of an entry of the request log that are in CRITERIA or that these
+        look at: method, path, tenant, user, query, headers, requestBody.
+        """
         with self._lock:
             for fault in self._faults.values():
                 likely = fault.terms["probability"]
-                if fault.concerns(method, path, tenant) and _CHANCE.random() < likely:
+                if not fault.concerns(asked):
+                    continue
+                fault.met += 1
+                if fault.met > fault.terms["after"] and _CHANCE.random() < likely:
                     fault.struck += 1
                     return fault
         return None
+
+    def __bool__(self) -> bool:
+        return bool(self._faults)
 
     @property
     def waiting(self) -> int:
@@ -199,6 +274,14 @@ class Faults:
             self._waiting.remove(turn)
 
 
+def _tests(terms: Record) -> list[Test]:
+    """What a request has to meet; Invalid for a term that could meet nothing."""
+    wanted = {name: terms[name] for name in CRITERIA if terms[name] is not None}
+    if "user" in wanted:
+        wanted["user"] = username_key(wanted["user"])
+    return [criterion(name, value) for name, value in wanted.items()]
+
+
 _CHANCE = random.SystemRandom()
 
 
@@ -214,7 +297,10 @@ def _check(terms: Record) -> None:
             errors[name] = [f"Only one of {', '.join(ENDINGS)} can be."]
         elif name != "truncate" and terms["status"] is not None:
             errors[name] = ["There is no answer then that has a status: give one of the two."]
-    if terms["retryAfter"] is not None and terms["status"] is None:
-        errors["retryAfter"] = ["Needs a status."]
+    for name in ("retryAfter", "responseBody", "responseHeaders"):
+        if terms[name] is not None and terms["status"] is None:
+            errors[name] = ["Needs a status."]
+    if terms["responseBody"] is not None and terms["status"] in WITHOUT_BODY:
+        errors["responseBody"] = [f"An answer with the status {terms['status']} has no body."]
     if errors:
         raise Invalid(errors)

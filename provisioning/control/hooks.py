@@ -1,19 +1,21 @@
 """The hooks of the control API in the API itself: they log requests, and let faults strike."""
 
 import errno
+import io
 import re
 import socket
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn, cast
 from urllib.parse import unquote, unquote_plus
 
 import orjson
 from flask import Flask, Response, current_app, request
 
 from provisioning.control.app import make_control
+from provisioning.control.faults import Fault
 from provisioning.control.masking import Masking
 from provisioning.control.parts import control_of
 from provisioning.control.request_log import (
@@ -127,8 +129,8 @@ def strike() -> Response | None:
     asked = current()
     if asked.operation is None:
         return None
-    faults, tenant = control_of(asked.parts).faults, caller_of(asked).tenant
-    fault = faults.strike(request.method, request.path, tenant)
+    faults = control_of(asked.parts).faults
+    fault = faults.strike(_asked(faults.look_into_bodies)) if faults else None
     if fault is None:
         return None
     asked.fault = fault.id
@@ -143,11 +145,64 @@ def strike() -> Response | None:
     request.stream.read(LARGEST_BODY)
     if status is None:
         return Response(status=204)
-    title = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Injected error"
-    detail = f"This error is injected by fault {fault.id} of the control API."
-    response = problem(status, title, detail, fault=fault.id)
+    return _injected(fault, status)
+
+
+def _asked(look_into_body: bool) -> Record:
+    """The request as faults look at it: in the form of the request log, and without a mask."""
+    caller = caller_of(current())
+    return {
+        "method": request.method,
+        "path": request.path,
+        "tenant": caller.tenant,
+        "user": caller.user,
+        "query": request.environ.get("QUERY_STRING", ""),
+        "headers": dict(request.headers),
+        "requestBody": _foreseen_body() if look_into_body else None,
+    }
+
+
+def _foreseen_body() -> Any:
+    """The JSON in the request's body, which can be read once more after that; else None."""
+    rest = request.stream
+    try:
+        content = rest.read(LARGEST_BODY + 1)
+    except Exception:
+        return None  # the client has broken off, as whoever reads the body will find out
+    request.stream = cast(IO[bytes], _Foreseen(content, rest))
+    try:
+        return orjson.loads(content)
+    except ValueError:
+        return None
+
+
+class _Foreseen:
+    """A stream whose beginning has been read already."""
+
+    def __init__(self, beginning: bytes, rest: Any) -> None:
+        self._beginning, self._rest = io.BytesIO(beginning), rest
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._beginning.read(size)
+        return content + self._rest.read(size) if size < 0 or not content else content
+
+
+def _injected(fault: Fault, status: int) -> Response:
+    body, headers = fault.terms["responseBody"], fault.terms["responseHeaders"]
+    if isinstance(body, str):
+        response = Response(body, status, mimetype="text/plain")
+    elif body is not None:
+        response = Response(orjson.dumps(body), status, mimetype="application/json")
+    elif status < HTTPStatus.BAD_REQUEST:
+        response = Response(status=status)
+    else:
+        title = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Injected error"
+        detail = f"This error is injected by fault {fault.id} of the control API."
+        response = problem(status, title, detail, fault=fault.id)
     if fault.terms["retryAfter"] is not None:
         response.headers["Retry-After"] = str(fault.terms["retryAfter"])
+    for name, text in (headers or {}).items():
+        response.headers[name] = text
     return response
 
 

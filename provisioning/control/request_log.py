@@ -5,11 +5,12 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from urllib.parse import parse_qsl
 
 import orjson
 
+from provisioning.control.har import har
 from provisioning.control.paths import matches
 from provisioning.domain.errors import Invalid
 from provisioning.store import Record
@@ -52,6 +53,24 @@ class Kept:
         self._bytes = 0
 
 
+class Criteria(TypedDict, total=False):
+    """What entries of the log are found by; see `RequestLog.find`."""
+
+    method: str | None
+    path: str | None
+    status: int | str | None
+    tenant: str | None
+    key: str | None
+    user: str | None
+    matched: bool | None
+    console: bool | None
+    since: int | None
+    limit: int | None
+    body: Mapping[str, Any] | None
+    header: Mapping[str, str | int] | None
+    query: Mapping[str, str | int] | None
+
+
 class RequestLog:
     """The last requests of one server, oldest first. Threads may share this object."""
 
@@ -69,7 +88,7 @@ class RequestLog:
             kept = self._console if is_consoles else self._clients
             kept.add(self.last_id, orjson.dumps({"id": self.last_id, **entry}))
 
-    def find(self, **criteria: Any) -> list[Record]:
+    def find(self, **criteria: Unpack[Criteria]) -> list[Record]:
         """The entries that meet every criterion, newest last; Invalid for an unknown criterion.
 
         The criteria are `method`, `path` (a pattern), `status` (404 or "4xx"), `tenant`, `key`
@@ -80,14 +99,18 @@ class RequestLog:
         """
         limit, since = criteria.pop("limit", None), criteria.pop("since", None) or 0
         console = criteria.pop("console", None)
-        tests = [_test(name, wanted) for name, wanted in criteria.items() if wanted is not None]
+        tests = [criterion(name, wanted) for name, wanted in criteria.items() if wanted is not None]
         found = [
             entry for entry in self._after(since, console) if all(test(entry) for test in tests)
         ]
         return found if limit is None else found[len(found) - min(int(limit), len(found)) :]
 
-    def count(self, **criteria: Any) -> int:
+    def count(self, **criteria: Unpack[Criteria]) -> int:
         return len(self.find(**criteria))
+
+    def har(self, **criteria: Unpack[Criteria]) -> Record:
+        """The entries that meet every criterion as a HAR 1.2 document, oldest first."""
+        return har(self.find(**criteria))
 
     def clear(self) -> None:
         with self._lock:
@@ -127,7 +150,11 @@ OF_A_PART = ("body", "header", "query")
 """Criteria that take names of members, headers or parameters, each with its value."""
 
 
-def _test(name: str, wanted: Any) -> Test:
+def criterion(name: str, wanted: Any) -> Test:
+    """What tells whether an entry, or a request in its form, meets a criterion of `find`.
+
+    Invalid for an unknown criterion, and for one that could meet nothing.
+    """
     if name == "path":
         return lambda entry: matches(str(wanted), entry["path"])
     if name == "status":
@@ -146,7 +173,11 @@ def _test(name: str, wanted: Any) -> Test:
         if name == "body":
             return lambda entry: all(_has(entry["requestBody"], *each) for each in wanted.items())
         given = _header if name == "header" else _parameters
-        return lambda entry: all(value in given(entry, part) for part, value in wanted.items())
+        texts = {
+            part: value if isinstance(value, str) else json.dumps(value)
+            for part, value in wanted.items()
+        }
+        return lambda entry: all(text in given(entry, part) for part, text in texts.items())
     if name in OF_THE_WHOLE:
         return lambda entry: bool(entry[name] == wanted)
     known = ", ".join((*OF_THE_WHOLE, *OF_A_PART))

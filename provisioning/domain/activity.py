@@ -69,6 +69,25 @@ def parse_duration(text: str) -> timedelta:
     return -length if sign == "-" else length
 
 
+def as_duration(by: timedelta | float | str) -> timedelta:
+    """A length of time from a timedelta, a number of seconds, or a text such as `P1DT2H`.
+
+    ValueError says what is taken.
+    """
+    try:
+        if isinstance(by, str):
+            return parse_duration(by)
+        if isinstance(by, (int, float)) and not isinstance(by, bool):
+            return timedelta(seconds=by)
+    except (ValueError, OverflowError):
+        pass
+    if isinstance(by, timedelta):
+        return by
+    raise ValueError(
+        f"Must be a timedelta, a number of seconds, or a duration such as P1DT2H: {by!r} is none."
+    )
+
+
 def later(at: Instant, by: timedelta) -> Instant:
     """An instant moved by a length of time, back or forth; ValueError beyond years 1 to 9999."""
     try:

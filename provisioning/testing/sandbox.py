@@ -7,12 +7,12 @@ from werkzeug.test import Client as WerkzeugClient
 from werkzeug.test import TestResponse
 
 from provisioning.domain import roles
-from provisioning.domain.activity import Clock
 from provisioning.domain.catalogue import Catalogue
 from provisioning.factory import COLLECTIONS, memory_store, serve
 from provisioning.settings import Settings
 from provisioning.store import Store
 from provisioning.testing.client import Verbs
+from provisioning.testing.clock import Clock
 from provisioning.testing.provisioner import Provisioner, known_catalogue, routes
 from provisioning.web.operation import BASE_PATH
 from provisioning.web.server import Server

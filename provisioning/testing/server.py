@@ -7,11 +7,11 @@ from typing import Any, Self
 
 from provisioning.control.parts import control_of
 from provisioning.domain import roles
-from provisioning.domain.activity import Clock
 from provisioning.factory import COLLECTIONS, memory_store, serve
 from provisioning.seed import load_seed, prepare_seed
 from provisioning.settings import Settings
 from provisioning.testing.client import Client
+from provisioning.testing.clock import Clock
 from provisioning.testing.listener import Listener
 from provisioning.testing.provisioner import Provisioner, known_catalogue, plain, read_ahead, routes
 from provisioning.web.operation import BASE_PATH
@@ -48,6 +48,7 @@ class ProvisioningServer(Provisioner):
     """The token of the administrator's API key."""
     administrator: Client
     """An HTTP client with that API key."""
+    clock: Clock
 
     def __init__(
         self, seed: Any = None, *, host: str = "127.0.0.1", port: int = 0, **settings: Any

@@ -62,6 +62,96 @@ def test_a_fault_strikes_the_verb_the_pattern_and_the_tenant_that_it_names(
     assert [request for request, status in answers.items() if status == 500] == struck
 
 
+@pytest.mark.parametrize(
+    "fault, struck",
+    [
+        ({"query": {"page": 1}}, ["GET /users?page=1&size=5"]),
+        ({"query": {"page": "1", "size": "5"}}, ["GET /users?page=1&size=5"]),
+        ({"query": {"page": "2"}}, []),
+        ({"header": {"user-agent": "mine/1"}}, ["GET /info"]),
+        ({"body": {"role": "USER"}}, ["POST /privileges"]),
+        ({"body": {"role": "USER", "username": "nobody"}}, []),
+        (
+            {"user": "Alice@acme.test"},
+            ["GET /users?page=1&size=5", "GET /info", "POST /privileges"],
+        ),
+        ({"user": "bob@acme.test"}, ["GET /whoami"]),
+    ],
+)
+def test_a_fault_strikes_by_query_header_body_and_user(sandbox, control, fault, struck):
+    sandbox.add_user("bob@acme.test")
+    bob = sandbox.client(sandbox.add_key("bob@acme.test"))
+    control("POST", "/faults", {"path": "/**", "status": 500, **fault})
+    grant = {"username": "bob@acme.test", "role": "USER", "activeFrom": "2099-01-01T00:00:00Z"}
+    asked = [
+        (sandbox.administrator, "GET /users?page=1&size=5", {}),
+        (sandbox.administrator, "GET /info", {"headers": {"User-Agent": "mine/1"}}),
+        (sandbox.administrator, "POST /privileges", {"json": grant}),
+        (bob, "GET /whoami", {}),
+    ]
+    answers = {
+        request: client.request(*request.split(), **facts).status_code
+        for client, request, facts in asked
+    }
+    assert [request for request, status in answers.items() if status == 500] == struck
+
+
+@pytest.mark.parametrize("length", [10, 16_384, 60_000])
+def test_a_body_that_a_fault_has_looked_at_is_read_whole_all_the_same(sandbox, control, length):
+    control("POST", "/faults", {"path": "/**", "status": 500, "body": {"label": "other"}})
+    config = {"label": "mine", "text": "x" * length}
+    sandbox.add_subscription("enterprise")
+    sandbox.add_statement("mine")
+    answer = sandbox.administrator.put("/statements/mine/config", json=config)
+    assert (answer.status_code, answer.json) == (200, config)
+
+
+def test_a_body_that_breaks_off_is_no_error_of_the_fault(sandbox, control):
+    control("POST", "/faults", {"path": "/**", "status": 500, "body": {"name": "x"}})
+    answer = sandbox.administrator.put("/info", data=b'{"na', content_type="application/json")
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "body, content_type, content",
+    [
+        ({"error": "kaput"}, "application/json", b'{"error":"kaput"}'),
+        ([], "application/json", b"[]"),
+        ("Bad Gateway\n", "text/plain; charset=utf-8", b"Bad Gateway\n"),
+    ],
+)
+def test_a_fault_has_a_body_and_headers_of_its_own(sandbox, control, body, content_type, content):
+    headers = {"X-Upstream": "proxy"}
+    fault = {"path": "/info", "status": 502, "responseBody": body, "responseHeaders": headers}
+    control("POST", "/faults", fault)
+    answer = sandbox.administrator.get("/info")
+    assert (answer.status_code, answer.data, answer.content_type) == (502, content, content_type)
+    assert answer.headers["X-Upstream"] == "proxy"
+
+
+def test_a_content_type_of_its_own_goes_before_the_one_that_is_made(sandbox, control):
+    fault = {"path": "/info", "status": 200, "responseBody": "<html>", "responseHeaders": {}}
+    fault["responseHeaders"]["Content-Type"] = "text/html"
+    control("POST", "/faults", fault)
+    answer = sandbox.administrator.get("/info")
+    assert (answer.status_code, answer.content_type, answer.text) == (200, "text/html", "<html>")
+
+
+@pytest.mark.parametrize(
+    "faults, answers",
+    [
+        ([{"status": 503, "times": 2}], [503, 503, 200, 200]),
+        ([{"status": 503, "after": 2, "times": 1}], [200, 200, 503, 200]),
+        ([{"status": 503, "times": 1}, {"status": 429, "times": 2}], [503, 429, 429, 200]),
+    ],
+    ids=["fails twice, then works", "works twice, then fails once", "fails in two ways"],
+)
+def test_faults_make_a_scenario(sandbox, control, faults, answers):
+    for fault in faults:
+        control("POST", "/faults", {"path": "/info", **fault})
+    assert [sandbox.administrator.get("/info").status_code for _ in answers] == answers
+
+
 def test_what_has_no_route_or_no_admitted_caller_is_answered_as_ever(sandbox, control):
     control("POST", "/faults", {"path": "/**", "status": 500})
     assert sandbox.administrator.get("/nothing").status_code == 404
@@ -191,7 +281,7 @@ def test_where_threads_are_numbered_one_is_left_for_others(threads, waiting):
     """Who has waited longest goes on, so that a delay blocks no thread that the next one needs."""
     faults = Faults()
     faults.add("/info", delay=60_000)
-    fault, done = faults.strike("GET", "/info", "acme"), []
+    fault, done = faults.strike({"path": "/info"}), []
 
     def wait(number):
         faults.wait(fault, threads)
@@ -250,13 +340,20 @@ def test_what_is_not_told_has_its_default(control):
         "method": None,
         "path": "/info",
         "tenant": None,
+        "user": None,
+        "query": None,
+        "header": None,
+        "body": None,
         "delay": 5,
         "status": None,
+        "responseBody": None,
+        "responseHeaders": None,
         "retryAfter": None,
         "close": False,
         "truncate": False,
         "garbage": False,
         "probability": 1,
+        "after": 0,
         "times": None,
         "struck": 0,
     }
@@ -269,7 +366,26 @@ def test_what_is_not_told_has_its_default(control):
         ({"path": "info", "status": 500}, "path"),
         ({"path": "/info"}, "status"),
         ({"path": "/info", "close": False}, "status"),
-        ({"path": "/info", "status": 399}, "status"),
+        ({"path": "/info", "status": 199}, "status"),
+        ({"path": "/info", "status": 500, "query": "page"}, "query"),
+        ({"path": "/info", "status": 500, "header": {"X-API-Key": "x"}}, "header.X-API-Key"),
+        ({"path": "/info", "status": 500, "body": {"password": "x"}}, "body.password"),
+        ({"path": "/info", "status": 500, "user": 7}, "user"),
+        ({"path": "/info", "responseBody": {}, "delay": 1}, "responseBody"),
+        ({"path": "/info", "responseHeaders": {}, "delay": 1}, "responseHeaders"),
+        ({"path": "/info", "status": 204, "responseBody": {}}, "responseBody"),
+        ({"path": "/info", "status": 500, "responseBody": "x" * 65_536}, "responseBody"),
+        ({"path": "/info", "status": 500, "responseHeaders": {"A": 1}}, "responseHeaders"),
+        (
+            {"path": "/info", "status": 500, "responseHeaders": {"A": "1\r\nB: 2"}},
+            "responseHeaders",
+        ),
+        ({"path": "/info", "status": 500, "responseHeaders": {"A B": "1"}}, "responseHeaders"),
+        (
+            {"path": "/info", "status": 500, "responseHeaders": {"Content-Length": "1"}},
+            "responseHeaders",
+        ),
+        ({"path": "/info", "status": 500, "after": -1}, "after"),
         ({"path": "/info", "status": 600}, "status"),
         ({"path": "/info", "status": "500"}, "status"),
         ({"path": "/info", "status": 500, "method": "get"}, "method"),

@@ -192,6 +192,26 @@ def test_a_filter_that_means_nothing_is_422_and_not_ignored(control, query, name
     assert list(refused.json["errors"]) == [name]
 
 
+def test_requests_come_as_har_for_other_tools(sandbox, control):
+    sandbox.administrator.post("/users?x=1", json={"username": "b b@x.test", "password": "secret"})
+    (entry,) = control("GET", "/requests/har?method=POST")["log"]["entries"]
+    request, response = entry["request"], entry["response"]
+    assert request["url"] == f"http://localhost{BASE}/users?x=1"
+    assert request["queryString"] == [{"name": "x", "value": "1"}]
+    assert json.loads(request["postData"]["text"])["username"] == "b b@x.test"
+    assert "secret" not in json.dumps(entry)
+    assert (response["status"], response["statusText"]) == (422, "Unprocessable Entity")
+    assert json.loads(response["content"]["text"])["status"] == 422
+
+
+def test_har_of_a_connection_that_a_fault_closed_has_status_0(sandbox, control):
+    control("POST", "/faults", {"path": "/info", "close": True})
+    with pytest.raises(ConnectionResetError):
+        sandbox.administrator.get("/info")
+    (entry,) = control("GET", "/requests/har")["log"]["entries"]
+    assert (entry["response"]["status"], entry["_fault"]) == (0, 1)
+
+
 def test_clearing_forgets_them_all_and_ids_go_on(asked, control):
     control("DELETE", "/requests")
     assert control("GET", "/requests") == []

@@ -1,7 +1,10 @@
 """ProvisioningServer: what it begins with, what is added, and what a reset brings back."""
 
 import importlib
+import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -318,6 +321,82 @@ def test_the_clock_runs_until_it_is_frozen(server):
     bob = server.add_user(role=None)
     granted = server.administrator.post("/privileges", json={"username": bob, "role": "USER"})
     assert granted.json()["activeFrom"] == "2026-01-15T13:00:00Z"
+
+
+def test_what_the_clock_shows_goes_into_a_body_and_is_reckoned_with(server):
+    server.clock.set("2026-02-28T23:00:00Z")
+    server.clock.freeze()
+    now = server.clock.now()
+    body = {"role": "USER", "activeFrom": now + timedelta(hours=2), "activeUntil": None}
+    server.add_user("bob@acme.test", role=None)
+    answer = server.administrator.post("/users/bob@acme.test/privilege", json=body)
+    assert answer.json()["activeFrom"] == "2026-03-01T01:00:00Z"
+    assert now - timedelta(days=1) == "2026-02-27T23:00:00Z"
+    assert server.clock.now() - now == timedelta()
+    assert now + "!" == f"{now}!"
+
+
+@pytest.mark.parametrize("by", [3600, 3600.0, timedelta(hours=1), "PT1H", "+PT60M"])
+def test_the_clock_is_advanced_by_what_is_at_hand(server, by):
+    server.clock.freeze()
+    before = server.clock.now()
+    server.clock.advance(by)
+    assert server.clock.now() - before == timedelta(hours=1)
+
+
+@pytest.mark.parametrize("by", ["1h", "3600", True, None, float("inf"), float("nan")])
+def test_what_the_clock_can_not_be_advanced_by_is_an_error_that_says_what_it_can(server, by):
+    with pytest.raises(ValueError, match="a number of seconds, or a duration such as P1DT2H"):
+        server.clock.advance(by)
+
+
+@pytest.mark.parametrize(
+    "slip",
+    [
+        lambda server: server.faults.add("/info", stauts=503),
+        lambda server: server.requests.find(stauts=503),
+        lambda server: server.requests.count(stauts=503),
+    ],
+    ids=["faults.add", "requests.find", "requests.count"],
+)
+def test_a_slip_in_a_name_is_an_error_that_names_it(server, slip):
+    with pytest.raises(Invalid, match="stauts"):
+        slip(server)
+
+
+def test_what_was_asked_comes_as_har(server):
+    server.administrator.get("/whoami")
+    (entry,) = server.requests.har(path="/whoami")["log"]["entries"]
+    assert entry["request"]["url"] == f"{server.url}/whoami"
+
+
+@pytest.mark.slow
+def test_slips_are_found_by_mypy(tmp_path):
+    file = tmp_path / "slips.py"
+    file.write_text(
+        "from datetime import timedelta\n"
+        "from provisioning.testing import ProvisioningServer\n"
+        "def test(provisioning: ProvisioningServer) -> None:\n"
+        "    provisioning.clock.advance(3600)\n"
+        "    later: str = provisioning.clock.now() + timedelta(days=1)\n"
+        "    provisioning.faults.add('/info', stauts=503)\n"
+        "    provisioning.requests.find(stauts=503)\n"
+    )
+    words = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), str(file)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    found = [line.split(":")[1] for line in done.stdout.splitlines() if "error:" in line]
+    assert found == ["6", "7"]
+
+
+@pytest.mark.slow
+def test_a_server_for_any_language_is_one_command(tmp_path):
+    words = [sys.executable, "-m", "provisioning.testing", "--exit-with-parent"]
+    ready = tmp_path / "ready.json"
+    with subprocess.Popen([*words, "--ready-file", str(ready)], stdout=subprocess.PIPE) as process:
+        facts = json.loads(process.stdout.readline())
+        client = Client(f"{facts['url']}/api/v1/provisioning", facts["apiToken"])
+        assert client.get("/whoami").status_code == 200
+        process.terminate()
 
 
 @pytest.mark.parametrize(

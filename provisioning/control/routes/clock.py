@@ -14,6 +14,7 @@ from provisioning.web.records import RecordSchema, load_new
 
 END_OF_TIME = "9000-01-01T00:00:00Z"
 """The clock can't be set to this instant or later, so that years after it can be reckoned with."""
+NO_DURATION = "Must be a duration such as +P1DT2H or -PT30M, within the years 1 to 8999."
 
 
 class ClockSchema(RecordSchema):
@@ -31,7 +32,7 @@ class AdvanceSchema(RecordSchema):
 
     example = {"by": "+P1DT2H"}
 
-    by = Text(required=True)
+    by = Text(required=True, error_messages={"invalid": NO_DURATION})
 
 
 CLOCK = ClockSchema()
@@ -83,8 +84,7 @@ def advance_clock(body: Record) -> Response:
             raise ValueError(by)
         clock.advance(by)
     except ValueError:
-        message = "Must be a duration such as +P1DT2H or -PT30M, within the years 1 to 8999."
-        raise Invalid.member("by", message) from None
+        raise Invalid.member("by", NO_DURATION) from None
     return _time()
 
 

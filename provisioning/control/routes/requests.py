@@ -116,6 +116,15 @@ class CountSchema(RecordSchema):
     count = fields.Integer(dump_only=True)
 
 
+class HarSchema(RecordSchema):
+    """A document of the HTTP Archive format, version 1.2; its `log` has `entries`."""
+
+    example = {"log": {"version": "1.2", "creator": {"name": "provisioning"}, "entries": []}}
+
+    log = fields.Dict(dump_only=True)
+
+
+HAR = HarSchema()
 ENTRY = EntrySchema()
 COUNT = CountSchema()
 
@@ -168,6 +177,12 @@ def list_requests() -> Response:
 def count_requests() -> Response:
     """Count the requests that pass every filter."""
     return plain({"count": control().requests.count(**_criteria())})
+
+
+@requests.operation("GET", "/requests/har", answer=HAR, parameters=FILTERS)
+def export_requests() -> Response:
+    """Show the requests that pass every filter as a HAR 1.2 document, for other tools."""
+    return plain(control().requests.har(**_criteria()))
 
 
 @requests.operation("DELETE", "/requests")
