@@ -1,6 +1,6 @@
-"""What only whoever runs the server may do to an account: move its home, rename it, erase it.
+"""What concerns an account in every tenant: to move its home, to rename it, to erase it.
 
-An account is global, so all of this concerns every tenant in which it holds something.
+An account is global. Whoever runs the server does all of this; a directory renames, too.
 """
 
 from collections.abc import Iterator
@@ -13,11 +13,13 @@ from provisioning.domain.records import Records
 from provisioning.domain.tables import API_KEYS, AUDIT, PRIVILEGES, TENANTS, USERS
 from provisioning.domain.tenants import as_administrator
 from provisioning.resources.users import USER
-from provisioning.store import Query, Record, Transaction, View
+from provisioning.store import Collision, Query, Record, Transaction, View
 from provisioning.web.audit import by_command_line
-from provisioning.web.collection import Collection
+from provisioning.web.collection import Collection, Collections
 from provisioning.web.records import load_part
 from provisioning.web.server import Server
+
+CHANGED_MEANWHILE = "The account was changed meanwhile. Try again."
 
 
 def find_account(view: View, username: str) -> tuple[str, Record]:
@@ -48,30 +50,51 @@ def move(server: Server, username: str, tenant: str) -> Record:
 
 
 def rename(server: Server, old: str, new: str) -> Record:
-    """Give an account another username, also in every record that names the account.
+    """Give an account another username, and return the account as it is then.
 
-    Returns the account as it is then. Invalid for a bad username, Conflict for one that is taken.
+    NotFound for an unknown account, Invalid for a bad username, Conflict for one that is taken.
     """
-    username = load_part(USER, {"username": new})["username"]
+    with by_command_line(server) as transaction:
+        user, _ = find_account(transaction, old)
+        return rename_within(transaction, server.collections, user, new)
+
+
+def rename_within(
+    transaction: Transaction, collections: Collections, user: str, username: str
+) -> Record:
+    """Rename the account with the key `user` within a transaction; returns it as it is then.
+
+    The transaction needs the turns of `tenants_holding`. Invalid for a bad username, Conflict for
+    one that is taken, Collision if the account has just got something in another tenant.
+    """
+    username = load_part(USER, {"username": username})["username"]
     renamed = username_key(username)
-    with by_command_line(server, renamed=(username_key(old), renamed)) as transaction:
-        user, account = find_account(transaction, old)
-        if renamed != user and transaction.get(USERS, renamed) is not None:
-            raise Conflict(f"There is an account '{new}' already.")
-        account = account | {"username": username}
-        if renamed == user:
-            transaction.put(USERS, user, account)
-            return account
-        naming = list(_naming(server, transaction, user))
-        transaction.remove(USERS, user)
-        transaction.put(USERS, renamed, account)
-        for collection, record in naming:
-            members = {n: renamed for n in collection.people.values() if record[n] == user}
-            _rewrite(transaction, collection, record, record | members)
-        for record in _audit_records(transaction, user):
-            members = {n: renamed for n in ("byUser", "aboutUser") if record[n] == user}
-            transaction.put(AUDIT, server.collections[AUDIT].key(record), record | members)
+    account = transaction.get(USERS, user)
+    if account is None:
+        raise Collision(CHANGED_MEANWHILE)
+    account = account | {"username": username}
+    if renamed == user:
+        transaction.put(USERS, user, account)
         return account
+    if transaction.get(USERS, renamed) is not None:
+        raise Conflict(f"There is an account '{username}' already.")
+    # First the account: nobody else can name it by its old key from then on.
+    transaction.remove(USERS, user)
+    transaction.put(USERS, renamed, account)
+    for collection, record in list(_naming(collections, transaction, user)):
+        if not transaction.has_turn_of(record["tenant"]):
+            raise Collision(CHANGED_MEANWHILE)
+        members = {n: renamed for n in collection.people.values() if record[n] == user}
+        _rewrite(transaction, collection, record, record | members)
+    for record in _audit_records(transaction, user):
+        members = {n: renamed for n in ("byUser", "aboutUser") if record[n] == user}
+        transaction.put(AUDIT, collections[AUDIT].key(record), record | members)
+    return account
+
+
+def tenants_holding(view: View, collections: Collections, user: str) -> frozenset[str]:
+    """The tenants whose records name the account with this key, in whose turns it is renamed."""
+    return frozenset(record["tenant"] for _, record in _naming(collections, view, user))
 
 
 def erase(server: Server, username: str) -> Record:
@@ -85,7 +108,7 @@ def erase(server: Server, username: str) -> Record:
     with by_command_line(server, erasing=user) as transaction:
         user, account = find_account(transaction, username)
         now = server.clock.now(transaction.time())
-        naming = list(_naming(server, transaction, user))
+        naming = list(_naming(server.collections, transaction, user))
         tenants = sorted({record["tenant"] for each, record in naming if _owns(each, record, user)})
         tenant_records = [_records(server, transaction, tenant, now) for tenant in tenants]
         before = [people.administration(records) for records in tenant_records]
@@ -115,14 +138,12 @@ def _owns(collection: Collection, record: Record, user: str) -> bool:
     return "tenantUser" in collection.facts.groups and bool(record["user"] == user)
 
 
-def _naming(
-    server: Server, transaction: Transaction, user: str
-) -> Iterator[tuple[Collection, Record]]:
+def _naming(collections: Collections, view: View, user: str) -> Iterator[tuple[Collection, Record]]:
     """Every record in which some member holds the user's key; each record comes once."""
-    for collection in server.collections.values():
+    for collection in collections.values():
         seen: set[str] = set()
         for member in collection.people.values():
-            for record in transaction.query(collection.table, Query(equal={member: user})).records:
+            for record in view.query(collection.table, Query(equal={member: user})).records:
                 key = collection.key(record)
                 if key not in seen:
                     seen.add(key)

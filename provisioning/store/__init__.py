@@ -18,7 +18,7 @@
 The store knows no HTTP and no rule of provisioning. `Table` declares what it must know of records.
 """
 
-from provisioning.store.errors import StoreDamaged, StoreUnavailable, TooManyRecords
+from provisioning.store.errors import Collision, StoreDamaged, StoreUnavailable, TooManyRecords
 from provisioning.store.ids import LARGEST_ID, number_of
 from provisioning.store.query import (
     Order,
@@ -39,6 +39,7 @@ from provisioning.store.views import Change, RecordId, Transaction, View
 __all__ = [
     "LARGEST_ID",
     "Change",
+    "Collision",
     "Disk",
     "DurableStorage",
     "MemoryStorage",

@@ -4,7 +4,7 @@ import gc
 import os
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
@@ -120,15 +120,19 @@ class Store:
 
     @contextmanager
     def transaction(
-        self, tenant: str | None = None, only: RecordId | None = None, after: View | None = None
+        self,
+        tenant: str | None = None,
+        only: RecordId | None = None,
+        after: View | None = None,
+        also: Collection[str] = (),
     ) -> Iterator[Transaction]:
         """The latest state, which one thread of one process at a time may change.
 
-        `tenant`: only records of this tenant will change, so that some stores let transactions of
-        other tenants run at the same time. None: any record may change. `only`: only this record
-        will change, apart from journals, and no rule depends on it and others, so that some stores
-        let transactions of the tenant's other records run, too. `after`: a view that has ended,
-        whose queries will be asked again.
+        `tenant`: only records of this tenant, and of those in `also`, will change, so that some
+        stores let transactions of other tenants run at the same time. None: any record may change.
+        `only`: only this record will change, apart from journals, and no rule depends on it and
+        others, so that some stores let transactions of the tenant's other records run, too.
+        `after`: a view that has ended, whose queries will be asked again.
 
         All changes are durable when the block ends, or none are made if it raises. Raises
         StoreUnavailable, StoreDamaged while the data is damaged, ValueError if a reference leads

@@ -125,6 +125,8 @@ class Transaction(View):
     """A view that can be changed and sees its own changes. Others see them after the commit."""
 
     _keeps_answers = False
+    _turns: frozenset[str] | None = None
+    """The tenants whose turns it has; None if it has those of all."""
 
     def __init__(self, base: View, only: RecordId | None = None) -> None:
         super().__init__(dict(base._contents), dict(base._ids), base._answers)
@@ -140,6 +142,10 @@ class Transaction(View):
         """Whether `restore` was called, so that any record may have changed."""
         self._moved: set[str] = set()
         """The tables in which a removed record was put again, so that it has another place."""
+
+    def has_turn_of(self, tenant: str) -> bool:
+        """Whether no other transaction changes this tenant's records at the same time."""
+        return self._turns is None or tenant in self._turns
 
     def put(self, table: str, key: str, record: Record, is_new: bool = False) -> None:
         """Create a record, or replace it as a whole. The store keeps a copy.

@@ -1,7 +1,7 @@
 """The caller's records, for views that read them or change them."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from provisioning.domain.errors import Unauthorized
@@ -20,18 +20,19 @@ def reading() -> Records:
 
 
 @contextmanager
-def changing(only: RecordId | None = None) -> Iterator[Records]:
+def changing(only: RecordId | None = None, also: Collection[str] = ()) -> Iterator[Records]:
     """The caller's records in a transaction, which commits unless the block raises an error.
 
     The caller is admitted again inside the transaction, since what was allowed when the request
     came may be so no more. The clock is read there, too: that is the instant of the change. Use
-    nothing from here on that `reading` returned before. `only` is that of `Store.transaction`.
+    nothing from here on that `reading` returned before. `only` is that of `Store.transaction`;
+    `also` are other tenants whose records will change.
     """
     request = current()
     tenant, view = caller_of(request).tenant, request.view
     request.end_reading()
     parts = request.parts
-    with parts.store.transaction(tenant, only, view) as transaction:
+    with parts.store.transaction(tenant, only, view, also) as transaction:
         now = parts.clock.now(transaction.time())
         caller = admit(request, transaction, lambda: now)
         if caller.tenant != tenant:

@@ -7,7 +7,7 @@ Resources need no code for it: the transaction knows what it has put and removed
 import hashlib
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +19,7 @@ from provisioning.domain.activity import Instant
 from provisioning.domain.names import username_key
 from provisioning.domain.records import Records
 from provisioning.domain.roles import MASK
-from provisioning.domain.tables import AUDIT, USERS
+from provisioning.domain.tables import AUDIT, PRIVILEGES, USERS
 from provisioning.store import Change, Query, Record, Transaction, View
 from provisioning.web.collection import Collection
 from provisioning.web.server import Server
@@ -51,28 +51,20 @@ class Author:
     client: str | None = None
 
 
-def keep(
-    server: Server,
-    transaction: Transaction,
-    author: Author,
-    now: Instant,
-    renamed: tuple[str, str] | None = None,
-) -> None:
+def keep(server: Server, transaction: Transaction, author: Author, now: Instant) -> None:
     """Put an audit record for each record that the transaction has changed.
 
-    `renamed` is (old key, new key) of an account, whose records then have other document ids.
+    The rename of an account is told in each tenant where the account holds a privilege; that
+    records of the account name it otherwise then is no change of theirs.
     """
     limit = server.audit_keep
     if not limit:
         return
     view = transaction
     added: dict[str, list[int]] = defaultdict(list)
-    made_by = people.username_of(view, author.user)
-    for change in _joined(server, transaction.changes(), renamed):
+
+    def tell(tenant: str, change: Change, changes: Record, author: Author) -> None:
         collection = server.collections[change.table]
-        tenant = _tenant(collection, change, author)
-        if collection.audit is None or tenant is None:
-            continue
         number = transaction.next_id(AUDIT)
         about = _subject(view, collection, change)
         record = {
@@ -80,7 +72,7 @@ def keep(
             "tenant": tenant,
             "number": number,
             "at": now,
-            "by": made_by,
+            "by": people.username_of(view, author.user),
             "byUser": author.user,
             "key": author.key,
             "via": author.via,
@@ -91,35 +83,61 @@ def keep(
             "user": about,
             "aboutUser": None if about is None else username_key(about),
             "client": author.client,
-            "changes": differences(view, collection, change),
+            "changes": changes,
         }
         transaction.put(AUDIT, key_of(tenant, number), record, is_new=True)
         added[tenant].append(number)
+
+    changes = transaction.changes()
+    renamed = _renamed(changes)
+    author = replace(author, user=renamed.get(author.user, author.user))
+    for change in _told(server, changes, renamed) if renamed else changes:
+        collection = server.collections[change.table]
+        if collection.audit is None:
+            continue
+        tenant = _tenant(collection, change, author)
+        found = differences(view, collection, change)
+        tell(tenant, change, found, author)
+        if change.table == USERS and change.before and change.after and "username" in found:
+            stranger = replace(author, user=None, key=None, client=None)
+            for other in _tenants_of(transaction, change.key) - {tenant}:
+                tell(other, change, {"username": found["username"]}, stranger)
     for tenant, numbers in added.items():
         if any(_is_counted(tenant, number, limit) for number in numbers):
             _drop(transaction, tenant, limit, len(numbers))
 
 
-def _joined(server: Server, changes: list[Change], renamed: tuple[str, str] | None) -> list[Change]:
-    """The changes, where removal and creation of a record of a renamed account are one change."""
-    if renamed is None:
-        return changes
-    old, new = renamed
-    moved: dict[tuple[str, str], Change] = {}
-    found: list[Change] = []
+def _renamed(changes: list[Change]) -> dict[str | None, str]:
+    """{old key: new key} of the accounts that have another key than before."""
+    old = {each.before["id"]: each.key for each in changes if each.table == USERS and each.before}
+    new = {each.after["id"]: each.key for each in changes if each.table == USERS and each.after}
+    return {old[each]: new[each] for each in old.keys() & new.keys() if old[each] != new[each]}
+
+
+def _told(
+    server: Server, changes: list[Change], renamed: dict[str | None, str]
+) -> Iterable[Change]:
+    """The changes to tell, where removal and creation of a renamed account are one change."""
+    told: dict[tuple[str, str], Change] = {}
     for change in changes:
-        collection, before = server.collections[change.table], change.before
-        if before is not None and change.after is None:
-            names = {each: new for each in collection.people.values() if before[each] == old}
-            key = new if change.table == USERS else collection.key(before | names)
-            moved[change.table, key] = change
-        elif before is None and (change.table, change.key) in moved:
-            gone = moved[change.table, change.key]
-            found.remove(gone)
-            found.append(replace(change, before=gone.before))
-            continue
-        found.append(change)
-    return found
+        before, after = change.before, change.after
+        key = renamed.get(change.key, change.key) if change.table == USERS else change.key
+        if change.table != USERS and before is not None:
+            collection = server.collections[change.table]
+            names = {each: before[each] for each in collection.people.values()}
+            before = before | {each: renamed.get(user, user) for each, user in names.items()}
+            key = collection.key(before)
+        other = told.get((change.table, key), change)
+        told[change.table, key] = Change(
+            change.table, key, before or other.before, after or other.after
+        )
+    return (each for each in told.values() if each.before != each.after)
+
+
+def _tenants_of(view: View, user: str) -> set[str]:
+    """The tenants in which an account holds a privilege."""
+    held = view.query(PRIVILEGES, Query(equal={"user": user})).records
+    return {record["tenant"] for record in held}
 
 
 def key_of(tenant: str, number: int) -> str:
@@ -164,7 +182,7 @@ def _target(collection: Collection, change: Change) -> str:
     return str(collection.target(change.after or change.before or {}))
 
 
-def _tenant(collection: Collection, change: Change, author: Author) -> str | None:
+def _tenant(collection: Collection, change: Change, author: Author) -> str:
     """The tenant in whose audit a change stands; for accounts the one through which it was made."""
     record = change.after or change.before or {}
     if collection.is_owned:
@@ -217,17 +235,14 @@ def _shown(view: View, collection: Collection, name: str, stored: str, value: An
 
 
 @contextmanager
-def by_command_line(
-    server: Server, erasing: str | None = None, renamed: tuple[str, str] | None = None
-) -> Iterator[Transaction]:
+def by_command_line(server: Server, erasing: str | None = None) -> Iterator[Transaction]:
     """A transaction of the command line, which is audited like those of requests.
 
-    `erasing` is the key of a user whose values are then masked in the whole audit; `renamed` is
-    that of `keep`.
+    `erasing` is the key of a user whose values are then masked in the whole audit.
     """
     with server.store.transaction() as transaction:
         yield transaction
-        keep(server, transaction, Author(CLI), server.clock.now(transaction.time()), renamed)
+        keep(server, transaction, Author(CLI), server.clock.now(transaction.time()))
         if erasing is not None:
             about = Query(equal={"aboutUser": erasing})
             for record in transaction.query(AUDIT, about).records:

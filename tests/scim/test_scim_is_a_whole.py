@@ -146,7 +146,8 @@ def test_an_account_with_external_ids_in_two_tenants_is_renamed_in_both(sandbox,
     assert provider.found('externalId eq "a-1"') == ["robert@acme.test"]
     assert there.found('externalId eq "g-1"') == ["robert@acme.test"]
     told = there.client.get("/audit?resource=users").json[0]
-    assert (told["action"], told["target"], told["changes"]) == ("change", "robert@acme.test", {})
+    renamed = {"username": {"from": "bob@acme.test", "to": "robert@acme.test"}}
+    assert (told["action"], told["changes"]) == ("change", renamed)
 
 
 @pytest.mark.parametrize("told", [{}, {"tenant": "acme"}], ids=["all", "one tenant"])

@@ -5,7 +5,7 @@ ended by COMMIT or ROLLBACK before it goes back to its pool.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -263,9 +263,11 @@ class Database(ABC):
         return nullcontext()
 
     @abstractmethod
-    def taking_turn(self, tenant: str | None, is_shared: bool = False) -> tuple[Statement, ...]:
-        """What waits for the turn of a tenant's changes, or of all. Those that share it run beside
-        each other."""
+    def taking_turn(
+        self, tenants: Collection[str] | None, is_shared: bool = False
+    ) -> tuple[Statement, ...]:
+        """What waits for the turns of these tenants' changes, or of all. Those that share them run
+        beside each other."""
 
     def probing(self) -> tuple[Statement, ...]:
         """What shows that changes can be made, and changes nothing that counts."""

@@ -6,7 +6,7 @@ changes before it have left, since each statement sees what is committed by then
 
 import logging
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, cast
 
@@ -226,18 +226,20 @@ class PostgreSQL(Database):
 
     # Turns
 
-    def taking_turn(self, tenant: str | None, is_shared: bool = False) -> tuple[Statement, ...]:
+    def taking_turn(
+        self, tenants: Collection[str] | None, is_shared: bool = False
+    ) -> tuple[Statement, ...]:
         # Statements of their own: one that reads besides would read what was before it waited.
-        if tenant is None or TENANTS not in self.layouts:
+        if tenants is None or TENANTS not in self.layouts:
             table = TENANTS if TENANTS in self.layouts else META
             return ((f'LOCK TABLE "{table}" IN EXCLUSIVE MODE', {}),)
-        key = {"key": plain(tenant)}
         lock, shared = ("SHARE", "_shared") if is_shared else ("UPDATE", "")
-        return (
-            # A queue: those that share a row would let nobody else in as long as they overlap.
-            (f"SELECT pg_advisory_xact_lock{shared}({TURN})", key),
-            (f'SELECT number FROM "{TENANTS}" WHERE key = %(key)s FOR {lock}', key),
-        )
+        # A queue: those that share a row would let nobody else in as long as they overlap.
+        queue = f"SELECT pg_advisory_xact_lock{shared}({TURN})"
+        row = f'SELECT number FROM "{TENANTS}" WHERE key = %(key)s FOR {lock}'
+        # In order, so that two that need several never wait for each other.
+        keys = [{"key": key} for key in sorted(map(plain, tenants))]
+        return tuple((statement, key) for key in keys for statement in (queue, row))
 
     # Statements
 

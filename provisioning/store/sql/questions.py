@@ -154,6 +154,7 @@ class Questions:
         self.tenant, self.last = cached(self._tenant), cached(self._last)
         self.documents, self.holder = cached(self._documents), cached(self._holder)
         self.lock, self.several = cached(self._lock), cached(self._several)
+        self.hold = cached(self._hold)
         self.referring = cached(self._referring)
         self.put, self.remove, self.clear = (
             cached(self._put),
@@ -204,6 +205,14 @@ class Questions:
         columns = self._layouts[table].table.c
         statement = select(columns.number).where(columns.key == bindparam("value"))
         return self._database.compiled(statement.with_for_update())
+
+    def _hold(self, table: str) -> str:
+        """The document ids, out of the list `values`, of records that nobody removes from now on
+        until the transaction ends."""
+        columns = self._layouts[table].table.c
+        statement = select(columns.key).where(self._database.one_of(columns.key, "values"))
+        statement = statement.order_by(columns.key).with_for_update(read=True, key_share=True)
+        return self._database.compiled(statement)
 
     def _each_of(self, table: str, column: str) -> str:
         """The records that have one of the list `values` in a column, each after its value."""

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -156,7 +156,9 @@ class SQLite(Database):
         with self._queue.turn():
             yield
 
-    def taking_turn(self, tenant: str | None, is_shared: bool = False) -> tuple[Statement, ...]:
+    def taking_turn(
+        self, tenants: Collection[str] | None, is_shared: bool = False
+    ) -> tuple[Statement, ...]:
         # One that becomes a writer later fails at once where another was faster.
         return (("BEGIN IMMEDIATE", {}),)
 

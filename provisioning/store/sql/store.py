@@ -4,7 +4,7 @@ import json
 import threading
 import uuid
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -72,7 +72,11 @@ class SqlStore(Store):
 
     @contextmanager
     def transaction(
-        self, tenant: str | None = None, only: RecordId | None = None, after: View | None = None
+        self,
+        tenant: str | None = None,
+        only: RecordId | None = None,
+        after: View | None = None,
+        also: Collection[str] = (),
     ) -> Iterator[Transaction]:
         """The latest state, to be changed by one at a time: for each tenant, or of all.
 
@@ -81,7 +85,8 @@ class SqlStore(Store):
         """
         forks = self._forks
         with self._alone():
-            transaction = self._begun(tenant, only, after)
+            turns = None if tenant is None else frozenset({tenant, *also})
+            transaction = self._begun(turns, only, after)
             try:
                 yield transaction
                 if transaction.changed:
@@ -94,10 +99,10 @@ class SqlStore(Store):
                     transaction.give_up()
 
     def _begun(
-        self, tenant: str | None, only: RecordId | None, after: View | None
+        self, turns: frozenset[str] | None, only: RecordId | None, after: View | None
     ) -> SqlTransaction:
         """A transaction that has its turn, and knows already what `after` was asked before."""
-        statements = [*self._database.taking_turn(tenant, is_shared=only is not None)]
+        statements = [*self._database.taking_turn(turns, is_shared=only is not None)]
         lookups: dict[Lookup, None] = {}
         if only is not None:
             # A statement of its own: what is asked after it is as it is once the record is locked.
@@ -115,7 +120,7 @@ class SqlStore(Store):
         for place, _, record in begun.answers[-1] if lookups else ():
             found[place].append(record)
         known = dict(zip(lookups, found, strict=True))
-        return SqlTransaction(self._database, self._questions, begun, known, only)
+        return SqlTransaction(self._database, self._questions, begun, known, only, turns)
 
     def probe(self) -> None:
         with self._alone():

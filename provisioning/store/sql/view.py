@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import orjson
 
-from provisioning.store.errors import TooManyRecords
+from provisioning.store.errors import Collision, TooManyRecords
 from provisioning.store.ids import count_on, next_after, require_readable_id
 from provisioning.store.query import Page, Query, Record
 from provisioning.store.sql.columns import group_key, original, plain
@@ -33,6 +33,7 @@ BATCH = 1_000
 """Records that are read or written at once where all of a table are."""
 REVISION_BITS = 62
 MOST_LOOKED_UP = 12
+GONE_MEANWHILE = "What the change names was changed meanwhile. Try again."
 MOST_FROZEN = 100_000
 """Records of which a copy may be kept in memory."""
 
@@ -264,13 +265,14 @@ class SqlTransaction(SqlView, Transaction):
         begun: Begun,
         ahead: Mapping[Lookup, list[str]] | None = None,
         only: RecordId | None = None,
+        turns: frozenset[str] | None = None,
     ) -> None:
         # No totals: what it counts is true for nobody else before it commits.
         SqlView.__init__(self, database, questions)
         self._connection, self._time = begun.connection, begun.time
         self._ahead = dict(ahead or {})
         """What is known already of what will be asked."""
-        self._only = only
+        self._only, self._turns = only, turns
         self._open = True
         self.changed = False
         self._waiting: list[Statement] = []
@@ -422,13 +424,23 @@ class SqlTransaction(SqlView, Transaction):
         return self._walk(self._questions.moving)
 
     def check_references(self) -> None:
-        """Raise ValueError where a change leaves a reference to nothing."""
-        for (table, _), record in self._after.items():
+        """Raise ValueError where a change leaves a reference to nothing, Collision where another
+        one that runs beside it does."""
+        named: dict[str, set[str]] = {}
+        for (table, key), record in self._after.items():
+            before = self._found[table, key] or {}
             for member, target in self._layouts[table].fact.references.items():
                 value = record.get(member) if record is not None else None
                 known = isinstance(value, str) and self.get(target, value) is not None
                 if value is not None and not known:
                     raise ValueError(f"{table}: {member} refers to nothing")
+                # A tenant's own records, and the tenant, are safe while one has its turn.
+                is_shared = member != TENANT and TENANT not in self._fact(target).groups
+                if is_shared and value not in (None, before.get(member)):
+                    named.setdefault(target, set()).add(plain(value))
+        if self._turns is not None:
+            for target, keys in named.items():
+                self._hold(target, keys)
         lost: dict[str, list[str]] = {}
         for (table, key), record in self._after.items():
             if record is None and self._found[table, key] is not None:
@@ -440,6 +452,12 @@ class SqlTransaction(SqlView, Transaction):
                     parameters = {"value": self._database.listed(tuple(lost[target]))}
                     if self._rows(statement, parameters):
                         raise ValueError(f"{table}: {member} refers to nothing")
+
+    def _hold(self, table: str, keys: set[str]) -> None:
+        """Keep others from removing these records before the commit; Collision if one did."""
+        parameters = {"values": self._database.listed(tuple(sorted(keys)))}
+        if len(self._rows(self._questions.hold(table), parameters)) < len(keys):
+            raise Collision(GONE_MEANWHILE)
 
     def commit(self) -> None:
         """Make the changes durable."""
