@@ -513,7 +513,12 @@ def test_two_sets_of_words_do_not_share_a_name():
         toy_document(Second())
 
 
-WORDS = {"GET": {"list", "get"}, "POST": {"create"}, "PUT": {"update"}, "DELETE": {"delete"}}
+WORDS = {
+    "GET": {"list", "get"},
+    "POST": {"create"},
+    "PUT": {"update"},
+    "DELETE": {"delete", "revoke", "end"},
+}
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -523,13 +528,27 @@ def test_an_operation_is_called_as_people_expect_in_a_client(name):
     assert noun and not noun.startswith("one_")
 
 
+def test_what_leaves_a_record_as_history_is_not_called_to_delete():
+    named = {
+        name: OPERATIONS[name]["operationId"]
+        for name in OPERATIONS
+        if name.startswith("DELETE ") and not OPERATIONS[name]["operationId"].startswith("delete_")
+    }
+    assert named == {
+        "DELETE /users/{username}": "revoke_user",
+        "DELETE /privileges/{id}": "revoke_privilege",
+        "DELETE /users/{username}/privilege": "revoke_privileges_of_user",
+        "DELETE /services/{label}": "end_subscription",
+    }
+
+
 def test_the_operations_on_users_have_these_names():
     ids = {
         OPERATIONS[name]["operationId"]
         for name in OPERATIONS
         if OPERATIONS[name]["tags"] == ["users"]
     }
-    assert ids >= {"list_users", "get_user", "create_user", "update_user", "delete_user"}
+    assert ids >= {"list_users", "get_user", "create_user", "update_user", "revoke_user"}
 
 
 def test_an_older_path_is_deprecated_and_no_other():

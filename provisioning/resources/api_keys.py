@@ -213,7 +213,7 @@ def remove_api_key(key: str) -> Response:
 
 
 @api_keys.operation("GET", "/user-api-keys", answer=API_KEY, many=True)
-def list_user_api_keys() -> Response:
+def list_keys_of_users() -> Response:
     """List the keys assigned to users, as far as the caller sees them."""
     records = reading()
     if records.caller.is_overseer:

@@ -267,7 +267,7 @@ def replace_privilege(reference: str, body: Record) -> Response:
 
 
 @privileges.operation("DELETE", "/privileges/<reference>", conflict=LAST_ADMINISTRATOR)
-def remove_privilege(reference: str) -> Response:
+def revoke_privilege(reference: str) -> Response:
     """Revoke a privilege, by its id, or all of a user's, by their username."""
     if not is_id(reference):
         return revoke_all(reference, effective)
@@ -309,6 +309,6 @@ def replace_privilege_of_user(username: str, body: Record) -> Response:
 
 
 @privileges.operation("DELETE", "/users/<username>/privilege", conflict=LAST_ADMINISTRATOR)
-def remove_privileges_of_user(username: str) -> Response:
+def revoke_privileges_of_user(username: str) -> Response:
     """Revoke all of the user's privileges in the tenant."""
     return revoke_all(username, effective)

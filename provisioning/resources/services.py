@@ -206,7 +206,7 @@ def replace_subscription(label: str, body: Record) -> Response:
 
 
 @services.operation("DELETE", "/services/<label>", conflict=KEPT)
-def remove_subscription(label: str) -> Response:
+def end_subscription(label: str) -> Response:
     """Unsubscribe: the window of the subscription that GET shows is closed."""
     with changing() as records:
         subscription = latest_subscription(records, label)

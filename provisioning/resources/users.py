@@ -345,7 +345,7 @@ def replace_user(username: str, body: Record) -> Response:
 
 
 @users.operation("DELETE", "/users/<username>", conflict=LAST_ADMINISTRATOR)
-def remove_user(username: str) -> Response:
+def revoke_user(username: str) -> Response:
     """Revoke all of the user's privileges in the tenant; the account stays."""
     return revoke_all(username, show_user)
 
