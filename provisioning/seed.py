@@ -13,14 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from provisioning.domain import people
-from provisioning.domain.activity import Instant, later, parse_duration, parse_instant
+from provisioning.domain.activity import (
+    ActivityWindow,
+    Instant,
+    later,
+    parse_duration,
+    parse_instant,
+)
 from provisioning.domain.catalogue import Catalogue
 from provisioning.domain.errors import BadRequest, Invalid
 from provisioning.domain.names import ascii_domain, printable, username_key
 from provisioning.domain.passwords import has_cheap_hash
 from provisioning.domain.rules import RULES
 from provisioning.domain.services import subscribe_to_mandatory
-from provisioning.domain.tables import API_KEYS, DOMAIN_MAPPINGS, TENANTS, USERS
+from provisioning.domain.tables import API_KEYS, DOMAIN_MAPPINGS, SUBSCRIPTIONS, TENANTS, USERS
 from provisioning.resources.api_keys import new_token
 from provisioning.resources.dashboards import DASHBOARD
 from provisioning.resources.endpoints import ENDPOINT_TYPE
@@ -126,6 +132,7 @@ def load_seed(
         record, table = entry.record, collection.table
         if collection.numbered and record["id"] is None:
             known = transaction.get(table, key_of(collection, record))
+            known = known or given_anyway(server, transaction, entry, seen)
             record = record | {"id": known["id"] if known else new_id(transaction, collection)}
         key = key_of(collection, record)
         faults = entry.faults(key, record)
@@ -286,6 +293,28 @@ def id_of(collection: Collection, number: int) -> int | str:
     return int(identity) if identity.isdigit() else identity
 
 
+def given_anyway(
+    server: Server, view: View, entry: Entry, seen: Container[tuple[str, str]]
+) -> Record | None:
+    """The subscription that every tenant has, whose place one of a seed without an id takes.
+
+    It is to a MANDATORY service, and none of `seen`, which are records of the seed by table and
+    key. So the seed of a tenant can be loaded over a new tenant of the same label.
+    """
+    record, table = entry.record, entry.collection.table
+    is_mandatory = any(
+        each["label"] == record.get("service") for each in server.catalogue.mandatory_services
+    )
+    if table != SUBSCRIPTIONS or not is_mandatory or entry.faults("1", record | {"id": 1}):
+        return None
+    window = ActivityWindow.of(record)
+    for other in view.group(table, "service", (record["tenant"], record["service"])):
+        is_free = (table, str(other["id"])) not in seen
+        if is_free and window.overlaps(ActivityWindow.of(other)):
+            return other
+    return None
+
+
 def dangling(transaction: Transaction, entry: Entry) -> list[str]:
     record = entry.record
     return entry.sentences(
@@ -322,7 +351,11 @@ def findings(server: Server, view: View) -> Iterator[str]:
 
 def load_catalogue(path: Path | None = None) -> Catalogue:
     """The catalogue in a file, or the built-in one; BadFile names each bad entry."""
-    content = read_json(path or BUILT_IN / "catalogue.json")
+    return catalogue_of(read_json(path or BUILT_IN / "catalogue.json"))
+
+
+def catalogue_of(content: Any) -> Catalogue:
+    """The catalogue that a file's parsed JSON describes; BadFile names each bad entry."""
     lists = ("services", "dashboards", "statements", "endpointTypes")
     if not isinstance(content, dict) or not all(
         isinstance(content.get(name, []), list) for name in lists

@@ -260,7 +260,7 @@ class Import:
                 return None
             record = account
         elif collection.numbered is not None:
-            record = self._with_own_id(collection, record)
+            record = self._with_own_id(replace(entry, record=record))
         key = seed.key_of(collection, record)
         self.moved[table, seed.key_of(collection, entry.record)] = key
         if (table, key) in self.seen:
@@ -311,9 +311,12 @@ class Import:
             self.account_ids[record["id"]] = own_id
         return record | {"id": own_id}
 
-    def _with_own_id(self, collection: Collection, record: Record) -> Record:
+    def _with_own_id(self, entry: Entry) -> Record:
         """The record with the id that it has in the store already, or else with a free one."""
-        table, known = collection.table, self._same(collection, record)
+        collection, record, table = entry.collection, entry.record, entry.collection.table
+        known = self._same(collection, record) or seed.given_anyway(
+            self.server, self.transaction, entry, self.seen
+        )
         if known is not None:
             return record | {"id": known["id"]}
         taken = record["id"] is None or (
@@ -338,14 +341,14 @@ class Import:
         is_foreign = known is not None and known.get("tenant") != record.get("tenant")
         if table == API_KEYS and (known is None or is_foreign):
             known = self.transaction.find(table, "token", collection.unique["token"](record))
-        elif is_foreign:
+        elif collection.is_owned and (is_foreign or record["id"] is None):
             known = self._twin(collection, record)
         if known is None or not collection.is_owned or known["tenant"] == record["tenant"]:
             return known
         return None
 
     def _twin(self, collection: Collection, record: Record) -> Record | None:
-        """The record that an earlier import made of this one, whose id another tenant has."""
+        """The record that an earlier import made of this one, which has no id of its own."""
         table = collection.table
         if table not in self.twins:
             self.twins[table] = {

@@ -4,7 +4,7 @@ import textwrap
 
 import click
 
-from provisioning import __version__
+from provisioning import __version__, remote
 from provisioning.cli import copying, data, reference, tenants, transfer, users
 from provisioning.cli.group import Command, Commands
 from provisioning.cli.serve import serve
@@ -46,6 +46,7 @@ for command in (
     transfer.import_data,
     show_settings,
     reference.reference,
+    *remote.COMMANDS,
     serve,
 ):
     main.add_command(command)

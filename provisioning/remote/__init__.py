@@ -1,0 +1,22 @@
+"""The same elsewhere (section 9): what a server of this API that one doesn't run holds and does.
+
+    commands.py     `provisioning pull` and `provisioning compare`
+    guest.py        asks a server over HTTP as a careful guest: slowly, bounded, trusting nobody
+    walking.py      reads lists page by page, whatever their server makes of pages
+    pulling.py      what `pull` does with the following
+    reading.py      everything of a tenant that a key may read
+    seeding.py      a seed, and a catalogue, of what was read
+    people.py       people anew: names, addresses, and where texts name them
+    names.py        the syllables of invented names
+    comparing.py    asks two servers the same
+    alike.py        what of two answers differs
+    errors.py       what can't be done, in words
+    files.py        files that are whole or not there
+
+This is an optional part: to remove it, delete this folder and its name in cli/commands.py. The HTTP
+client, of the extra `remote`, is loaded when a command runs.
+"""
+
+from provisioning.remote.commands import COMMANDS
+
+__all__ = ["COMMANDS"]

@@ -1,0 +1,46 @@
+"""What `provisioning pull` does once it knows whom to ask and where to write."""
+
+from dataclasses import dataclass
+
+import orjson
+
+from provisioning.domain.catalogue import Catalogue
+from provisioning.remote.guest import Guest
+from provisioning.remote.people import InventedPeople, RealPeople
+from provisioning.remote.reading import Holding, Reader
+from provisioning.remote.seeding import Made, Seeder, catalogue_of, profiles_of
+from provisioning.seed import catalogue_of as parsed_catalogue
+from provisioning.seed import load_catalogue
+from provisioning.store import Record
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """A tenant of another server as a seed. `catalogue` is None unless it was asked for."""
+
+    holding: Holding
+    made: Made
+    catalogue: Catalogue
+    offered: Record | None
+    told: list[str]
+
+
+def pull(guest: Guest, salt: str | None, with_catalogue: bool) -> Pulled:
+    """Read the tenant and make a seed of it, and a catalogue; without a salt, of real people."""
+    reader = Reader(guest)
+    holding = reader.read()
+    people = RealPeople() if salt is None else InventedPeople(salt, profiles_of(holding))
+    told: list[str] = []
+    offered = None
+    catalogue = load_catalogue()
+    if with_catalogue:
+        offer = reader.offer(holding)
+        holding.told = list(dict.fromkeys(reader.told))
+        offered, told = catalogue_of(offer, people)
+        catalogue = parsed_catalogue(offered)
+    made = Seeder(holding, people, catalogue).make()
+    return Pulled(holding, made, catalogue, offered, [*made.told, *told])
+
+
+def as_file(content: Record) -> bytes:
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

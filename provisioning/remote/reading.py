@@ -1,0 +1,287 @@
+"""Everything of one tenant that a key may read, as its server tells it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from provisioning.domain import roles
+from provisioning.remote.errors import CannotBeDone
+from provisioning.remote.guest import (
+    NOT_THERE,
+    OK,
+    Answer,
+    Guest,
+    together,
+)
+from provisioning.remote.walking import profile, text_of, user_of, walk
+from provisioning.store import Record
+
+FORBIDDEN = 403
+LONG = 20
+"""Digits of an id from which on it is no number any more."""
+
+
+@dataclass
+class Holding:
+    """What a tenant has, in the form of the API. `told` says what could not be read."""
+
+    tenant: Record
+    caller: Record
+    """The answer of /whoami, or {}."""
+    users: dict[str, Record] = field(default_factory=dict)
+    privileges: list[Record] = field(default_factory=list)
+    keys: list[Record] = field(default_factory=list)
+    """Each with its owner in `user`, which is null for a tenant-only key."""
+    mappings: list[Record] = field(default_factory=list)
+    subscriptions: list[Record] = field(default_factory=list)
+    dashboards: list[Record] = field(default_factory=list)
+    statements: list[Record] = field(default_factory=list)
+    configs: list[Record] = field(default_factory=list)
+    """The details of those statements that have a configuration of the tenant's."""
+    endpoints: list[Record] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Offer:
+    """What a server's catalogue has, as its lists tell."""
+
+    services: list[Record]
+    dashboards: list[Record]
+    statements: list[Record]
+    endpoint_types: list[Record]
+
+
+def segment(value: object) -> str:
+    return quote(str(value), safe="")
+
+
+class Reader:
+    """Reads a tenant with one guest; `read` and `offer` are what it is for."""
+
+    def __init__(self, guest: Guest) -> None:
+        self.guest = guest
+        self.told: list[str] = []
+        self._lists: dict[str, list[Record] | None] = {}
+
+    def read(self) -> Holding:
+        tenant = self.tenant()
+        holding = Holding(tenant, self.one("/whoami") or {})
+        self._say_whose_view(holding.caller)
+        self._read_people(holding)
+        holding.keys = self._keys(holding)
+        holding.mappings = self.many("/domain-mapping")
+        holding.subscriptions = self.many("/services", active="all") or [
+            each for each in tenant.get("tenantServices") or () if isinstance(each, dict)
+        ]
+        holding.dashboards = self.many("/tenant-dashboards")
+        holding.statements = self.many("/tenant-statements")
+        holding.configs = self._configs()
+        endpoints = self.optional("/endpoints")
+        holding.endpoints = self.many("/service-endpoints") if endpoints is None else endpoints
+        holding.told = list(dict.fromkeys(self.told))
+        return holding
+
+    def offer(self, holding: Holding) -> Offer:
+        """The catalogue; services and types that are only in use are in it, too."""
+        services = self.many("/available-services")
+        known = {each.get("label") for each in services}
+        for subscription in holding.subscriptions:
+            service = subscription.get("service")
+            if isinstance(service, dict) and service.get("label") not in known:
+                known.add(service.get("label"))
+                services.append(service)
+        types = self.optional("/endpoint-types") or []
+        known = {each.get("label") for each in types}
+        for endpoint in holding.endpoints:
+            kind = endpoint.get("endpointType")
+            if isinstance(kind, dict) and kind.get("label") not in known:
+                known.add(kind.get("label"))
+                types.append(kind)
+        own = {each.get("label") for each in (*holding.dashboards, *holding.statements)}
+        entries = {
+            path: [each for each in self.many(path) if each.get("label") not in own]
+            for path in ("/dashboards", "/statements")
+        }
+        return Offer(services, entries["/dashboards"], entries["/statements"], types)
+
+    def tenant(self) -> Record:
+        """The tenant's own record; CannotBeDone where there is no server of this API."""
+        found: list[Answer] = []
+        for path in ("/info", "/details"):
+            answer = self.guest.get(path)
+            body = record_of(answer)
+            if body is not None and text_of(body.get("label")):
+                return body
+            found.append(answer)
+        if found[0].status == FORBIDDEN:
+            raise CannotBeDone(f"The key opens nothing: {found[0].found}")
+        raise CannotBeDone(
+            f"There is no server of this API: {found[0].found}. The URL is the address up to and "
+            "with the base path, such as https://HOST/api/v1/provisioning."
+        )
+
+    def one(self, path: str) -> Record | None:
+        """A JSON object, or None, told, where there is none."""
+        answer = self.guest.get(path)
+        found = record_of(answer)
+        if found is None:
+            self._miss(answer)
+        return found
+
+    def many(self, path: str, **query: Any) -> list[Record]:
+        """All records of a list; a list that isn't there is told, and empty."""
+        found = self.optional(path, **query)
+        return [] if found is None else found
+
+    def optional(self, path: str, **query: Any) -> list[Record] | None:
+        if path not in self._lists:
+            found = walk(self.guest, path, query)
+            self.told += found.told
+            if found.refused is not None:
+                self._miss(found.refused)
+            self._lists[path] = None if found.refused is not None else found.records
+        known = self._lists[path]
+        return None if known is None else [*known]
+
+    def _miss(self, answer: Answer) -> None:
+        if answer.status not in (*NOT_THERE, OK, 400, 422):
+            raise CannotBeDone(answer.found)
+        path = answer.where.removeprefix(self.guest.url)
+        self.told.append(f"{path}: not there, or not for this key, and left out ({answer.status}).")
+
+    def _say_whose_view(self, caller: Record) -> None:
+        role = text_of(caller.get("role"))
+        if role is not None and role not in roles.OVERSEERS:
+            self.told.append(
+                f"The key acts as {role}, and sees no endpoints, no domain mappings, no keys of "
+                "others, and only some of the users: the rest is left out."
+            )
+        elif role == roles.INTERNAL_AUDITING or caller.get("keyType") == roles.QUERY_ONLY:
+            self.told.append("The key sees secrets masked. Here they are invented anyway.")
+
+    def _read_people(self, holding: Holding) -> None:
+        for user in self.many("/users", active="all"):
+            key = user_of(user.get("username"))
+            if key is not None:
+                holding.users[key] = user
+        privileges = self.optional("/privileges")
+        if privileges is None:
+            privileges = [
+                {**held, "user": user}
+                for user in holding.users.values()
+                for held in user.get("tenantUserPrivileges") or ()
+                if isinstance(held, dict)
+            ]
+            self.told.append("Privileges are taken from the users' own records.")
+        holding.privileges = in_order_of_creation(privileges)
+        # A server that doesn't know `active=all` lists those alone who are active.
+        others = {user_of(owner(each)): owner(each) for each in privileges}
+        missing = [name for key, name in others.items() if name and key not in holding.users]
+        gone = 0
+        for answer in self.ask_each("/users/{}", missing):
+            found = record_of(answer) or {}
+            key = user_of(found.get("username"))
+            if key is None:
+                gone += 1
+            else:
+                holding.users[key] = found
+        if gone:
+            self.told.append(
+                f"/users/{{username}}: {gone} who hold privileges are gone meanwhile, or not for "
+                "this key, and left out with what they hold."
+            )
+
+    def ask_each(self, pattern: str, values: Iterable[object]) -> list[Answer]:
+        """The answers for each value; CannotBeDone for errors of the server itself."""
+        ask: Callable[[str], Answer] = self.guest.get
+        paths = [pattern.format(segment(value)) for value in values]
+        answers = together(ask, paths, is_paced=self.guest.pause > 0)
+        for answer in answers:
+            if answer.status not in (OK, 400, 422, *NOT_THERE):
+                raise CannotBeDone(answer.found)
+        return answers
+
+    def _keys(self, holding: Holding) -> list[Record]:
+        """Tenant-only keys, and those of users as far as their owner can be told."""
+        keys = [{**each, "user": None} for each in self.many("/api-keys")]
+        listed = self.optional("/user-api-keys")
+        owned = [each for each in listed or () if owner(each) is not None]
+        if listed is None or len(owned) < len(listed):
+            # By S and P a key doesn't say whose it is; its owner's own list and record do.
+            owned = self._keys_of_each(holding)
+            lost = len(listed or ()) - len(owned)
+            if lost > 0:
+                self.told.append(
+                    f"/user-api-keys: {lost} keys whose owner can't be told are left out."
+                )
+        return in_order_of_creation(keys + owned)
+
+    def _keys_of_each(self, holding: Holding) -> list[Record]:
+        users = [*holding.users.values()]
+        paths = [f"/users/{segment(user['username'])}/api-keys" for user in users]
+        is_there = bool(paths) and walk(self.guest, paths[0]).refused is None
+        if is_there:
+            walks = together(partial(walk, self.guest), paths, is_paced=self.guest.pause > 0)
+            found = [each.records for each in walks]
+        else:
+            self.told.append(
+                "/users/{username}/api-keys: not there, or not for this key; of users' keys the "
+                "active ones are known, from the users' records."
+            )
+            found = [
+                [key for key in user.get("activeApiKeys") or () if isinstance(key, dict)]
+                for user in users
+            ]
+        return [
+            {**key, "user": {"username": user["username"]}}
+            for user, keys in zip(users, found, strict=True)
+            for key in keys
+        ]
+
+    def _configs(self) -> list[Record]:
+        labels = [each["label"] for each in self.many("/statements") if text_of(each.get("label"))]
+        saved: list[Record] = []
+        refused: list[Answer] = []
+        for label, answer in zip(
+            labels, self.ask_each("/statements/{}/details", labels), strict=True
+        ):
+            details = record_of(answer)
+            if details is None:
+                refused.append(answer)
+            elif details.get("configChangedDate") is not None:
+                saved.append({**details, "label": label})
+        if refused:
+            self.told.append(
+                f"/statements/{{label}}/details: {len(refused)} not there, or not for this key "
+                f"({refused[0].status}): configurations of those statements are left out."
+            )
+        return saved
+
+
+def owner(record: Record) -> str | None:
+    """The username of whose privilege or key this is, where the record tells it."""
+    return text_of(profile(record).get("username")) or text_of(record.get("username"))
+
+
+def record_of(answer: Answer) -> Record | None:
+    """The JSON object of an answer, or None."""
+    if answer.status != OK:
+        return None
+    try:
+        body = answer.json()
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def in_order_of_creation(records: list[Record]) -> list[Record]:
+    """Records by the number in their ids, as far as they have one; else as they came."""
+
+    def number(record: Record) -> int:
+        digits = str(record.get("id")).rpartition("-")[2]
+        return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < LONG else 0
+
+    return sorted(records, key=number)

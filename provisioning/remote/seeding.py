@@ -1,0 +1,429 @@
+"""A seed, and a catalogue, of what was read of another server: both of them load."""
+
+import hashlib
+import re
+import secrets
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from provisioning import seed
+from provisioning.domain.activity import Clock
+from provisioning.domain.catalogue import Catalogue
+from provisioning.factory import COLLECTIONS, memory_store
+from provisioning.remote.errors import CannotBeDone
+from provisioning.remote.people import RealPeople
+from provisioning.remote.reading import Holding, Offer, in_order_of_creation, owner
+from provisioning.remote.walking import profile, text_of, user_of
+from provisioning.resources.api_keys import API_KEY, new_token
+from provisioning.resources.dashboards import DASHBOARD
+from provisioning.resources.domain_mappings import DOMAIN_MAPPING
+from provisioning.resources.endpoints import ENDPOINT, ENDPOINT_TYPE
+from provisioning.resources.privileges import PRIVILEGE
+from provisioning.resources.services import SERVICE, SUBSCRIPTION
+from provisioning.resources.statements import STATEMENT, STATEMENT_DETAILS
+from provisioning.resources.tenant import COMPLETE_TENANT
+from provisioning.resources.users import USER
+from provisioning.settings import Settings
+from provisioning.store import Record
+from provisioning.web.records import RecordSchema
+from provisioning.web.server import Server
+
+PROSE = frozenset({"name", "title", "menuLabel", "subtitle", "biLine", "description"})
+"""Members of keys, dashboards and statements that people write for people, so may name them."""
+KEPT = frozenset({"label", "domain", "type", "status", "endpointType", "role", "service"})
+"""Members that are no text of anybody's."""
+WINDOW = ("activeFrom", "activeUntil")
+OTHER_NAMES = {"dateCreated": "createdDate"}
+PLACE = re.compile(r"(\w+)\[(\d+)\](?:\.(\w+)[^:]*)?: (.*)", re.DOTALL)
+"""Where a fault of a seed is: list, index, member, and what is wrong."""
+VALUES = re.compile(r"'[^']*'")
+MOST_ROUNDS = 50
+LOWEST_ID, IDS = 2**29, 2**29
+"""Where the ids begin of accounts that something names by id: far from those of other records."""
+
+SCHEMAS: dict[str, RecordSchema] = {
+    "tenants": COMPLETE_TENANT,
+    "users": USER,
+    "privileges": PRIVILEGE,
+    "apiKeys": API_KEY,
+    "domainMappings": DOMAIN_MAPPING,
+    "subscriptions": SUBSCRIPTION,
+    "dashboards": DASHBOARD,
+    "statements": STATEMENT,
+    "statementConfigs": STATEMENT_DETAILS,
+    "endpoints": ENDPOINT,
+}
+"""The members that this version knows of the records behind each list of a seed."""
+
+
+@dataclass
+class Made:
+    """A seed, and for each of its records the one that was read."""
+
+    lists: dict[str, list[Record]] = field(default_factory=dict)
+    origins: dict[str, list[Record]] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
+    left_out: list[tuple[str, Record]] = field(default_factory=list)
+    """(Name of a list, record that was read), for records that are not in the seed."""
+
+    def add(self, name: str, record: Record, origin: Record) -> None:
+        self.lists.setdefault(name, []).append(record)
+        self.origins.setdefault(name, []).append(origin)
+
+    def remove(self, name: str, index: int) -> None:
+        del self.lists[name][index]
+        self.left_out.append((name, self.origins[name].pop(index)))
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.lists.values()))
+
+
+class Seeder:
+    """Makes the seed of a holding; `people` are those of whom it tells."""
+
+    def __init__(self, holding: Holding, people: RealPeople, catalogue: Catalogue) -> None:
+        self.holding, self.people, self.catalogue = holding, people, catalogue
+        self.label = str(holding.tenant["label"])
+        self.made = Made()
+        self.counts: Counter[str] = Counter()
+        registrars = {each.get("registeredByUserId") for each in holding.endpoints}
+        self.registrars: dict[Hashable, str] = {
+            user["id"]: key
+            for key, user in holding.users.items()
+            if isinstance(user.get("id"), int) and user["id"] in registrars
+        }
+
+    def make(self) -> Made:
+        self._add_tenant()
+        self._add_users()
+        for each in self.holding.privileges:
+            self._add_privilege(each)
+        for each in self.holding.keys:
+            self._add_key(each)
+        for each in self.holding.mappings:
+            self._add_own("domainMappings", each)
+        for each in in_order_of_creation(self.holding.subscriptions):
+            self._add_subscription(each)
+        for each in self.holding.dashboards:
+            self._add_own("dashboards", each)
+        for each in self.holding.statements:
+            self._add_own("statements", each)
+        for each in self.holding.configs:
+            self._add_config(each)
+        for each in in_order_of_creation(self.holding.endpoints):
+            self._add_endpoint(each)
+        self._settle()
+        self._tell_unknown_members()
+        told = [f"{what} ({count})." for what, count in self.counts.items()]
+        self.made.told = [*self.holding.told, *told, *self.made.told]
+        return self.made
+
+    def _leave_out(self, name: str, origin: Record, why: str) -> None:
+        self.counts[f"{name}: {why}: left out"] += 1
+        self.made.left_out.append((name, origin))
+
+    def _add_tenant(self) -> None:
+        tenant = self.holding.tenant
+        record = {"label": self.label, "active": True}
+        for member in ("name", "icon", "theme"):
+            record[member] = self.people.told(tenant.get(member))
+        self.made.add("tenants", record, tenant)
+        if any(user.get("home") is False for user in self.holding.users.values()):
+            guests = f"{self.label[:25].rstrip('-_')}-guests"
+            self.guests = guests if guests != self.label else "home-of-guests"
+            home = {"label": self.guests, "name": "Home of guests", "active": False}
+            self.made.add("tenants", home, {})
+
+    def _add_users(self) -> None:
+        users = in_order_of_creation([*self.holding.users.values()])
+        for user in users:
+            known = {name: user.get(name) for name in USER.load_fields if name != "password"}
+            shown = self.people.account(known)
+            shown["email"] = self._email(shown)
+            key = str(user_of(user["username"]))
+            if key in self.registrars.values():
+                digest = hashlib.sha256(f"{self.label}\0{shown['username']}".encode()).digest()
+                shown["id"] = LOWEST_ID + int.from_bytes(digest[:8]) % IDS
+            shown["home"] = self.guests if user.get("home") is False else self.label
+            self.made.add("users", without_nulls(shown), user)
+
+    def _email(self, user: Record) -> object:
+        """The address; a server that tells none is one on which the username may be it."""
+        if user.get("email") is not None:
+            return user["email"]
+        username = str(user["username"])
+        return username if "@" in username else f"{username}@people.test"
+
+    def _person(self, username: str | None, name: str, member: str) -> str | None:
+        """The username of somebody who is in the seed, else None, which is told."""
+        if username is None:
+            return None
+        if user_of(username) in self.holding.users:
+            return self.people.username(username)
+        self.counts[f"{name}.{member}: names somebody whom the key may not see: left out"] += 1
+        return None
+
+    def _windowed(self, record: Record) -> Record:
+        return {"tenant": self.label, **{each: record.get(each) for each in WINDOW}}
+
+    def _add_privilege(self, privilege: Record) -> None:
+        holder = owner(privilege)
+        if holder is None or user_of(holder) not in self.holding.users:
+            self._leave_out("privileges", privilege, "their user is not known")
+            return
+        record = self._windowed(privilege) | {
+            "username": self.people.username(holder),
+            "role": privilege.get("role"),
+            "reportsTo": self._person(
+                text_of(privilege.get("reportsTo")), "privileges", "reportsTo"
+            ),
+        }
+        self.made.add("privileges", record, privilege)
+
+    def _add_key(self, key: Record) -> None:
+        holder = owner(key)
+        if holder is not None and user_of(holder) not in self.holding.users:
+            self._leave_out("apiKeys", key, "their owner is not known")
+            return
+        record = self._windowed(key) | {
+            "username": None if holder is None else self.people.username(holder),
+            "apiToken": new_token(),
+            "type": key.get("type"),
+            "name": self._prose("apiKeys", key.get("name"), user_of(holder)),
+        }
+        created = key.get("createdDate", key.get("dateCreated"))
+        if created is not None:
+            record["createdDate"] = created
+        self.made.add("apiKeys", record, key)
+
+    def _add_own(self, name: str, entry: Record) -> None:
+        members = SCHEMAS[name].load_fields
+        record = {
+            member: self._text(name, member, entry[member])
+            for member in members
+            if entry.get(member) is not None
+        }
+        self.made.add(name, {"tenant": self.label, **record}, entry)
+
+    def _text(self, name: str, member: str, value: Any) -> Any:
+        if member in KEPT or member in WINDOW:
+            return value
+        return self._prose(name, value) if member in PROSE else self.people.told(value)
+
+    def _prose(self, name: str, value: Any, holder: str | None = None) -> Any:
+        if not isinstance(value, str):
+            return value
+        told = self.people.prose(value, holder)
+        if told != value:
+            self.counts[f"{name}: texts that named a person were changed"] += 1
+        return told
+
+    def _add_subscription(self, subscription: Record) -> None:
+        service = subscription.get("service")
+        label = service.get("label") if isinstance(service, dict) else service
+        if label not in self.catalogue.services:
+            shown = label if isinstance(label, str) else "without a label"
+            self._leave_out(
+                "subscriptions", subscription, f"no catalogue here has the service {shown}"
+            )
+            return
+        by = subscription.get("registeredBy")
+        by = text_of(by.get("username")) if isinstance(by, dict) else None
+        record = self._windowed(subscription) | {
+            "service": label,
+            "registeredBy": self._person(by, "subscriptions", "registeredBy"),
+        }
+        if subscription.get("registeredDate") is not None:
+            record["registeredDate"] = subscription["registeredDate"]
+        self.made.add("subscriptions", record, subscription)
+
+    def _add_config(self, details: Record) -> None:
+        label = details["label"]
+        own = {each.get("label") for each in self.holding.statements}
+        if label not in own and label not in self.catalogue.statements:
+            self._leave_out(
+                "statementConfigs", details, f"no catalogue here has the statement {label}"
+            )
+            return
+        by = details.get("configChangedBy")
+        by = text_of(by.get("username")) if isinstance(by, dict) else None
+        record = {
+            "tenant": self.label,
+            "label": label,
+            "config": self.people.told(details.get("config")),
+            "changedBy": self._person(by, "statementConfigs", "changedBy"),
+            "changedDate": details["configChangedDate"],
+        }
+        self.made.add("statementConfigs", record, details)
+
+    def _add_endpoint(self, endpoint: Record) -> None:
+        kind = endpoint.get("endpointType")
+        label = kind.get("label") if isinstance(kind, dict) else kind
+        if label not in self.catalogue.endpoint_types:
+            shown = label if isinstance(label, str) else "without a label"
+            self._leave_out("endpoints", endpoint, f"no catalogue here has the type {shown}")
+            return
+        record: Record = {"tenant": self.label, "endpointType": label}
+        for member in ENDPOINT.load_fields:
+            value = endpoint.get(member)
+            if value is None or member == "endpointType":
+                continue
+            is_secret = member in ENDPOINT.secrets
+            value = secrets.token_urlsafe(16) if is_secret else self._text("", member, value)
+            record[member] = value
+        if endpoint.get("registeredDate") is not None:
+            record["registeredDate"] = endpoint["registeredDate"]
+        registrar = endpoint.get("registeredByUserId")
+        if registrar is not None:
+            known = self.registrars.get(registrar) if isinstance(registrar, Hashable) else None
+            if known is None:
+                self._person("", "endpoints", "registeredByUserId")
+            else:
+                record["registeredByUserId"] = self._id_of(known)
+        self.made.add("endpoints", record, endpoint)
+
+    def _id_of(self, key: str) -> object:
+        for record, origin in zip(
+            self.made.lists["users"], self.made.origins["users"], strict=True
+        ):
+            if user_of(origin["username"]) == key:
+                return record.get("id")
+        return None
+
+    def _settle(self) -> None:
+        """Leave out what the rules of this version refuse, and what hangs on it, until it loads."""
+        for _ in range(MOST_ROUNDS):
+            faults = loading_faults(self.made.lists, self.catalogue)
+            if not faults:
+                return
+            doomed: set[tuple[str, int]] = set()
+            for fault in faults:
+                found = PLACE.fullmatch(fault)
+                if found is None or found[1] == "tenants":
+                    raise CannotBeDone(f"What was read can't be loaded: {fault}")
+                name, index, member = found[1], int(found[2]), found[3] or ""
+                record = self.made.lists[name][index]
+                what = f"{name}.{member}" if member else name
+                if member in record and is_dispensable(name, member):
+                    del record[member]
+                elif (name, index) in doomed:
+                    continue
+                else:
+                    doomed.add((name, index))
+                why = VALUES.sub("it", found[4].rstrip("."))
+                self.counts[f"{what}: refused by this version ({why}): left out"] += 1
+            for name, index in sorted(doomed, reverse=True):
+                self.made.remove(name, index)
+        raise CannotBeDone(f"What was read can't be loaded: {faults[0]}")
+
+    def _tell_unknown_members(self) -> None:
+        for name, origins in self.made.origins.items():
+            known = SCHEMAS[name].fields.keys() | OTHER_NAMES.keys()
+            unknown = Counter(member for each in origins for member in each.keys() - known)
+            for member, count in sorted(unknown.items()):
+                told = f"{name}.{member}: this version knows no such member"
+                self.made.told.append(f"{told}: left out ({count}).")
+
+
+def without_nulls(record: Record) -> Record:
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def is_dispensable(name: str, member: str) -> bool:
+    """Whether a record of a seed's list can do without a member, and means nothing else then."""
+    collection = COLLECTIONS.seeded[name]
+    stored = collection.people.get(member, member)
+    checker = collection.members.get(stored)
+    if checker is None:
+        return False
+    is_holder = stored == "user"  # a key without its user would be the tenant's own
+    return bool(checker.allow_none) and member not in WINDOW and not is_holder
+
+
+def loading_faults(lists: Record, catalogue: Catalogue) -> list[str]:
+    """What is wrong with a seed, by loading it into a server that is thrown away."""
+    server = memory_server(catalogue)
+    try:
+        load(server, lists)
+    except seed.BadFile as error:
+        return error.errors
+    return []
+
+
+def memory_server(catalogue: Catalogue) -> Server:
+    return Server(Settings(), memory_store(), Clock(), catalogue, COLLECTIONS)
+
+
+def load(server: Server, lists: Record) -> None:
+    now = server.clock.now()
+    entries = seed.prepare_seed(server, lists, now)
+    with server.store.transaction() as transaction:
+        seed.load_seed(server, transaction, entries, now)
+
+
+def catalogue_of(offer: Offer, people: RealPeople) -> tuple[Record, list[str]]:
+    """The content of a catalogue file that holds what another server offers, and what is told."""
+    counts: Counter[str] = Counter()
+    content: dict[str, list[Record]] = {
+        "services": entries_of(offer.services, SERVICE, people),
+        "dashboards": entries_of(offer.dashboards, DASHBOARD, people),
+        "statements": entries_of(offer.statements, STATEMENT, people),
+        "endpointTypes": entries_of(numbered(offer.endpoint_types), ENDPOINT_TYPE, people),
+    }
+    for _ in range(MOST_ROUNDS):
+        try:
+            seed.catalogue_of(content)
+        except seed.BadFile as error:
+            faults = error.errors
+        else:
+            break
+        doomed = set()
+        for fault in faults:
+            found = PLACE.fullmatch(fault)
+            if found is None:
+                raise CannotBeDone(f"The server's catalogue can't be used: {fault}")
+            doomed.add((found[1], int(found[2])))
+            counts[f"catalogue, {found[1]}.{found[3]}: {found[4]} Left out"] += 1
+        for name, index in sorted(doomed, reverse=True):
+            del content[name][index]
+    return content, [f"{what} ({count})." for what, count in counts.items()]
+
+
+def entries_of(records: Iterable[Record], schema: RecordSchema, people: RealPeople) -> list[Record]:
+    return [
+        {
+            member: people.prose(value)
+            if member in PROSE and isinstance(value, str)
+            # Labels stay as they are: others name them.
+            else value
+            if member in KEPT
+            else people.told(value)
+            for member, value in record.items()
+            if member in schema.fields
+        }
+        for record in records
+    ]
+
+
+def numbered(types: Iterable[Record]) -> Iterator[Record]:
+    """Endpoint types with the members that a server of S and P doesn't tell."""
+    for number, each in enumerate(types, 1):
+        yield {"id": number, "internal": False} | each
+
+
+def profiles_of(holding: Holding) -> list[Record]:
+    """Every record that tells of a person, whether or not the person is in the tenant."""
+    found = [*holding.users.values()]
+    for each in (*holding.privileges, *holding.keys):
+        found.append(profile(each))
+        supervisor = text_of(each.get("reportsTo"))
+        if supervisor is not None:
+            found.append({"username": supervisor})
+    for each in holding.subscriptions:
+        found.append(each.get("registeredBy") or {})
+    for each in holding.configs:
+        found.append(each.get("configChangedBy") or {})
+    return [each for each in found if isinstance(each, dict)]
