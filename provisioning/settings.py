@@ -26,6 +26,9 @@ OF_A_SERVICE = re.compile(
 "provisioning...". They are no settings of ours, so they are not refused as unknown ones. `..._PORT`
 is theirs only if it holds a URL: people who mean a setting write a number there."""
 
+KEYS_OF_COMMANDS = ("PROVISIONING_REMOTE_KEY", "PROVISIONING_OTHER_KEY")
+"""Variables that `pull` and `compare` read, keys of other servers. To a server they say nothing."""
+
 
 class BadSetting(Exception):
     """Settings that can't be used; the message names each variable."""
@@ -284,7 +287,7 @@ class Settings:
             f"{name}: there is no such setting. There are {', '.join(known)}."
             for name, text in environment.items()
             if name.startswith(PREFIX)
-            and name not in known
+            and name not in (*known, *KEYS_OF_COMMANDS)
             and not OF_A_SERVICE.fullmatch(f"{name.removeprefix(PREFIX)}={text}")
         ]
         values = {}

@@ -15,8 +15,9 @@ from provisioning.cli.group import Command, counted
 from provisioning.domain.errors import DomainError
 from provisioning.remote.errors import CANNOT, CannotBeDone, plain
 from provisioning.seed import BadFile
+from provisioning.settings import KEYS_OF_COMMANDS
 
-KEY, OTHER_KEY = "PROVISIONING_REMOTE_KEY", "PROVISIONING_OTHER_KEY"
+KEY, OTHER_KEY = KEYS_OF_COMMANDS
 STDIN = "-"
 LONGEST_KEY = 4_096
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from provisioning.remote import guest
+from provisioning.settings import Settings
 from provisioning.testing import ProvisioningServer
 from tests.remote.servers import BASE, PoorServer, application, listening
 
@@ -488,3 +489,8 @@ def test_control_characters_of_a_server_reach_no_terminal(run, file):
     assert done.exit_code == 2
     assert "\x1b" not in done.output
     assert "\x07" not in done.output
+
+
+def test_the_key_in_the_environment_stops_no_other_command():
+    environment = {"PROVISIONING_REMOTE_KEY": "k", "PROVISIONING_OTHER_KEY": "k"}
+    assert Settings.from_env(environment) == Settings()
