@@ -217,7 +217,8 @@ def _stored_form(
     server: Server, collection: Collection, item: Record, now: Instant
 ) -> tuple[Record, list[str]]:
     members = collection.members
-    given = {collection.people.get(name, name): value for name, value in item.items()}
+    ignored = collection.schema.ignored
+    given = {collection.people.get(n, n): value for n, value in item.items() if n not in ignored}
     defaults = {name: now for name in SINCE_LOADING if name in members}
     record: Record = {**dict.fromkeys(members), **collection.defaults, **defaults}
     password = given.pop("password", None) if collection.table == USERS else None

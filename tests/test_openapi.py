@@ -429,7 +429,7 @@ def test_the_document_needs_no_key_and_has_an_etag(sandbox):
         ("NewUser", "username", "Zoë O'Neil@acme.test", True),
         ("NewUser", "username", "2bob", True),
         ("NewUser", "username", "...", True),
-        ("NewUser", "username", "12345", False),
+        ("NewUser", "username", "12345", True),
         ("NewUser", "username", "..", False),
         ("NewUser", "username", "a/b", False),
         ("NewUser", "username", " bob", False),

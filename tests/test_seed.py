@@ -224,7 +224,7 @@ def test_a_bad_seed_changes_nothing_and_the_fault_has_its_place(sandbox, bad, me
 
 
 def test_every_fault_of_a_seed_is_told_at_once(store):
-    users = [NINA | {"email": "x"}, NINA | {"username": "7", "birthYear": 0}]
+    users = [NINA | {"email": "x"}, NINA | {"username": "a/b", "birthYear": 0}]
     with pytest.raises(BadFile) as caught:
         load(store, seed(users=users))
     told = "\n".join(caught.value.errors)

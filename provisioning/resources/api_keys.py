@@ -39,6 +39,7 @@ class ApiKeySchema(WindowSchema):
     """An API key. Its `apiToken` is shown in full to administrators and to its owner only."""
 
     secrets = frozenset({"apiToken"})
+    ignored = frozenset({"dateCreated"})  # what the page's table calls createdDate
     example = {"type": "BASIC", "name": "Nightly import"}
 
     id = Text(dump_only=True, allow_none=False)

@@ -42,15 +42,19 @@ class EndpointTypeSchema(RecordSchema):
 
 
 class EndpointTypeReference(fields.Nested):
-    """An endpoint type, stored as its label. Input is a label, or an object with a `label`."""
+    """An endpoint type, stored as its label. Input is a label, or an object with a `label` or,
+    where that is absent or null, an `id`, in place of which `typed_by_label` puts the label."""
 
     accepts: ClassVar[dict[str, Any]] = {
         "oneOf": [
             {"type": "string"},
             {
                 "type": "object",
-                "properties": {"label": {"type": "string"}},
-                "required": ["label"],
+                "properties": {
+                    "label": {"type": ["string", "null"]},
+                    "id": {"type": ["integer", "null"]},
+                },
+                "anyOf": [{"required": ["label"]}, {"required": ["id"]}],
             },
         ]
     }
@@ -58,7 +62,7 @@ class EndpointTypeReference(fields.Nested):
     def _deserialize(self, value: object, *_: object, **__: object) -> str:
         label = label_of(value)
         if not isinstance(label, str):
-            raise ValidationError("Must be a label, or an object with a label.")
+            raise ValidationError("Must be a label, or an object with a label or an id.")
         return label
 
 
@@ -140,6 +144,19 @@ def type_of(catalogue: Catalogue, endpoint: Record) -> Record | None:
     return None if known is None else show(ENDPOINT_TYPE, known)
 
 
+def typed_by_label(body: Record) -> Record:
+    """The body with an endpoint type that it names by its id named by its label."""
+    given = body.get("endpointType")
+    if not isinstance(given, dict) or given.get("label") is not None:
+        return body
+    wanted = given.get("id")
+    for entry in server().catalogue.endpoint_types.values():
+        # `true` and `1.0` are no integers, though they are equal to one.
+        if type(wanted) is int and entry["id"] == wanted:
+            return body | {"endpointType": entry["label"]}
+    return body
+
+
 def require_known_type(body: Record, kept: Record | None = None) -> None:
     """Invalid for a type that the catalogue doesn't offer, unless the endpoint `kept` has it."""
     label = label_of(body.get("endpointType"))
@@ -185,6 +202,7 @@ def list_endpoints() -> Response:
 @endpoints.operation("POST", "/endpoints", "/service-endpoints", body=ENDPOINT, answer=ENDPOINT)
 def create_endpoint(body: Record) -> Response:
     """Add a service endpoint."""
+    body = typed_by_label(body)
     terms, _ = together(lambda: load_new(ENDPOINT, body), lambda: require_known_type(body))
     with changing() as records:
         terms = begun(terms, records.now)
@@ -217,6 +235,7 @@ def show_one_endpoint(endpoint_id: str) -> Response:
 )
 def replace_endpoint(endpoint_id: str, body: Record) -> Response:
     """Change a service endpoint; a masked secret stays what it is."""
+    body = typed_by_label(body)
     kept = reading().get(ENDPOINTS, endpoint_id)
     changes, _ = together(
         lambda: load_changes(ENDPOINT, body), lambda: require_known_type(body, kept)

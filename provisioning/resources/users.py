@@ -1,6 +1,8 @@
 """Users: people's accounts as a tenant sees them, and the search over all accounts."""
 
+import re
 import threading
+import unicodedata
 from dataclasses import replace
 
 from flask import Response
@@ -21,7 +23,7 @@ from provisioning.resources.privileges import (
     PublicProfileSchema,
     revoke_all,
 )
-from provisioning.store import Order, Query, Record, Related, is_active_at
+from provisioning.store import Order, Query, Record, Related, fold, is_active_at
 from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, created, require_match
 from provisioning.web.collection import ID, NAME, REFERENCE, Collection
@@ -64,12 +66,19 @@ from provisioning.web.records import (
 from provisioning.web.routing import Resource
 from provisioning.web.server import Server
 
-SHORTEST_SEARCH = 3
+SHORTEST_SEARCH, SHORTEST_DENSE_SEARCH = 3, 2
+"""Letters and digits that a search over all tenants needs; two, where one of them is Han, kana or
+Hangul, of which a name has few."""
+DENSE = re.compile(
+    "[\u1100-\u11ff\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3130-\u318f\u31f0-\u31ff\u3400-\u4dbf"
+    "\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U0001b000-\U0001b16f"
+    "\U00020000-\U0003ffff]"
+)
 LONG_ENOUGH = {
     "type": "string",
     "maxLength": LONGEST_SEARCH,
-    "minLength": SHORTEST_SEARCH,
-    "pattern": r"\S[\s\S]+\S",
+    "minLength": SHORTEST_DENSE_SEARCH,
+    "pattern": r"\S[\s\S]*\S",
 }
 LONGEST_PASSWORD = 1_024
 LAST_YEAR = 9_999
@@ -359,10 +368,33 @@ def revoke_user(username: str) -> Response:
     parameters=[replace(SEARCH, schema=LONG_ENOUGH, required=True)],
 )
 def list_as_users() -> Response:
-    """Search the accounts of all tenants by at least three characters."""
-    query = list_query(PUBLIC_PROFILE, by_key=True)
-    if len(searched(current().args).strip()) < SHORTEST_SEARCH or not query.words:
-        raise Invalid.member(
-            "q", f"Must have at least {SHORTEST_SEARCH} characters, letters or digits among them."
-        )
+    """Search the accounts of all tenants by at least three letters or digits.
+
+    Two will do where one of them is Han, kana or Hangul.
+    """
+    query, _ = together(
+        lambda: list_query(PUBLIC_PROFILE, by_key=True),
+        lambda: _require_long_enough(searched(current().args)),
+    )
     return listed(reading().query(USERS, _by_username(query)), query, show_profile)
+
+
+def _require_long_enough(search: str) -> None:
+    letters = [char for char in fold(search[:LONGEST_SEARCH]) if is_letter(char)]
+    is_dense = any(map(DENSE.match, letters))
+    if len(letters) < (SHORTEST_DENSE_SEARCH if is_dense else SHORTEST_SEARCH):
+        raise Invalid.member(
+            "q",
+            f"Must have at least {SHORTEST_SEARCH} letters or digits, or {SHORTEST_DENSE_SEARCH} "
+            "where one of them is Han, kana or Hangul.",
+        )
+
+
+def is_letter(char: str) -> bool:
+    """Whether a folded character is a letter or a digit; vowel signs are letters (section 7)."""
+    return unicodedata.category(char)[0] in "LMN" and not MARKS_OF_NO_SCRIPT.match(char)
+
+
+MARKS_OF_NO_SCRIPT = re.compile(
+    "[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f\U000e0100-\U000e01ef]"
+)

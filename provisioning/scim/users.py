@@ -26,6 +26,7 @@ from provisioning.scim.models import POLICY, Email, GivenUser, Name, User
 from provisioning.scim.people import Wanted
 from provisioning.scim.routing import CHANGE, QUERY, RESOURCE, scim
 from provisioning.store import Order, Query, Record
+from provisioning.store.query import sort_key
 from provisioning.web.access import changing, reading
 from provisioning.web.answers import nothing
 
@@ -164,12 +165,18 @@ def _judged(
     accounts: list[Record], asked: SearchRequest[Any], places: slice, facts: Facts
 ) -> tuple[list[Record], int]:
     """The accounts that match the filter, sorted and cut to these places, and their number."""
+    member = ORDERS.get(bare(asked.sort_by or ""))
+    descends = asked.sort_order == SearchRequest.SortOrder.descending
+    if member is not None:
+        accounts = sorted(accounts, key=sort_key(Order(member)), reverse=descends)
     with POLICY:
         resources = [(judge_by(account, facts), account) for account in accounts]
         if asked.filter is not None:
             resources = [each for each in resources if asked.filter.match(each[0])]
         by_id = {resource.id: account for resource, account in resources}
-        ordered = asked.sort([resource for resource, _ in resources])
+        ordered = [resource for resource, _ in resources]
+        if member is None:
+            ordered = asked.sort(ordered)
     return [by_id[resource.id] for resource in ordered[places]], len(ordered)
 
 

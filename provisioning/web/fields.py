@@ -181,7 +181,7 @@ class DomainName(Text):
 
 
 @documented(
-    pattern=rf"^(?![0-9]+$|\.{{1,2}}$)[^\s/{CONTROL}]([^/{CONTROL}]*[^\s/{CONTROL}])?$",
+    pattern=rf"^(?!\.{{1,2}}$)[^\s/{CONTROL}]([^/{CONTROL}]*[^\s/{CONTROL}])?$",
     examples=["bob@acme.test"],
 )
 def check_username(username: str) -> None:
@@ -192,8 +192,8 @@ def check_username(username: str) -> None:
         raise ValidationError("Must not contain a slash.")
     if username != username.strip() or key != key.strip():
         raise ValidationError("Must not begin or end with a blank.")
-    if key in {"", ".", ".."} or key.isdigit():
-        raise ValidationError("Must not be empty, '.', '..' or digits only.")
+    if key in {"", ".", ".."}:
+        raise ValidationError("Must not be empty, '.' or '..'.")
 
 
 def category_is_hidden(char: str) -> bool:

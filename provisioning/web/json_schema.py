@@ -145,7 +145,7 @@ class Plugin(MarshmallowPlugin):
 
 def _starts(schema: RecordSchema, name: str) -> bool:
     """Whether this read-only list takes its first entries when a record is created."""
-    return "at_creation" in schema.fields[name].metadata
+    return name in schema.fields and "at_creation" in schema.fields[name].metadata
 
 
 def _ignored(schema: RecordSchema, is_new: bool) -> list[str]:

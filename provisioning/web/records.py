@@ -26,6 +26,8 @@ class RecordSchema(Schema):
 
     secrets: ClassVar[frozenset[str]] = frozenset()
     example: ClassVar[Mapping[str, Any]] = {}
+    ignored: ClassVar[frozenset[str]] = frozenset()
+    """Names that are no members, but accepted and ignored on input as those of read-only ones."""
     orders: ClassVar[tuple[str, ...]] = ()
     """The members that a list may be ordered by; empty means all public ones, see `orderable`."""
 
@@ -205,7 +207,7 @@ def has_default(schema: RecordSchema, name: str) -> bool:
 
 @functools.cache
 def read_only(schema: RecordSchema) -> frozenset[str]:
-    return frozenset(schema.dump_fields) - frozenset(schema.load_fields)
+    return schema.ignored | frozenset(schema.dump_fields) - frozenset(schema.load_fields)
 
 
 def _writable(schema: RecordSchema, body: Record) -> Record:

@@ -51,11 +51,14 @@ def test_endpoint_types_are_shown_to_every_role_but_internal_ones_to_nobody(sand
         {"label": "MQ_INCOMING"},
         INCOMING,
         {"label": "MQ_INCOMING", "id": "x", "name": 7, "colour": "red", "internal": True},
+        {"label": "MQ_INCOMING", "id": TYPES[0]["id"]},
+        {"id": INCOMING["id"]},
+        {"id": INCOMING["id"], "label": None, "name": "other"},
     ],
     ids=str,
 )
 @PATHS
-def test_an_endpoint_type_is_a_label_or_an_object_of_which_only_the_label_counts(
+def test_an_endpoint_type_is_a_label_or_an_object_with_a_label_or_else_an_id(
     administrator, path, given
 ):
     made = administrator.post(path, json={**ENDPOINT, "endpointType": given})
@@ -72,7 +75,15 @@ def test_an_endpoint_type_is_a_label_or_an_object_of_which_only_the_label_counts
         "mq_incoming",
         "MQ_NOWHERE",
         {"name": "Incoming MQ"},
+        *({"id": each["id"]} for each in TYPES if each["internal"]),
+        {"label": "MQ_NOWHERE", "id": INCOMING["id"]},
         {"label": None},
+        {"id": None},
+        {"id": 999_999},
+        {"id": str(INCOMING["id"])},
+        {"id": float(INCOMING["id"])},
+        {"id": True},
+        {"id": []},
         {"label": 7},
         [],
         ["MQ_INCOMING"],
@@ -306,6 +317,19 @@ def test_a_key_has_exactly_the_members_of_the_contract(administrator, bob, path)
     else:
         assert made["user"].keys() == PUBLIC_PROFILE
         assert made["user"]["username"] == BOB
+
+
+@pytest.mark.parametrize("path", ["/api-keys", "/users/bob@acme.test/api-keys"])
+@pytest.mark.parametrize("value", ["2001-01-01T00:00:00Z", None, 7])
+def test_the_pages_name_of_a_keys_creation_is_accepted_and_ignored(
+    sandbox, administrator, path, value
+):
+    sandbox.add_user(BOB)
+    made = administrator.post(path, json={"type": "BASIC", "dateCreated": value})
+    assert (made.status_code, made.json["createdDate"]) == (201, NOW)
+    assert "dateCreated" not in made.json
+    changed = administrator.put(location(made), json={"name": "new", "dateCreated": value})
+    assert changed.json == made.json | {"name": "new"}
 
 
 @KEY_PATHS

@@ -10,7 +10,7 @@ from scim2_models import ScimFilter
 
 from provisioning.factory import COLLECTIONS
 from provisioning.scim.models import POLICY, User
-from provisioning.store import View
+from provisioning.store import View, fold
 from provisioning.store.sql import SqlStore
 from provisioning.store.sql.sqlite import SQLite
 from provisioning.testing.sandbox import Sandbox
@@ -242,7 +242,7 @@ def value_of(user, attribute):
         value = value[0]["value"]
     if attribute == "id":
         return int(value)
-    return value.casefold() if isinstance(value, str) and attribute != "externalId" else value
+    return fold(value) if isinstance(value, str) and attribute != "externalId" else value
 
 
 class TestPages:
