@@ -25,7 +25,7 @@ from provisioning.scim.messages import (
 from provisioning.scim.models import POLICY, Email, GivenUser, Name, User
 from provisioning.scim.people import Wanted
 from provisioning.scim.routing import CHANGE, QUERY, RESOURCE, scim
-from provisioning.store import Order, Query, Record
+from provisioning.store import Order, Query, Record, fold
 from provisioning.store.query import sort_key
 from provisioning.web.access import changing, reading
 from provisioning.web.answers import nothing
@@ -169,6 +169,11 @@ def _judged(
     descends = asked.sort_order == SearchRequest.SortOrder.descending
     if member is not None:
         accounts = sorted(accounts, key=sort_key(Order(member)), reverse=descends)
+    elif asked.sort_by and bare(asked.sort_by) == "displayname":
+        member = "displayName"
+        accounts = sorted(
+            accounts, key=lambda each: fold(people.display_name(each)), reverse=descends
+        )
     with POLICY:
         resources = [(judge_by(account, facts), account) for account in accounts]
         if asked.filter is not None:
