@@ -13,9 +13,7 @@ import gc
 import os
 import re
 import shutil
-import socket
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
@@ -32,7 +30,7 @@ from provisioning.web.logs import write_json
 bind = f"127.0.0.1:{os.environ.get('PORT') or 8000}"
 
 # Threads of one process share the records in memory, and read while one of them waits for the disk.
-worker_class = "gthread"
+worker_class = "provisioning.gunicorn_worker.Worker"
 threads = 8
 
 # Requests in flight when SIGTERM comes have so many seconds to end: less than the 30 s after which
@@ -167,10 +165,6 @@ def _redacted_words(text: str) -> str:
 
 logger_class = RedactingLogger
 
-READING_ON = 2
-"""Seconds for which the server reads on after it has refused a body as too large. Many clients send
-the whole body before they read the answer, and miss the answer if the connection closes first."""
-
 
 def on_starting(_: Any) -> None:
     """Make a folder in which the workers share their counts, if metrics are wanted."""
@@ -191,17 +185,10 @@ _folders: list[str] = []
 
 
 def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> None:
+    """End a connection whose body was refused: the worker reads on for a while, but no request."""
     # The status is missing if a fault of the control API has ended the connection.
-    if getattr(resp, "status_code", None) != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return
-    connection, until = environ["gunicorn.socket"], time.monotonic() + READING_ON
-    with suppress(Exception):  # each kind of body has errors of its own
-        while (left := until - time.monotonic()) > 0:
-            connection.settimeout(left)
-            if not req.body.read(65_536):
-                return
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RD)
+    if getattr(resp, "status_code", None) == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        req.force_close()
 
 
 def post_worker_init(worker: Any) -> None:

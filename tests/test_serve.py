@@ -251,21 +251,6 @@ def test_a_log_in_json_has_each_request_once(serve):
     assert errors == ""
 
 
-def test_clients_that_do_not_close_after_their_last_answer_hold_up_nobody(serve):
-    url = json.loads(serve(*FOR_TESTS).line())["url"]
-    address = url.removeprefix("http://").split(":")
-    staying = [socket.create_connection(address, PATIENCE) for _ in range(10)]
-    try:
-        for each in staying:
-            each.sendall(b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        with socket.create_connection(address, 5) as other:
-            other.sendall(b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n")
-            assert other.recv(100).startswith(b"HTTP/1.1 200")
-    finally:
-        for each in staying:
-            each.close()
-
-
 def test_a_port_that_is_taken_is_named(serve):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -1,4 +1,4 @@
-"""The server of `provisioning serve`: gunicorn's threaded worker in this one process.
+"""The server of `provisioning serve`: the worker of deployments in this one process.
 
 With gunicorn's arbiter the records in memory, the clock and the faults of the control API would be
 in a child process, and that child would stay behind if the server was killed.
@@ -15,9 +15,9 @@ from typing import Any
 from wsgiref.types import WSGIApplication
 
 from gunicorn.app.base import BaseApplication
-from gunicorn.workers.gthread import ThreadWorker
 
 from provisioning import gunicorn_conf
+from provisioning.gunicorn_worker import Worker
 
 LOCALHOST = ("127.0.0.1", "::1")
 NO_SUCH_ADDRESS = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
@@ -80,7 +80,7 @@ def serve_until_told(
     `ready` is called as soon as connections are answered. With `is_logging` each request is a line
     on stderr; without it only errors of the server itself are.
     """
-    ours = {number: signal.getsignal(number) for number in ThreadWorker.SIGNALS}
+    ours = {number: signal.getsignal(number) for number in Worker.SIGNALS}
 
     def begin(worker: Any) -> None:
         for number, handler in ours.items():
@@ -100,22 +100,10 @@ def _end(*_: Any) -> None:
     os._exit(0)
 
 
-class _Worker(ThreadWorker):
+class _Worker(Worker):
     def is_parent_alive(self) -> bool:
         """Always true: there is no arbiter, and the process that started this one may end."""
         return True
-
-    def finish_request(self, conn: Any, fs: Any) -> None:
-        """Close connections in a thread of the pool.
-
-        gunicorn waits up to 2 s in its main loop for a client to close after its last answer, and
-        all other clients wait with it.
-        """
-        if fs.cancelled() or fs.exception() or fs.result() is not False:
-            super().finish_request(conn, fs)
-        else:
-            self.nr_conns -= 1
-            self.tpool.submit(conn.close, graceful=True)
 
 
 class _Runner(BaseApplication):
