@@ -79,7 +79,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data, other, content = (Path(folder) / name for name in ("db.json", "js.json", "content"))
         key = fill(data, PEOPLE)
-        store = Store(DurableStorage(data), COLLECTIONS.tables, COLLECTIONS.check)
+        store = Store(DurableStorage(data), COLLECTIONS.form)
         with store.read() as view:
             users = [record | {"id": str(record["id"])} for record in view.all(USERS)]
         other.write_text(json.dumps({"users": users}, indent=2))

@@ -126,7 +126,7 @@ def loaded(kind: str, users: int) -> Iterator[tuple[float, dict[str, Callable[[i
         folder = Path(name)
         folder.chmod(0o711)
         with place(kind, folder) as where:
-            store = open_store(where, COLLECTIONS.tables, COLLECTIONS.check)
+            store = open_store(where, COLLECTIONS.form)
             sandbox = Sandbox(store=store, clock=Clock())
             begins = time.perf_counter()
             fill(sandbox, users)

@@ -58,7 +58,7 @@ def measure(size: int, is_durable: bool, grid: Grid) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "db.json"
         storage = DurableStorage(path) if is_durable else MemoryStorage()
-        store = Store(storage, COLLECTIONS.tables, COLLECTIONS.check)
+        store = Store(storage, COLLECTIONS.form)
         sandbox = Sandbox(store=store, scim="on")
         add_users(sandbox, size)
         client = sandbox.client(sandbox.add_key(None))

@@ -35,7 +35,7 @@ CONNECTIONS = 4
 
 def fill(path: Path, users: int) -> str:
     """A data file with so many users of one tenant; the key of its administrator."""
-    sandbox = Sandbox(store=Store(DurableStorage(path), COLLECTIONS.tables, COLLECTIONS.check))
+    sandbox = Sandbox(store=Store(DurableStorage(path), COLLECTIONS.form))
     add_users(sandbox, users)
     return str(sandbox.administrator.token)
 

@@ -51,7 +51,7 @@ for line in sys.stdin:
 
 
 def open_store(path: Path) -> Store:
-    return Store(DurableStorage(path), COLLECTIONS.tables, COLLECTIONS.check)
+    return Store(DurableStorage(path), COLLECTIONS.form)
 
 
 def timed(work: Callable[[], object]) -> float:

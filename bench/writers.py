@@ -161,7 +161,7 @@ def plain(url: str) -> Make:
 @functools.cache
 def parts(place: Place) -> Server:
     """The parts of a server, of which a process has one."""
-    store = open_store(place, COLLECTIONS.tables, COLLECTIONS.check)
+    store = open_store(place, COLLECTIONS.form)
     return Server(Settings(), store, Clock(), known_catalogue(), COLLECTIONS)
 
 
@@ -238,7 +238,7 @@ def cluster_in(folder: Path, commit: float) -> Iterator[Cluster]:
 
 def prepared(place: Place, users: int) -> tuple[str, list[str]]:
     """A key, and users to be changed, of a store that is filled with so many."""
-    store = open_store(place, COLLECTIONS.tables, COLLECTIONS.check)
+    store = open_store(place, COLLECTIONS.form)
     sandbox = Sandbox(store=store, clock=Clock())
     if place.kind == "file":
         add_users(sandbox, users)

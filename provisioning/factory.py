@@ -127,12 +127,12 @@ def serve(routes: Flask, server: Server) -> WSGIApplication:
 
 
 def open_store(settings: Settings) -> Store:
-    return opening.open_store(settings.place, COLLECTIONS.tables, COLLECTIONS.check)
+    return opening.open_store(settings.place, COLLECTIONS.form)
 
 
 def memory_store() -> Store:
     """A store that ends with its process, for tests and mocks."""
-    return Store(MemoryStorage(), COLLECTIONS.tables, COLLECTIONS.check)
+    return Store(MemoryStorage(), COLLECTIONS.form)
 
 
 def load_demo(server: Server) -> None:

@@ -79,11 +79,11 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
                 name = f"w{os.getpid()}_{number}"
                 server.execute(f"CREATE SCHEMA {name}")
                 url = server.url(options=f"-csearch_path={name},public")
-                return SqlStore(PostgreSQL(url, COLLECTIONS.tables, PATIENCE), COLLECTIONS.check)
+                return SqlStore(PostgreSQL(url, COLLECTIONS.form, PATIENCE))
             path = Path(folder) / f"{number}.db"
             if kind == "sqlite":
-                return SqlStore(SQLite(path, COLLECTIONS.tables, PATIENCE), COLLECTIONS.check)
-            return Store(DurableStorage(path), COLLECTIONS.tables, COLLECTIONS.check)
+                return SqlStore(SQLite(path, COLLECTIONS.form, PATIENCE))
+            return Store(DurableStorage(path), COLLECTIONS.form)
 
         made = Stores(memory_store if kind == "memory" else make)
         yield made

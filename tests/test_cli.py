@@ -301,7 +301,7 @@ def test_check_says_that_a_file_is_sound_and_what_it_holds(desk):
     [
         ('"name": "Acme"', '"name": 7', "table tenants, record acme"),
         ('"tenants": {', '"tenants": {,', "(line "),
-        ('"schema": 1', '"schema": 2', "schema version 2"),
+        ('"schema": 2', '"schema": 3', "to form 3; this one reads form 2"),
     ],
 )
 def test_check_names_the_place_of_a_fault(desk, find, put, place):

@@ -33,7 +33,7 @@ def copy(source: str, target: str) -> None:
         return dropping.without(record) if table == USERS else record
 
     try:
-        total = copying.copy(*places, COLLECTIONS.tables, _progress, carried)
+        total = copying.copy(*places, COLLECTIONS.form, _progress, carried)
     except StoreUnavailable as error:  # which names the one of the two that it is about
         raise click.ClickException(str(error)) from error
     tell_lost_passwords(dropping.number)

@@ -74,7 +74,7 @@ def restore(file: Path) -> None:
 
     with explained(file):
         try:
-            kept = backups.restore(file, place, COLLECTIONS.tables, COLLECTIONS.check, fit)
+            kept = backups.restore(file, place, COLLECTIONS.form, fit)
         except backups.BadBackup as error:
             message = f"{file} is no sound backup: {error}. {place} is as it was."
             raise click.ClickException(printable(message)) from error

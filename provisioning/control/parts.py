@@ -82,7 +82,7 @@ class Control:
                 raise StoreUnavailable(
                     "The data can't be read yet, so there is nothing to go back to."
                 )
-            store = Store(MemoryStorage(), self.server.collections.tables)
+            store = Store(MemoryStorage(), self.server.collections.form)
             entries = seed.prepare_seed(self.server, seed.demo_seed(), self._began)
             with store.transaction() as transaction:
                 seed.load_seed(self.server, transaction, entries, self._began)

@@ -5,6 +5,7 @@
     ids.py      the numbers of ids
     tables.py   one table: its declaration, its records and the indexes over them
     answers.py  answers queries, and keeps the answers while they are true
+    form.py     Form: the tables, their number, and the steps from older forms
     views.py    all tables: View, Transaction, and making a view of a file's content
     layout.py   the bytes of the JSON file
     turns.py    Turns: the threads of one process take turns
@@ -18,7 +19,14 @@
 The store knows no HTTP and no rule of provisioning. `Table` declares what it must know of records.
 """
 
-from provisioning.store.errors import Collision, StoreDamaged, StoreUnavailable, TooManyRecords
+from provisioning.store.errors import (
+    Collision,
+    OtherForm,
+    StoreDamaged,
+    StoreUnavailable,
+    TooManyRecords,
+)
+from provisioning.store.form import Form, Past, Step
 from provisioning.store.ids import LARGEST_ID, number_of
 from provisioning.store.query import (
     Order,
@@ -42,13 +50,17 @@ __all__ = [
     "Collision",
     "Disk",
     "DurableStorage",
+    "Form",
     "MemoryStorage",
     "Order",
+    "OtherForm",
     "Page",
+    "Past",
     "Query",
     "Record",
     "RecordId",
     "Related",
+    "Step",
     "Store",
     "StoreDamaged",
     "StoreUnavailable",

@@ -3,17 +3,16 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from provisioning.store.errors import StoreDamaged, StoreUnavailable
+from provisioning.store.errors import OtherForm, StoreDamaged, StoreUnavailable
+from provisioning.store.form import Form
 from provisioning.store.opening import Place, open_store
 from provisioning.store.storage import DurableStorage
-from provisioning.store.store import Check
-from provisioning.store.tables import Table
 from provisioning.store.views import Transaction, View
 
 
@@ -56,8 +55,7 @@ def _copy_sqlite(source: Path, target: Path) -> None:
 def restore(
     backup: Path,
     place: Place,
-    tables: Sequence[Table],
-    check: Check,
+    form: Form,
     fit: Callable[[Transaction], object] = lambda transaction: None,
 ) -> Path | None:
     """Put the records of a backup in place of those of a store.
@@ -74,25 +72,23 @@ def restore(
         with copied.open("rb") as file:
             kind = "sqlite" if file.read(len(SQLITE_HEADER)) == SQLITE_HEADER else "file"
         try:
-            store = open_store(Place(kind, copied), tables, check)
+            store = open_store(Place(kind, copied), form)
             with closing(store), store.read() as view:
                 frozen = view.freeze()
         except StoreDamaged as error:
             where = ", ".join(f"{name} {value}" for name, value in error.place.items())
             problem = error.problem if copied.stat().st_size else "it is empty"
             raise BadBackup(f"{where}: {problem}" if where else problem) from error
+        except OtherForm as error:
+            raise BadBackup(str(error)) from error
         except StoreUnavailable as error:
             problem = "SQLite can't read it" if kind == "sqlite" else str(error)
             raise BadBackup(problem) from error
-    return _put(frozen, place, tables, check, fit)
+    return _put(frozen, place, form, fit)
 
 
 def _put(
-    frozen: View,
-    place: Place,
-    tables: Sequence[Table],
-    check: Check,
-    fit: Callable[[Transaction], object],
+    frozen: View, place: Place, form: Form, fit: Callable[[Transaction], object]
 ) -> Path | None:
     kept = None
     if place.path.exists():
@@ -100,12 +96,12 @@ def _put(
         kept = place.path.with_name(f"{place.path.name}.before-{now}")
         back_up(place, kept)
     try:
-        store = open_store(place, tables, check)
+        store = open_store(place, form)
     except StoreDamaged:
         if place.kind != "file":
             raise
         _replace_damaged(place.path)
-        store = open_store(place, tables, check)
+        store = open_store(place, form)
     try:
         with store.transaction() as transaction:
             transaction.restore(frozen.counting_from(transaction.ids()))

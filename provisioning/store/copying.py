@@ -1,15 +1,15 @@
 """Copying a whole store to another place, of the same kind or another."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from provisioning.store.errors import StoreUnavailable
+from provisioning.store.form import Form
 from provisioning.store.layout import META
 from provisioning.store.opening import Place, open_store
 from provisioning.store.query import Record
 from provisioning.store.storage import DurableStorage
-from provisioning.store.store import COPYING, is_unfinished, meta_of
-from provisioning.store.tables import Table
+from provisioning.store.store import COPYING, is_unfinished, require_form
 from provisioning.store.views import View
 
 NOT_EMPTY = "There are records in it already. Nothing was changed."
@@ -20,7 +20,7 @@ Progress = Callable[[int], object]
 def copy(
     source: Place,
     target: Place,
-    tables: Sequence[Table],
+    form: Form,
     begin: Callable[[int], Progress] = lambda total: lambda done: None,
     carried: Callable[[str, Record], Record] = lambda table, record: record,
 ) -> int:
@@ -33,16 +33,16 @@ def copy(
     """
     if not source.exists():
         raise StoreUnavailable(f"{source}: there is no such file.")
-    origin = _named(source, lambda: open_store(source, tables, begins=False))
+    origin = _named(source, lambda: open_store(source, form, begins=False))
     try:
         with origin.read() as view:
-            total: int = sum(view.count(fact.name) for fact in tables)
+            total: int = sum(view.count(fact.name) for fact in form.tables)
             progress = begin(total)
             contents = (
                 (fact.name, _counted(_carried(fact.name, view, carried), progress))
-                for fact in tables
+                for fact in form.tables
             )
-            _named(target, lambda: _fill(target, tables, contents, view.ids(), origin.instance))
+            _named(target, lambda: _fill(target, form, contents, view.ids(), origin.instance))
     finally:
         origin.close()
     return total
@@ -50,13 +50,13 @@ def copy(
 
 def _fill(
     target: Place,
-    tables: Sequence[Table],
+    form: Form,
     contents: Iterator[tuple[str, Documents]],
     ids: Mapping[str, int],
     instance: str,
 ) -> None:
     if target.kind != "file":
-        store: Any = open_store(target, tables, fills=True)
+        store: Any = open_store(target, form, fills=True)
         try:
             store.fill(contents, ids, instance)
         finally:
@@ -66,12 +66,13 @@ def _fill(
     with storage.lock():
         signature, found = storage.signature(), storage.load()
         if found is not None and not is_unfinished(found.tables):
-            meta_of(found.tables)  # raises an error if it is no store
+            require_form(found.tables, form)
             if any(records for name, records in found.tables.items() if name != META):
                 raise StoreUnavailable(NOT_EMPTY)
         signature = storage.replace(COPYING, {}, signature)
         kept = {name: dict(documents) for name, documents in contents}
-        storage.replace({"schema": 1, "instance": instance, "ids": dict(ids)}, kept, signature)
+        meta = {"schema": form.number, "instance": instance, "ids": dict(ids)}
+        storage.replace(meta, kept, signature)
 
 
 def _carried(table: str, view: View, carried: Callable[[str, Record], Record]) -> Documents:

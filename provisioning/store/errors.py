@@ -55,5 +55,24 @@ class StoreDamaged(StoreUnavailable):
         return StoreDamaged(self.problem, **self.place)
 
 
+class OtherForm(StoreUnavailable):
+    """The data has another form than this version of the server reads and writes."""
+
+    def __init__(self, found: int, own: int) -> None:
+        text = (
+            f"A newer version of the server has brought it to form {found}; this one reads form "
+            f"{own}. Start the newer one, or restore the backup that its upgrade has made."
+            if found > own
+            else f"It has form {found}, as an older version leaves it. Restart this server, which "
+            f"brings it to form {own}."
+        )
+        super().__init__(f"The data is of another version. {text}")
+        self.found, self.own = found, own
+
+    def again(self) -> "OtherForm":
+        """An equal error: one exception object must not be raised by several threads."""
+        return OtherForm(self.found, self.own)
+
+
 class TooManyRecords(Exception):
     """The store has too many records for a view in memory, which `freeze` would make."""

@@ -1,10 +1,14 @@
 """The numbers of ids. They grow, and stay so small that every reader of JSON keeps them exact."""
 
+from collections.abc import Mapping
+
 from provisioning.store.errors import StoreUnavailable
 from provisioning.store.query import Record
 
 LARGEST_ID = 2**53 - 1
 """The largest integer that every reader of JSON keeps exact."""
+LARGEST_BROUGHT = 2**52 - 1
+"""The largest id that seeds, imports and edits may bring. Creation counts on above it."""
 
 
 def number_of(identity: object) -> int:
@@ -34,8 +38,14 @@ def next_after(last: int) -> int:
 def count_on(ids: dict[str, int], table: str, key: str, record: Record) -> None:
     """Raise the last number of a table, if need be, to the one in a record's id.
 
-    A record without a member `id` counts by its document id.
+    A record without a member `id` counts by its key. A number above LARGEST_BROUGHT doesn't count:
+    either `next_id` has given it, or it is a mistake that must not end creation.
     """
     number = number_of(record.get("id", key))
-    if ids.get(table, 0) < number <= LARGEST_ID:
+    if ids.get(table, 0) < number <= LARGEST_BROUGHT:
         ids[table] = number
+
+
+def mended(ids: Mapping[str, int]) -> dict[str, int]:
+    """Counters without those that a mistake has driven above LARGEST_BROUGHT."""
+    return {name: number for name, number in ids.items() if number <= LARGEST_BROUGHT}

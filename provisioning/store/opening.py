@@ -2,14 +2,13 @@
 
 import importlib.util
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from provisioning.store.form import Form
 from provisioning.store.storage import LOCK_PATIENCE, DurableStorage
-from provisioning.store.store import Check, Migration, Store
-from provisioning.store.tables import Table
+from provisioning.store.store import Store
 
 EXTRA = "pip install 'provisioning-api[sql]', in a checkout pip install '.[sql]'"
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -89,27 +88,20 @@ def _require(*packages: str) -> None:
         raise ValueError(f"needs {' and '.join(missing)}, which an extra brings: {EXTRA}")
 
 
-def open_store(
-    place: Place,
-    tables: Sequence[Table],
-    check: Check | None = None,
-    migrations: Sequence[Migration] = (),
-    patience: float = LOCK_PATIENCE,
-    **purpose: bool,
-) -> Store:
+def open_store(place: Place, form: Form, patience: float = LOCK_PATIENCE, **purpose: bool) -> Store:
     """Open the store in a place, or begin one if there is none. Raises StoreUnavailable.
 
     `purpose` are arguments for SqlStore: `begins=False`, `fills=True`.
     """
     if place.kind == "file":
-        return Store(DurableStorage(place.path, patience=patience), tables, check, migrations)
+        return Store(DurableStorage(place.path, patience=patience), form)
     # Imported late: a server with a JSON file needs none of this.
     from provisioning.store.sql.store import SqlStore  # noqa: PLC0415
 
     if place.kind == "sqlite":
         from provisioning.store.sql.sqlite import SQLite  # noqa: PLC0415
 
-        return SqlStore(SQLite(place.path, tables, patience), check, migrations, **purpose)
+        return SqlStore(SQLite(place.path, form, patience), **purpose)
     from provisioning.store.sql.postgresql import PostgreSQL  # noqa: PLC0415
 
-    return SqlStore(PostgreSQL(place.url, tables, patience), check, migrations, **purpose)
+    return SqlStore(PostgreSQL(place.url, form, patience), **purpose)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -181,13 +182,15 @@ class DurableStorage(tinydb.storages.Storage):
         return signature
 
     @contextmanager
-    def lock(self) -> Iterator[Any]:
+    def lock(self, *, is_patient: bool = False) -> Iterator[Any]:
         """Exclude every other thread and process; StoreUnavailable when it takes too long.
 
         The block gets what `lend_lock` was given if another thread lends the lock, else None.
+        `is_patient`: wait for as long as it takes.
         """
-        deadline = time.monotonic() + self._patience
-        lent = self._threads.take(self._patience)
+        patience = None if is_patient else self._patience
+        deadline = None if patience is None else time.monotonic() + patience
+        lent = self._threads.take(patience)
         try:
             if lent is not None:
                 yield lent
@@ -209,7 +212,7 @@ class DurableStorage(tinydb.storages.Storage):
         """
         self._threads.lend(lent, self._patience)
 
-    def _lock_file(self, deadline: float) -> FileLock:
+    def _lock_file(self, deadline: float | None) -> FileLock:
         """Lock the file to which the path leads, even if a link changes while we wait."""
         while True:
             self._resolve()
@@ -217,7 +220,8 @@ class DurableStorage(tinydb.storages.Storage):
             self._disk.stat(self._folder)
             processes = self._processes
             try:
-                processes.acquire(timeout=max(0.0, deadline - time.monotonic()))
+                left = -1 if deadline is None else max(0.0, deadline - time.monotonic())
+                processes.acquire(timeout=left)
             except Timeout:
                 raise StoreUnavailable(BUSY) from None
             if not self._resolve():
@@ -267,11 +271,16 @@ class DurableStorage(tinydb.storages.Storage):
             raise StoreUnavailable(_MOUNTED)
 
     def keep_copy(self, label: str) -> None:
-        """Copy the file to one beside it, whose name ends with the label."""
+        """Copy the file to one beside it, whose name ends with the label, over nothing."""
+        names = (f"{self._path.name}.{label}{'' if n == 1 else f'-{n}'}" for n in count(1))
+        copies = map(self._path.with_name, names)
         with _explained("The data file can't be copied"):
-            self._write_new([self._disk.read(self._path)])
-            self._disk.replace(self._new, self._path.with_name(f"{self._path.name}.{label}"))
-            self._sync_folder(self._folder)
+            data = self._disk.read(self._path)
+            copy = next(each for each in copies if not each.exists() or each.read_bytes() == data)
+            if not copy.exists():
+                self._write_new([data])
+                self._disk.replace(self._new, copy)
+                self._sync_folder(self._folder)
 
     def _write_new(self, data: Iterable[bytes]) -> Signature:
         """Write these parts to the temporary file and to the disk; returns its signature."""
@@ -362,9 +371,9 @@ class MemoryStorage(tinydb.storages.MemoryStorage):
         return self._version
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, *, is_patient: bool = False) -> Iterator[None]:
         """Exclude all other threads; StoreUnavailable if this takes too long."""
-        if not self._threads.acquire(timeout=self._patience):
+        if not self._threads.acquire(timeout=-1 if is_patient else self._patience):
             raise StoreUnavailable(BUSY)
         try:
             yield

@@ -4,17 +4,24 @@ import gc
 import os
 import threading
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 from weakref import WeakSet
 
-from provisioning.store.errors import Collision, StoreDamaged, StoreUnavailable, UnknownFate
-from provisioning.store.ids import LARGEST_ID
+from provisioning.store.errors import (
+    Collision,
+    OtherForm,
+    StoreDamaged,
+    StoreUnavailable,
+    UnknownFate,
+)
+from provisioning.store.form import Form, Upgrade
+from provisioning.store.ids import LARGEST_ID, mended
 from provisioning.store.layout import META, Content, Difference, Layout, Meta, Tables
+from provisioning.store.query import Record
 from provisioning.store.storage import DurableStorage, MemoryStorage, Signature
-from provisioning.store.tables import Table
 from provisioning.store.views import (
     RecordId,
     Transaction,
@@ -25,8 +32,6 @@ from provisioning.store.views import (
     load_own,
 )
 
-Check = Callable[[View, str, str], str | None]
-Migration = Callable[[Tables], Tables]
 COPYING = {"copying": True}
 """The meta record of a file while a copy fills it."""
 UNFINISHED_COPY = "A copy to here has not been finished. Begin it again: provisioning copy FROM TO"
@@ -44,7 +49,7 @@ class State(NamedTuple):
     instance: str
     layout: Layout | None = None
     """The bytes of the view's records; None if they aren't known."""
-    fault: StoreDamaged | None = None
+    fault: StoreDamaged | OtherForm | None = None
     """Why no view could be made of the content, so that the view is that of an earlier one."""
 
 
@@ -71,12 +76,9 @@ class Batch:
 class Store:
     """The records of all tables. Threads share it, and processes share its storage.
 
-    Opening reads the storage, or begins an empty store if there is nothing in it. It raises
-    StoreDamaged for content that isn't a store of these tables, and overwrites nothing then.
-
-    `check` is called with each record that is new to this store, and returns a sentence that names
-    the faulty member, or None. `migrations` are pure functions from tables to tables: each leads
-    from one schema version to the next, the first one from version 1.
+    Opening reads the storage, or begins an empty store if there is nothing in it. An older form is
+    brought up to date, and a copy of it kept. Raises StoreDamaged for content that isn't a store of
+    these tables, and OtherForm for that of a newer version; nothing is overwritten then.
     """
 
     audit_keep = 1_000
@@ -87,19 +89,15 @@ class Store:
     def __init__(
         self,
         storage: DurableStorage | MemoryStorage,
-        tables: Sequence[Table],
-        check: Check | None = None,
-        migrations: Sequence[Migration] = (),
+        form: Form,
     ) -> None:
         self._storage = storage
         self.is_in_memory = isinstance(storage, MemoryStorage)
-        self._names = {fact.name for fact in tables} | {META}
-        self._check = check
-        self._migrations = migrations
-        self._schema = len(migrations) + 1
+        self._names = {fact.name for fact in form.tables} | {META}
+        self._form = form
         self._catching_up = threading.Lock()
         self._thread = threading.local()
-        self._state = State(empty(tables), None, "")
+        self._state = State(empty(form.tables), None, "")
         with _without_collector():
             self._begin()
         _STORES.add(self)
@@ -111,11 +109,16 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[View]:
-        """A view of the latest state, without a lock; if it can't be read, of the last one read."""
+        """A view of the latest state, without a lock; if it can't be read, of the last one read.
+
+        Raises OtherForm when another version has taken the store over.
+        """
         try:
             state = self._catch_up()
         except StoreUnavailable:
             state = self._state
+        if isinstance(state.fault, OtherForm):
+            raise state.fault.again()
         yield state.view
 
     @contextmanager
@@ -226,7 +229,7 @@ class Store:
             if signature != state.signature:
                 try:
                     self._state = self._loaded(signature, state)
-                except StoreDamaged as fault:
+                except (StoreDamaged, OtherForm) as fault:
                     self._state = state._replace(signature=signature, fault=fault.again())
             return self._state
 
@@ -255,7 +258,7 @@ class Store:
     def _commit(self, state: State) -> None:
         """Durably replace the content that has this state's signature, and publish the state."""
         with self._catching_up:
-            meta = {"schema": self._schema, "instance": state.instance, "ids": state.view._ids}
+            meta = {"schema": self._form.number, "instance": state.instance, "ids": state.view._ids}
             signature = self._storage.replace(
                 meta, state.view.tables(), state.signature, state.layout
             )
@@ -265,7 +268,8 @@ class Store:
         """Load the storage's content; before that begin a store, or migrate it, if need be."""
         signature, content = self._storage.signature(), self._storage.load()
         if self._is_outdated(content):
-            with self._storage.lock():
+            # However long another process needs to bring it up to date.
+            with self._storage.lock(is_patient=True):
                 # Looked at again, as another process may have been faster.
                 signature, content = self._storage.signature(), self._storage.load()
                 if self._is_outdated(content):
@@ -274,21 +278,21 @@ class Store:
         self._state = self._read(signature, content)
 
     def _is_outdated(self, content: Content | None) -> bool:
-        return content is None or meta_of(content.tables)["schema"] < self._schema
+        return content is None or meta_of(content.tables)["schema"] < self._form.number
 
     def _renew(self, signature: Signature | None, content: Content | None) -> None:
-        """Write an empty store, or the migrated one, of whose old version a copy is kept."""
+        """Write an empty store, or that of an older form, of which a copy is kept, in this form."""
         meta: Meta = {"instance": str(uuid.uuid4()), "ids": {}}
         tables: Tables = {}
         if content is not None:
             meta = meta_of(content.tables)
-            self._storage.keep_copy(f"v{meta['schema']}")
-            tables = {name: table for name, table in content.tables.items() if name != META}
-            for migration in self._migrations[meta["schema"] - 1 :]:
-                tables = migration(tables)
-        self._require_known(tables)
-        view = load(tables, meta["ids"], self._state.view, self._check)
+            self._require_known(content.tables)
+            tables, ids = _upgraded(self._form, content.tables, meta)
+            meta = meta | {"ids": ids}
+        view = load(tables, meta["ids"], self._state.view, self._form.check)
         layout = self._storage.lay_out(view.tables())
+        if content is not None:
+            self._storage.keep_copy(f"v{meta['schema']}")
         self._commit(State(view, signature, meta["instance"], layout))
 
     def _loaded(self, signature: Signature, known: State) -> State:
@@ -297,7 +301,7 @@ class Store:
             content = self._storage.load_after(known.layout)
             if not isinstance(content, Difference):
                 return self._read(signature, content)
-            meta = self._fitting({META: {"1": content.meta}})
+            meta = require_form({META: {"1": content.meta}}, self._form)
             with suppress(ValueError):
                 view = follow(content.changes, meta["ids"], known.view)
                 return State(view, signature, meta["instance"], content.layout)
@@ -306,29 +310,36 @@ class Store:
     def _read(self, signature: Signature | None, content: Content | None) -> State:
         if content is None:
             raise StoreUnavailable(GONE)
-        meta = self._fitting(content.tables)
+        meta = require_form(content.tables, self._form)
         self._require_known(content.tables)
         known = self._state.view
         if content.is_own:
             view = load_own(content.tables, meta["ids"], known)
         else:
-            view = load(content.tables, meta["ids"], known, self._check)
+            view = load(content.tables, meta["ids"], known, self._form.check)
         return State(view, signature, meta["instance"], content.layout)
-
-    def _fitting(self, tables: Tables) -> Meta:
-        """The meta record of these tables; StoreDamaged if it is of another schema version."""
-        meta = meta_of(tables)
-        if meta["schema"] != self._schema:
-            raise StoreDamaged(
-                f"it has schema version {meta['schema']}, this program reads {self._schema}"
-            )
-        return meta
 
     def _require_known(self, tables: Tables) -> None:
         for name, records in tables.items():
             # An optional part of the server that was removed leaves an empty table behind.
             if name not in self._names and records:
                 raise StoreDamaged("no such table is known", table=name)
+
+
+def _upgraded(form: Form, tables: Tables, meta: Meta) -> tuple[Tables, dict[str, int]]:
+    """Tables of an older form, and their counters of ids, in the present form."""
+
+    def get(table: str, key: str) -> Record | None:
+        return tables.get(table, {}).get(key)
+
+    upgrade = Upgrade(form, meta["schema"], get)
+    later: Tables = {}
+    for fact in form.tables:
+        later[fact.name] = {}
+        for key, record in tables.get(fact.name, {}).items():
+            if (found := upgrade.record(fact.name, record)) is not None:
+                later[fact.name][key if fact.key is None else fact.key(found)] = found
+    return later, mended(upgrade.counters(meta["ids"]))
 
 
 @contextmanager
@@ -365,6 +376,14 @@ def meta_of(tables: Tables) -> Meta:
         if numbers and all(type(n) is int and 0 <= n <= largest for n in numbers) and numbers[0]:
             return meta
     raise StoreDamaged("it doesn't say of which schema it is, as a store does", table=META)
+
+
+def require_form(tables: Tables, form: Form) -> Meta:
+    """The meta record of these tables; OtherForm if they have another form than this one."""
+    meta = meta_of(tables)
+    if meta["schema"] != form.number:
+        raise OtherForm(meta["schema"], form.number)
+    return meta
 
 
 _STORES: WeakSet[Store] = WeakSet()

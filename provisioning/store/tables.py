@@ -22,8 +22,10 @@ class Table:
     """The declaration of one table: what a store has to know of its records."""
 
     name: str
+    key: Callable[[Record], str] | None = None
+    """A function from a record to its key; None where a key is nothing that a record holds."""
     unique: Mapping[str, Key] = field(default_factory=dict)
-    """Unique index, beside the document id -> function from a record to its value there; None keeps
+    """Unique index, beside the key -> function from a record to its value there; None keeps
     a record out of the index."""
     groups: Mapping[str, Key] = field(default_factory=dict)
     """Group -> function from a record to its value there, by which records can be asked for; None

@@ -19,8 +19,8 @@ class Turns:
         self._waiting = 0
         self._lent: Any = None
 
-    def take(self, patience: float) -> Any:
-        """Wait for the turn, at most so many seconds, then raise StoreUnavailable.
+    def take(self, patience: float | None) -> Any:
+        """Wait for the turn, at most so many seconds, then raise StoreUnavailable; None: no end.
 
         Returns what `lend` was given if another thread lends the turn, else None.
         """

@@ -11,8 +11,9 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
+from provisioning.domain.steps import STEPS
 from provisioning.domain.tables import TENANTS, USERS
-from provisioning.store import Record, Table, View
+from provisioning.store import Form, Record, Table, View
 from provisioning.web.fields import RuleOfToday, Text, Whole
 from provisioning.web.records import RecordSchema, flat, orderable
 
@@ -119,6 +120,7 @@ class Collection:
         referring = (*self.people.values(), *self.references)
         return Table(
             self.table,
+            key=self.key,
             unique=self.unique,
             groups=owned | dict(self.groups),
             text=self.text,
@@ -161,8 +163,9 @@ class Collections(dict[str, Collection]):
         super().__init__((each.table, each) for each in collections)
 
     @property
-    def tables(self) -> tuple[Table, ...]:
-        return tuple(each.facts for each in self.values())
+    def form(self) -> Form:
+        """What a store has to know of these collections."""
+        return Form(tuple(each.facts for each in self.values()), self.check, STEPS)
 
     @property
     def seeded(self) -> dict[str, Collection]:

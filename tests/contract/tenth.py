@@ -23,8 +23,7 @@ class SandboxOfTen(Sandbox):
     """A sandbox whose factory lists one resource more."""
 
     def __init__(self):
-        tables, check = COLLECTIONS_OF_TEN.tables, COLLECTIONS_OF_TEN.check
-        super().__init__(store=Store(MemoryStorage(), tables, check))
+        super().__init__(store=Store(MemoryStorage(), COLLECTIONS_OF_TEN.form))
         self.parts.collections = COLLECTIONS_OF_TEN
         self.app = serve(routes_of_ten(), self.parts)
         self.administrator = self.client(self.administrator.token)

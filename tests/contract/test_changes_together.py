@@ -42,7 +42,7 @@ def disk():
 @pytest.fixture
 def sandbox(tmp_path, disk):
     storage = DurableStorage(tmp_path / "db.json", disk=disk, patience=20)
-    return Sandbox(store=Store(storage, COLLECTIONS.tables, COLLECTIONS.check))
+    return Sandbox(store=Store(storage, COLLECTIONS.form))
 
 
 @pytest.fixture

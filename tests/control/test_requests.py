@@ -517,7 +517,7 @@ def test_a_request_is_logged_and_answered_while_the_store_can_not_be_read():
                 raise StoreUnavailable("The database can't be reached.")
             return super().read()
 
-    store = Gone(MemoryStorage(), COLLECTIONS.tables)
+    store = Gone(MemoryStorage(), COLLECTIONS.form)
     sandbox = Sandbox(store, control="on")
     store.is_gone = True
     assert sandbox.administrator.get("/info").status_code == 503

@@ -515,7 +515,7 @@ class TestLargeDatabases:
     def stored(self, tmp_path, monkeypatch):
         monkeypatch.setattr("provisioning.store.sql.view.MOST_FROZEN", 3)
         place = Place("sqlite", tmp_path / "p.db")
-        store = open_store(place, COLLECTIONS.tables, COLLECTIONS.check)
+        store = open_store(place, COLLECTIONS.form)
         yield Sandbox(store=store, control="on")
         store.close()
 

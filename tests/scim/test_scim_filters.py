@@ -420,7 +420,7 @@ def test_nothing_that_an_identity_provider_asks_of_one_user_grows_with_the_tenan
     ids=["words", "conditions", "windows"],
 )
 def test_a_filter_of_the_longest_kind_finds_nobody_in_a_database(tmp_path, filter_):
-    store = SqlStore(SQLite(tmp_path / "p.db", COLLECTIONS.tables, patience=5))
+    store = SqlStore(SQLite(tmp_path / "p.db", COLLECTIONS.form, patience=5))
     sandbox = Sandbox(store, scim="on")
     provider = IdentityProvider(sandbox.client(sandbox.add_key(None)))
     answer = provider.post("/Users/.search", {"filter": filter_})

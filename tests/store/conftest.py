@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.store import DurableStorage, MemoryStorage, Store, Table
+from provisioning.store import DurableStorage, Form, MemoryStorage, Store, Table
 from provisioning.store.sql import SqlStore
 from provisioning.store.sql.postgresql import PostgreSQL
 from provisioning.store.sql.sqlite import SQLite
@@ -26,7 +26,7 @@ PEOPLE = Table(
     asked=("team",),
     orders=("name", "team"),
 )
-TABLES = (TEAMS, PEOPLE)
+FORM = Form((TEAMS, PEOPLE))
 
 Opener = Callable[..., Store]
 
@@ -53,14 +53,14 @@ def open_store(request: pytest.FixtureRequest, path: Path) -> Iterator[Opener]:
 
     def opener(patience: float = 0.1, **options: object) -> Store:
         if request.param == "postgresql":
-            store: Store = SqlStore(PostgreSQL(url, TABLES, patience), **options)  # type: ignore[arg-type]
+            store: Store = SqlStore(PostgreSQL(url, FORM, patience), **options)  # type: ignore[arg-type]
         elif request.param == "sqlite":
-            store = SqlStore(SQLite(path, TABLES, patience), **options)  # type: ignore[arg-type]
+            store = SqlStore(SQLite(path, FORM, patience), **options)  # type: ignore[arg-type]
         else:
             storage = memory
             if request.param == "file":
                 storage = DurableStorage(path, patience=patience)  # type: ignore[assignment]
-            store = Store(storage, TABLES, **options)  # type: ignore[arg-type]
+            store = Store(storage, FORM, **options)  # type: ignore[arg-type]
         opened.append(store)
         return store
 

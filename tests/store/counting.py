@@ -10,9 +10,9 @@ import sys
 import threading
 import time
 
-from provisioning.store import DurableStorage, Store, Table
+from provisioning.store import DurableStorage, Form, Store, Table
 
-TABLES = (Table("numbers"), Table("copies"))
+FORM = Form((Table("numbers"), Table("copies")))
 
 
 def count(store: Store, name: str, times: int) -> None:
@@ -62,7 +62,7 @@ def count_in_children(store: Store, threads: int, times: int) -> None:
 
 
 if __name__ == "__main__":
-    opened = Store(DurableStorage(sys.argv[1], patience=60), TABLES)
+    opened = Store(DurableStorage(sys.argv[1], patience=60), FORM)
     if sys.argv[2] == "fork":
         count_in_children(opened, int(sys.argv[3]), int(sys.argv[4]))
     else:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioning.store import (
+    Form,
     MemoryStorage,
     Order,
     Query,
@@ -218,7 +219,7 @@ def test_every_answer_is_that_of_a_plain_walk_whatever_happens_in_between(rounds
     @given(st.integers(0, 2**32))
     def run(seed: int) -> None:
         chance = Chance(seed)
-        store = Store(MemoryStorage(), [USERS, GRANTS])
+        store = Store(MemoryStorage(), Form((USERS, GRANTS)))
         asked = [chance.question() for _ in range(3)]
         kept: list[View] = []
         now = chance.choice(INSTANTS)
@@ -309,7 +310,7 @@ def reads(store: Store, table: str, query: Query) -> int:
 
 
 def many(users: int) -> Store:
-    store = Store(MemoryStorage(), [USERS, GRANTS])
+    store = Store(MemoryStorage(), Form((USERS, GRANTS)))
     with store.transaction() as transaction:
         for number in range(users):
             key = f"{number:05}"

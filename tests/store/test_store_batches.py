@@ -18,7 +18,7 @@ from provisioning.store import DurableStorage, Store, StoreUnavailable, Transact
 from provisioning.store.errors import Collision, UnknownFate
 from provisioning.store.turns import Turns
 
-from .conftest import TABLES
+from .conftest import FORM
 from .failing_disk import FailingDisk
 
 pytestmark = pytest.mark.slow
@@ -103,12 +103,12 @@ def teams(store: Store) -> list[str]:
 
 
 def reopened(path: Path) -> Store:
-    return Store(DurableStorage(path), TABLES)
+    return Store(DurableStorage(path), FORM)
 
 
 @pytest.fixture
 def store(path: Path, disk: FailingDisk) -> Store:
-    store = Store(DurableStorage(path, disk=disk, patience=10), TABLES)
+    store = Store(DurableStorage(path, disk=disk, patience=10), FORM)
     with store.transaction() as transaction:
         transaction.put("teams", "old", {})
     disk.calls.clear()
@@ -307,7 +307,7 @@ def test_the_file_has_the_records_and_order_of_the_store_after_changes_together(
     path: Path, seed: int
 ) -> None:
     chance = random.Random(seed)
-    store = Store(DurableStorage(path, patience=10), TABLES)
+    store = Store(DurableStorage(path, patience=10), FORM)
     follower = reopened(path)
 
     def change(transaction: Transaction) -> None:
@@ -332,7 +332,7 @@ def test_a_block_that_takes_too_long_is_dropped_and_keeps_the_others_from_nothin
     path: Path, ends: str
 ) -> None:
     disk = FailingDisk()
-    store = Store(DurableStorage(path, disk=disk, patience=0.3), TABLES)
+    store = Store(DurableStorage(path, disk=disk, patience=0.3), FORM)
     is_writing, has_ended = threading.Event(), threading.Event()
     sync = disk.fsync
 
@@ -491,9 +491,9 @@ def test_who_is_ended_when_their_turn_comes_leaves_it_to_the_next(
 
 FORKING = """
 import os, sys, threading, time
-from provisioning.store import DurableStorage, Store, Table
+from provisioning.store import DurableStorage, Form, Store, Table
 
-store = Store(DurableStorage(sys.argv[1]), [Table("numbers")])
+store = Store(DurableStorage(sys.argv[1]), Form((Table("numbers"),)))
 parent = os.getpid()
 
 def follow():
@@ -518,7 +518,7 @@ with store.transaction() as transaction:
     while not store._storage._threads._waiting:
         time.sleep(0.001)
 follower.join()
-with Store(DurableStorage(sys.argv[1]), [Table("numbers")]).read() as view:
+with Store(DurableStorage(sys.argv[1]), Form((Table("numbers"),))).read() as view:
     print(sorted(view.tables()["numbers"]))
 """
 

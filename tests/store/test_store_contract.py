@@ -281,7 +281,7 @@ def test_ids_stay_above_those_that_came_from_elsewhere(
         assert transaction.next_id("teams") == following
 
 
-LARGEST = 2**53 - 1
+LARGEST, LARGEST_BROUGHT = 2**53 - 1, 2**52 - 1
 
 
 @pytest.mark.parametrize(
@@ -301,10 +301,22 @@ def test_after_the_largest_id_there_is_none(
 ) -> None:
     with store.transaction() as transaction:
         transaction.put("teams", "red", {"id": identity})
+        transaction.restore(transaction.freeze().counting_from({"teams": LARGEST}))
     with pytest.raises(StoreUnavailable, match="No id is left"), store.transaction() as transaction:
         transaction.next_id("teams")
     with open_store().read() as view:
         assert view.get("teams", "red") == {"id": identity}
+
+
+@pytest.mark.parametrize("identity", [LARGEST_BROUGHT + 1, LARGEST, f"key-{LARGEST}"])
+def test_an_id_above_what_may_be_brought_does_not_end_creation(
+    store: Store, open_store: Opener, identity: Any
+) -> None:
+    with store.transaction() as transaction:
+        transaction.put("teams", "blue", {"id": LARGEST_BROUGHT})
+        transaction.put("teams", "red", {"id": identity})
+    with open_store().transaction() as transaction:
+        assert transaction.next_id("teams") == LARGEST_BROUGHT + 1
 
 
 def test_an_earlier_state_can_be_restored_with_its_ids(store: Store, open_store: Opener) -> None:

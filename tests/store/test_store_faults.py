@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.store import Disk, DurableStorage, Store, StoreUnavailable, layout
+from provisioning.store import Disk, DurableStorage, Form, Store, StoreUnavailable, layout
 
-from .conftest import TABLES
+from .conftest import FORM
 from .failing_disk import FailingDisk
 
 CAUSES = [errno.EIO, errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT]
@@ -25,7 +25,7 @@ CAUSES = [errno.EIO, errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT]
 
 @pytest.fixture
 def store(path: Path, disk: FailingDisk) -> Store:
-    store = Store(DurableStorage(path, disk=disk, patience=0.2), TABLES)
+    store = Store(DurableStorage(path, disk=disk, patience=0.2), FORM)
     put(store, 0)
     return store
 
@@ -47,7 +47,7 @@ def number(store: Store) -> int:
 
 
 def reopened(path: Path) -> int:
-    return number(Store(DurableStorage(path), TABLES))
+    return number(Store(DurableStorage(path), FORM))
 
 
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: errno.errorcode[cause])
@@ -74,12 +74,12 @@ def test_a_file_of_more_parts_than_one_call_takes_is_written_whole(
 ) -> None:
     monkeypatch.setattr(layout, "_LARGE", 1)
     people = {str(number): {"number": number, "team": None} for number in range(1_100)}
-    store = Store(DurableStorage(path), TABLES)
+    store = Store(DurableStorage(path), FORM)
     with store.transaction() as transaction:
         for key, person in people.items():
             transaction.put("people", key, person)
     monkeypatch.undo()
-    with Store(DurableStorage(path), TABLES).read() as view:
+    with Store(DurableStorage(path), FORM).read() as view:
         assert view.tables()["people"] == people
 
 
@@ -112,7 +112,7 @@ def test_a_failed_fsync_of_the_folder_leaves_it_open_which_state_stays(
 def test_a_change_by_another_process_is_loaded_once_and_seen_by_all_who_ask(
     store: Store, disk: FailingDisk, path: Path
 ) -> None:
-    put(Store(DurableStorage(path), TABLES), 1)
+    put(Store(DurableStorage(path), FORM), 1)
     disk.calls.clear()
     together = threading.Barrier(4)
 
@@ -187,7 +187,7 @@ def test_leftovers_that_can_not_be_removed_stop_writes_until_they_can(
 def test_reads_go_on_when_the_file_can_not_be_read(
     store: Store, disk: FailingDisk, path: Path, call: str, cause: int
 ) -> None:
-    put(Store(DurableStorage(path), TABLES), 1)
+    put(Store(DurableStorage(path), FORM), 1)
     disk.failing = {call: cause}
     assert number(store) == 0
     with pytest.raises(StoreUnavailable):
@@ -207,17 +207,17 @@ def test_a_store_that_can_not_be_begun_says_so_and_leaves_nothing_half_done(
 ) -> None:
     disk.failing = {call: errno.EROFS}
     with pytest.raises(StoreUnavailable):
-        Store(DurableStorage(path, disk=disk), TABLES)
+        Store(DurableStorage(path, disk=disk), FORM)
     assert not path.exists()
     disk.failing = {}
-    put(Store(DurableStorage(path, disk=disk), TABLES), 1)
+    put(Store(DurableStorage(path, disk=disk), FORM), 1)
     assert reopened(path) == 1
 
 
 def test_a_store_in_a_read_only_folder_can_be_opened_and_read(store: Store, path: Path) -> None:
     disk = FailingDisk()
     disk.failing = dict.fromkeys(["open", "replace", "unlink"], errno.EROFS)
-    other = Store(DurableStorage(path, disk=disk), TABLES)
+    other = Store(DurableStorage(path, disk=disk), FORM)
     assert number(other) == 0
     with pytest.raises(StoreUnavailable, match="Read-only"):
         put(other, 1)
@@ -269,7 +269,7 @@ def test_a_folder_that_is_gone_for_good_is_a_new_store_at_the_next_start(
     store: Store, path: Path
 ) -> None:
     shutil.rmtree(path.parent)
-    fresh = Store(DurableStorage(path), TABLES)
+    fresh = Store(DurableStorage(path), FORM)
     put(fresh, 5)
     assert number(store) == 5
 
@@ -279,20 +279,20 @@ def test_a_folder_that_can_not_be_made_is_reported(tmp_path: Path, parent: str) 
     (tmp_path / "file").write_text("")
     (tmp_path / "nothing").symlink_to(tmp_path / "file")
     with pytest.raises(StoreUnavailable, match="Not a directory"):
-        Store(DurableStorage(tmp_path / parent / "db.json"), TABLES)
+        Store(DurableStorage(tmp_path / parent / "db.json"), FORM)
 
 
 def test_a_folder_in_place_of_the_file_is_reported(path: Path) -> None:
     path.mkdir(parents=True)
     with pytest.raises(StoreUnavailable, match="read"):
-        Store(DurableStorage(path), TABLES)
+        Store(DurableStorage(path), FORM)
 
 
 LIMITED = """
 import json, resource, sys
-from provisioning.store import DurableStorage, Store, StoreUnavailable, Table
+from provisioning.store import DurableStorage, Form, Store, StoreUnavailable, Table
 
-store = Store(DurableStorage(sys.argv[1]), [Table("teams")])
+store = Store(DurableStorage(sys.argv[1]), Form((Table("teams"),)))
 says = []
 
 def put(key, text):
@@ -321,7 +321,7 @@ def test_a_file_size_limit_stops_only_what_does_not_fit(path: Path) -> None:
     assert len(result["errors"]) == 1
     assert os.strerror(errno.EFBIG) in result["errors"][0]
     assert result["kept"] == ["a", "c", "d"]
-    with Store(DurableStorage(path), [TABLES[0]]).read() as view:
+    with Store(DurableStorage(path), Form((FORM.tables[0],))).read() as view:
         assert list(view.tables()["teams"]) == ["a", "c", "d"]
 
 
@@ -336,13 +336,13 @@ def test_a_file_that_is_mounted_by_itself_is_found_out_at_the_start_and_by_the_p
             return f"36 35 98:0 /other/db.json {self.mounted} rw - ext4 /dev/vda rw\n"
 
     path, disk = tmp_path / name, MountingDisk()
-    store = Store(DurableStorage(path, disk=disk), TABLES)
+    store = Store(DurableStorage(path, disk=disk), FORM)
     store.probe()
     disk.mounted = str(path).replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011")
     with pytest.raises(StoreUnavailable, match="Mount its folder"):
         store.probe()
     with pytest.raises(StoreUnavailable, match="Mount its folder"):
-        Store(DurableStorage(path, disk=disk), TABLES)
+        Store(DurableStorage(path, disk=disk), FORM)
 
 
 def test_a_change_of_a_file_that_can_not_be_replaced_says_what_to_mount(
@@ -356,7 +356,7 @@ def test_a_change_of_a_file_that_can_not_be_replaced_says_what_to_mount(
 
 def test_a_file_that_is_really_mounted_by_itself_is_found_out(tmp_path: Path) -> None:
     path = tmp_path / "db.json"
-    store = Store(DurableStorage(path), TABLES)
+    store = Store(DurableStorage(path), FORM)
     mount = ["/bin/mount", "--bind", str(path), str(path)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting a file needs root")
@@ -366,7 +366,7 @@ def test_a_file_that_is_really_mounted_by_itself_is_found_out(tmp_path: Path) ->
         with pytest.raises(StoreUnavailable, match="Mount its folder"):
             store.probe()
         with pytest.raises(StoreUnavailable, match="Mount its folder"):
-            Store(DurableStorage(path), TABLES)
+            Store(DurableStorage(path), FORM)
     finally:
         subprocess.run(["/bin/umount", str(path)], check=True)
     put(store, 1)
@@ -386,7 +386,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_stops_writes_until_there_is_room_again(small_disk: Path) -> None:
     path = small_disk / "db.json"
-    store = Store(DurableStorage(path), TABLES)
+    store = Store(DurableStorage(path), FORM)
     put(store, 1)
     filler = small_disk / "filler"
     with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):

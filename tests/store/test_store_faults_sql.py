@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from provisioning.store import StoreUnavailable, Table, Transaction, View
+from provisioning.store import Form, StoreUnavailable, Table, Transaction, View
 from provisioning.store.errors import Collision
 from provisioning.store.opening import open_store, place_of
 from provisioning.store.sql import SqlStore
@@ -35,7 +35,7 @@ NOTES = Table(
     groups={"tenant": lambda record: record["tenant"]},
     references={"tenant": "tenants"},
 )
-TABLES = (TENANTS, NOTES)
+FORM = Form((TENANTS, NOTES))
 Opener = Callable[..., SqlStore]
 
 
@@ -44,7 +44,7 @@ def open_postgresql(schema_url: str) -> Iterator[Opener]:
     with ExitStack() as stack:
 
         def opener(patience: float = 5) -> SqlStore:
-            store = SqlStore(PostgreSQL(schema_url, TABLES, patience))
+            store = SqlStore(PostgreSQL(schema_url, FORM, patience))
             stack.callback(store.close)
             return store
 
@@ -336,7 +336,7 @@ def test_a_password_that_is_changed_later_is_told_until_it_is_right_again(
     postgresql.execute(f"CREATE SCHEMA {name} AUTHORIZATION {name}")
     here = f"127.0.0.1:{postgresql.port}/postgres?application_name={name}"
     url = f"postgresql://{name}:first@{here}&options=-csearch_path%3D{name},public"
-    store = SqlStore(PostgreSQL(url, TABLES, 5))
+    store = SqlStore(PostgreSQL(url, FORM, 5))
     begin(store)
     for password, is_right in (("second", False), ("first", True)):
         postgresql.execute(f"ALTER ROLE {name} PASSWORD '{password}'")
@@ -382,7 +382,7 @@ def test_a_forked_child_uses_connections_of_its_own(store: SqlStore) -> None:
 
 def test_while_a_database_takes_no_changes_it_is_read_and_later_changed_again() -> None:
     with running(Cluster(public_folder())) as cluster:
-        store = open_store(place_of(cluster.url()), TABLES)
+        store = open_store(place_of(cluster.url()), FORM)
         begin(store)  # type: ignore[arg-type]
         cluster.execute("ALTER SYSTEM SET default_transaction_read_only = on")
         cluster.execute("SELECT pg_reload_conf()")
@@ -420,7 +420,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Iterator[SqlStore]:
-    store = SqlStore(SQLite(tmp_path / "p.db", TABLES, 0.2))
+    store = SqlStore(SQLite(tmp_path / "p.db", FORM, 0.2))
     begin(store)
     yield store
     store.close()
@@ -429,7 +429,7 @@ def file(tmp_path: Path) -> Iterator[SqlStore]:
 def test_on_a_full_disk_a_store_is_read_and_changed_again_once_there_is_room(
     small_disk: Path,
 ) -> None:
-    store = SqlStore(SQLite(small_disk / "p.db", TABLES, 0.2))
+    store = SqlStore(SQLite(small_disk / "p.db", FORM, 0.2))
     begin(store)
     with store.transaction() as transaction:
         note(transaction, "before")
@@ -446,7 +446,7 @@ def test_on_a_full_disk_a_store_is_read_and_changed_again_once_there_is_room(
     with store.transaction() as transaction:
         note(transaction, "after", title="x" * 100_000)
     store.close()
-    again = SqlStore(SQLite(small_disk / "p.db", TABLES, 0.2))
+    again = SqlStore(SQLite(small_disk / "p.db", FORM, 0.2))
     with again.read() as view:
         assert [key for key, _ in view.documents("notes")] == ["before", "after"]
     again.close()
@@ -492,7 +492,7 @@ def test_a_file_that_was_put_in_place_of_an_open_one_is_not_mixed_with_it(
 def test_a_file_that_may_only_be_read_is_read_and_takes_no_changes() -> None:
     folder = public_folder()
     folder.mkdir()
-    store = SqlStore(SQLite(folder / "p.db", TABLES, 1))
+    store = SqlStore(SQLite(folder / "p.db", FORM, 1))
     begin(store)
     for path in (folder, *folder.iterdir()):
         path.chmod(0o755 if path.is_dir() else 0o444)

@@ -25,7 +25,7 @@ from provisioning.store.sql.postgresql import PostgreSQL
 from provisioning.store.sql.sqlite import SQLite
 from tests.postgresql import new_schema, server_of_the_run
 
-from .conftest import TABLES
+from .conftest import FORM
 
 TEAMS = st.sampled_from(["red", "blue", "green"])
 PEOPLE = st.sampled_from(["ann", "bob", "cid", "dora"])
@@ -222,7 +222,7 @@ class MemoryMachine(Machine):
         self.storage = MemoryStorage()
 
     def open(self) -> Store:
-        return Store(self.storage, TABLES)
+        return Store(self.storage, FORM)
 
 
 class FileMachine(Machine):
@@ -231,7 +231,7 @@ class FileMachine(Machine):
         self.path = Path(self.folder.name) / "db.json"
 
     def open(self) -> Store:
-        return Store(DurableStorage(self.path, patience=0.5), TABLES)
+        return Store(DurableStorage(self.path, patience=0.5), FORM)
 
     def leave_traces_of_a_crash(self) -> None:
         self.path.with_name("db.json.tmp").write_bytes(self.path.read_bytes()[:-20])
@@ -260,7 +260,7 @@ class SQLiteMachine(Machine):
         self.path = Path(self.folder.name) / "p.db"
 
     def open(self) -> Store:
-        return SqlStore(SQLite(self.path, TABLES, patience=0.5))
+        return SqlStore(SQLite(self.path, FORM, patience=0.5))
 
     def teardown(self) -> None:
         self.folder.cleanup()
@@ -273,7 +273,7 @@ class PostgreSQLMachine(Machine):
         self.url = new_schema(server_of_the_run())
 
     def open(self) -> Store:
-        return SqlStore(PostgreSQL(self.url, TABLES, patience=5))
+        return SqlStore(PostgreSQL(self.url, FORM, patience=5))
 
 
 MemoryMachine.TestCase.settings = settings(

@@ -6,26 +6,40 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from provisioning.store import Store, StoreDamaged, StoreUnavailable, Table
+from provisioning.store import (
+    LARGEST_ID,
+    Form,
+    OtherForm,
+    Past,
+    Record,
+    Step,
+    Store,
+    StoreDamaged,
+    StoreUnavailable,
+    Table,
+)
 from provisioning.store.opening import Place, open_store, place_of
 from provisioning.store.sql import SqlStore
 from provisioning.store.sql.postgresql import PostgreSQL
 from tests.postgresql import PASSWORD, Cluster, free_port
 
-from .conftest import PEOPLE, POSTGRESQL, TABLES, TEAMS
-
-Tables = dict[str, dict[str, dict]]
+from .conftest import FORM, PEOPLE, POSTGRESQL, TEAMS
 
 
-@pytest.fixture(params=["sqlite", POSTGRESQL])
+@pytest.fixture(params=["file", "sqlite", POSTGRESQL])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """An empty place in a database."""
+    """An empty place for a store."""
+    if request.param == "file":
+        return place_of(f"{tmp_path}/folder/db.json")
     if request.param == "sqlite":
         return place_of(f"sqlite:///{tmp_path}/folder/p.db")
     return place_of(request.getfixturevalue("schema_url"))
@@ -112,7 +126,7 @@ def test_the_core_imports_no_database() -> None:
 
 
 def test_an_sqlite_file_and_what_lies_beside_it_is_its_owners_alone(tmp_path: Path) -> None:
-    store = open_store(place_of(f"sqlite:///{tmp_path}/new/p.db"), TABLES)
+    store = open_store(place_of(f"sqlite:///{tmp_path}/new/p.db"), FORM)
     with store.transaction() as transaction:
         transaction.put("teams", "red", {})
         found = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("new/*")}
@@ -125,7 +139,7 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "p.db"
     file.write_text('{"users": {}}')
     with pytest.raises(StoreUnavailable, match="no SQLite database"):
-        open_store(place_of(f"sqlite:///{file}"), TABLES)
+        open_store(place_of(f"sqlite:///{file}"), FORM)
     assert file.read_text() == '{"users": {}}'
 
 
@@ -136,12 +150,12 @@ def test_a_database_of_something_else_is_left_alone(tmp_path: Path, postgresql: 
     connection.close()
     before = file.read_bytes()
     with pytest.raises(StoreUnavailable, match="table planets"):
-        open_store(place_of(f"sqlite:///{file}"), TABLES)
+        open_store(place_of(f"sqlite:///{file}"), FORM)
     assert file.read_bytes() == before
 
     postgresql.execute("CREATE SCHEMA space; CREATE TABLE space.planets (name TEXT)")
     with pytest.raises(StoreUnavailable, match="table planets"):
-        open_store(place_of(postgresql.url(options="-csearch_path=space,public")), TABLES)
+        open_store(place_of(postgresql.url(options="-csearch_path=space,public")), FORM)
     tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'space'"
     assert postgresql.execute(tables) == [(1,)]
 
@@ -149,7 +163,7 @@ def test_a_database_of_something_else_is_left_alone(tmp_path: Path, postgresql: 
 @pytest.mark.slow
 def test_stores_that_begin_at_once_begin_one_store(place: Place) -> None:
     with ThreadPoolExecutor(6) as pool:
-        stores = list(pool.map(lambda _: open_store(place, TABLES), range(6)))
+        stores = list(pool.map(lambda _: open_store(place, FORM), range(6)))
     assert len({store.instance for store in stores}) == 1
     for number, store in enumerate(stores):
         with store.transaction() as transaction:
@@ -164,23 +178,22 @@ def test_stores_that_begin_at_once_begin_one_store(place: Place) -> None:
 
 
 def older(place: Place) -> None:
-    store = open_store(place, TABLES)
+    store = open_store(place, FORM)
     with store.transaction() as transaction:
         for name in ("zoe", "ann"):
             transaction.put("teams", name, {"title": name})
     store.close()
 
 
-def rename(tables: Tables) -> Tables:
-    """A step: what was the title is the name."""
-    teams = {key: {"name": record["title"]} for key, record in tables["teams"].items()}
-    return {**tables, "teams": teams}
+RENAME = Step({"teams": lambda team, _: {"name": team["title"]}})
+"""What was the title is the name."""
+NEWER = FORM._replace(steps=(RENAME,))
 
 
 def test_an_older_store_is_brought_up_to_date_once_in_its_order(place: Place) -> None:
     older(place)
     for _ in range(2):
-        store = open_store(place, TABLES, migrations=[rename])
+        store = open_store(place, NEWER)
         with store.read() as view:
             assert list(view.documents("teams")) == [
                 ("zoe", {"name": "zoe"}),
@@ -193,7 +206,7 @@ def test_an_older_store_is_brought_up_to_date_once_in_its_order(place: Place) ->
 def test_servers_that_start_at_once_on_an_older_store_migrate_it_once(place: Place) -> None:
     older(place)
     with ThreadPoolExecutor(4) as pool:
-        stores = list(pool.map(lambda _: open_store(place, TABLES, migrations=[rename]), range(4)))
+        stores = list(pool.map(lambda _: open_store(place, NEWER), range(4)))
     with stores[3].read() as view:
         assert view.get("teams", "ann") == {"name": "ann"}
     for store in stores:
@@ -203,12 +216,14 @@ def test_servers_that_start_at_once_on_an_older_store_migrate_it_once(place: Pla
 def test_a_step_that_fails_leaves_the_older_store_as_it_was(place: Place) -> None:
     older(place)
 
-    def fail(tables: Tables) -> Tables:
-        raise ZeroDivisionError
+    def fail(team: Record, _: Past) -> Record:
+        if team["title"] == "ann":
+            raise ZeroDivisionError
+        return team
 
     with pytest.raises(ZeroDivisionError):
-        open_store(place, TABLES, migrations=[fail])
-    store = open_store(place, TABLES)
+        open_store(place, FORM._replace(steps=(Step({"teams": fail}),)))
+    store = open_store(place, FORM)
     with store.read() as view:
         assert view.get("teams", "ann") == {"title": "ann"}
     store.close()
@@ -216,13 +231,16 @@ def test_a_step_that_fails_leaves_the_older_store_as_it_was(place: Place) -> Non
 
 def test_a_newer_store_is_refused_by_its_version(place: Place) -> None:
     older(place)
-    open_store(place, TABLES, migrations=[rename]).close()
-    with pytest.raises(StoreUnavailable, match="schema version 2, this program reads 1"):
-        open_store(place, TABLES)
+    open_store(place, NEWER).close()
+    with pytest.raises(StoreUnavailable, match="to form 2; this one reads form 1"):
+        open_store(place, FORM)
 
 
-def test_a_table_that_is_declared_otherwise_is_made_anew_with_its_records(place: Place) -> None:
-    store = open_store(place, (TEAMS, Table("people", references={"team": "teams"})))
+def test_a_table_of_an_older_form_is_made_as_it_is_declared_now_with_its_records(
+    place: Place,
+) -> None:
+    people = Table("people", references={"team": "teams"})
+    store = open_store(place, Form((TEAMS, people)))
     with store.transaction() as transaction:
         transaction.put("teams", "red", {"name": "Rouge"})
         for name in ("zoe", "ann"):
@@ -230,7 +248,7 @@ def test_a_table_that_is_declared_otherwise_is_made_anew_with_its_records(place:
             transaction.put("people", name, record)
         assert transaction.next_id("people") == 1
     store.close()
-    store = open_store(place, (TEAMS, PEOPLE, Table("planets")))
+    store = open_store(place, Form((TEAMS, PEOPLE, Table("planets")), steps=(Step(),)))
     with store.transaction() as transaction:
         assert [each["name"] for each in transaction.group("people", "team", "red")] == [
             "zoe",
@@ -242,7 +260,102 @@ def test_a_table_that_is_declared_otherwise_is_made_anew_with_its_records(place:
         assert transaction.count("planets") == 0
     store.close()
     # A part of the server that is gone again has left its table, which is empty.
-    open_store(place, TABLES).close()
+    open_store(place, FORM._replace(steps=(Step(),))).close()
+
+
+def test_a_step_may_look_up_other_records_as_they_were_before_it(place: Place) -> None:
+    older(place)
+    store = open_store(place, FORM)
+    with store.transaction() as transaction:
+        transaction.put("people", "bob", {"name": "bob", "team": "ann"})
+    store.close()
+
+    def with_titles(team: Record, past: Past) -> Record:
+        return team | {"of": sorted(past.get("people", "bob") or {})}
+
+    def with_title(person: Record, past: Past) -> Record:
+        team, none = past.get("teams", person["team"]), past.get("teams", "none")
+        assert none is None
+        return person | {"title": team and team["title"]}
+
+    def with_name(person: Record, past: Past) -> Record:
+        return person | {"named": past.get("teams", person["team"])}
+
+    first = Step({"people": with_title, "teams": with_titles})
+    steps = (first, RENAME, Step({"people": with_name}))
+    store = open_store(place, FORM._replace(steps=steps))
+    with store.read() as view:
+        assert view.get("people", "bob") == {
+            "name": "bob",
+            "team": "ann",
+            "title": "ann",
+            "named": {"name": "ann"},
+        }
+    store.close()
+
+
+def test_a_step_leaves_out_records_and_keys_are_made_anew(place: Place) -> None:
+    older(place)
+    teams = replace(TEAMS, key=lambda team: f"team {team['title']}")
+    step = Step({"teams": lambda team, _: team if team["title"] == "zoe" else None})
+    store = open_store(place, Form((teams, PEOPLE), steps=(step,)))
+    with store.read() as view:
+        assert list(view.documents("teams")) == [("team zoe", {"title": "zoe"})]
+    store.close()
+
+
+def test_a_counter_that_a_mistake_has_driven_to_its_end_counts_on_from_the_records(
+    place: Place,
+) -> None:
+    store = open_store(place, FORM)
+    with store.transaction() as transaction:
+        for number in (7, LARGEST_ID):
+            transaction.put("teams", str(number), {"id": number})
+        transaction.restore(transaction.freeze().counting_from({"teams": LARGEST_ID}))
+    store.close()
+    store = open_store(place, FORM._replace(steps=(Step(),)))
+    with store.transaction() as transaction:
+        assert transaction.next_id("teams") == 8
+        assert transaction.get("teams", str(LARGEST_ID)) == {"id": LARGEST_ID}
+    store.close()
+
+
+def test_a_running_store_refuses_everything_once_a_newer_version_has_it(place: Place) -> None:
+    older(place)
+    store = open_store(place, FORM)
+    with store.read() as view:
+        assert view.count("teams") == 2
+    open_store(place, NEWER).close()
+    for attempt in (store.read, store.transaction):
+        with pytest.raises(OtherForm, match="to form 2; this one reads form 1"), attempt() as view:
+            view.get("teams", "ann")
+    with pytest.raises(OtherForm):
+        store.probe()
+    store.close()
+
+
+@pytest.mark.slow
+def test_a_start_waits_for_the_upgrade_that_another_is_doing(place: Place) -> None:
+    older(place)
+    is_at_it, may_go_on = threading.Event(), threading.Event()
+
+    def slowly(team: Record, _: Past) -> Record:
+        is_at_it.set()
+        assert may_go_on.wait(30)
+        return team
+
+    newer = FORM._replace(steps=(Step({"teams": slowly}),))
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(open_store, place, newer, patience=0.1)
+        assert is_at_it.wait(30)
+        second = pool.submit(open_store, place, newer, patience=0.1)
+        time.sleep(1)  # ten times as long as it has patience for anything else
+        assert not second.done()
+        may_go_on.set()
+        stores = [first.result(), second.result()]
+    assert stores[0].instance == stores[1].instance
+    for store in stores:
+        store.close()
 
 
 # What can't be reached
@@ -251,7 +364,7 @@ def test_a_table_that_is_declared_otherwise_is_made_anew_with_its_records(place:
 def test_a_database_that_can_not_be_reached_is_an_error_without_its_password() -> None:
     url = f"postgresql://ann:s3cret@127.0.0.1:{free_port()}/all"
     with pytest.raises(StoreUnavailable, match="can't be reached") as raised:
-        open_store(place_of(url), TABLES)
+        open_store(place_of(url), FORM)
     assert "s3cret" not in str(raised.value)
 
 
@@ -259,7 +372,7 @@ def test_a_database_that_can_not_be_reached_is_an_error_without_its_password() -
 def test_of_several_hosts_the_one_that_answered_last_is_asked_first(postgresql: Cluster) -> None:
     here = f"127.0.0.1:{postgresql.port}"
     url = postgresql.url().replace(here, f"127.0.0.1:{free_port()},{here}")
-    database = PostgreSQL(url, TABLES, 5)
+    database = PostgreSQL(url, FORM, 5)
     database.open_reader().close()
     assert database._from_last_host()["port"].split(",")[0] == str(postgresql.port)
     database.open_reader().close()
@@ -272,20 +385,21 @@ def test_a_wrong_password_is_told_and_not_shown(
     caplog.set_level(logging.DEBUG)
     url = postgresql.url().replace("not%20to", "wr0ng")
     with pytest.raises(StoreUnavailable, match="refuses the user, the password") as raised:
-        open_store(place_of(url), TABLES)
+        open_store(place_of(url), FORM)
     told = str(raised.value) + caplog.text
     assert "wr0ng" not in told and PASSWORD not in told
 
 
 def test_a_url_that_libpq_does_not_read_is_told_without_repeating_it() -> None:
     with pytest.raises(StoreUnavailable, match="no URL that PostgreSQL's clients read") as raised:
-        open_store(place_of("postgresql://ann:s3cret%zz@127.0.0.1/all"), TABLES)
+        open_store(place_of("postgresql://ann:s3cret%zz@127.0.0.1/all"), FORM)
     assert "s3cret" not in str(raised.value)
 
 
 def test_a_store_is_one_whatever_it_is_kept_in(place: Place) -> None:
-    store = open_store(place, TABLES)
-    assert isinstance(store, Store) and isinstance(store, SqlStore)
+    store = open_store(place, FORM)
+    assert isinstance(store, Store)
+    assert isinstance(store, SqlStore) == (place.kind != "file")
     store.close()
 
 
@@ -301,7 +415,7 @@ def test_opening_leaves_the_garbage_collector_as_it_was(
     (gc.enable if is_enabled else gc.disable)()
     try:
         with suppress(StoreDamaged):
-            open_store(place_of(str(path)), TABLES)
+            open_store(place_of(str(path)), FORM)
         assert gc.isenabled() is is_enabled
     finally:
         (gc.enable if was_enabled else gc.disable)()

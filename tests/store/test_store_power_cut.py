@@ -12,11 +12,10 @@ from itertools import count, product
 from pathlib import Path
 from typing import Any
 
-from provisioning.store import Disk, DurableStorage, Store, StoreUnavailable, Table
-from provisioning.store.storage import Tables
+from provisioning.store import Disk, DurableStorage, Form, Store, StoreUnavailable, Table, form
 
 Step = tuple[Any, ...]
-TABLES = (Table("numbers"), Table("copies"))
+FORM = Form((Table("numbers"), Table("copies")))
 
 
 class RecordingDisk(Disk):
@@ -154,7 +153,7 @@ def _contents(data: bytes, synced: bytes | None) -> set[bytes]:
 
 def run(disk: RecordingDisk, folder: Path, changes: int) -> None:
     """Count to a number, noting which one was acknowledged."""
-    store = Store(DurableStorage(folder / "made" / "data" / "db.json", disk=disk), TABLES)
+    store = Store(DurableStorage(folder / "made" / "data" / "db.json", disk=disk), FORM)
     for number in range(1, changes + 1):
         with store.transaction() as transaction:
             for table in ("numbers", "copies"):
@@ -198,7 +197,7 @@ def violations(
 
 
 def reopen(folder: Path) -> Store:
-    return Store(DurableStorage(folder / "made" / "data" / "db.json"), TABLES)
+    return Store(DurableStorage(folder / "made" / "data" / "db.json"), FORM)
 
 
 def violations_with(disk: RecordingDisk, tmp_path: Path, changes: int = 2) -> list[str]:
@@ -235,12 +234,11 @@ def test_the_model_shows_that_the_fsync_must_come_before_the_rename(tmp_path: Pa
 def test_after_a_power_cut_during_a_migration_there_is_the_old_or_the_new_state(
     tmp_path: Path,
 ) -> None:
-    def migration(tables: Tables) -> Tables:
-        return {"numbers": tables["numbers"], "copies": tables["numbers"]}
+    newer = FORM._replace(steps=(form.Step(),))
 
     def migrated(folder: Path) -> Store:
         path = folder / "made" / "data" / "db.json"
-        return Store(DurableStorage(path), TABLES, migrations=[migration])
+        return Store(DurableStorage(path), newer)
 
     root, disk = tmp_path / "disk", RecordingDisk()
     root.mkdir()
@@ -248,7 +246,7 @@ def test_after_a_power_cut_during_a_migration_there_is_the_old_or_the_new_state(
     before = len(disk.steps)
     path = root / "made" / "data" / "db.json"
     old = path.read_bytes()
-    Store(DurableStorage(path, disk=disk), TABLES, migrations=[migration])
+    Store(DurableStorage(path, disk=disk), newer)
     new = path.read_bytes()
     assert b'"schema": 2' in new
     assert violations(disk.steps, root, migrated, since=before) == []

@@ -34,7 +34,7 @@ def acknowledged(process: subprocess.Popen[str]) -> list[int]:
 
 def check(path: Path, numbers: list[int]) -> int:
     """The number in the file, after making sure that it is whole and that none is missing."""
-    with Store(DurableStorage(path), counting.TABLES).read() as view:
+    with Store(DurableStorage(path), counting.FORM).read() as view:
         tables = view.tables()
     last = tables["numbers"].get("last", {"n": 0})["n"]
     for table in tables.values():
@@ -92,7 +92,7 @@ def test_killing_processes_loses_nothing_that_was_acknowledged(path: Path, round
 
 def test_readers_never_see_half_of_a_change_and_never_an_older_state_again(path: Path) -> None:
     process = start(path, "a", 2, 20)
-    store = Store(DurableStorage(path), counting.TABLES)
+    store = Store(DurableStorage(path), counting.FORM)
     failures: list[str] = []
     done = threading.Event()
 
@@ -120,7 +120,7 @@ def test_readers_never_see_half_of_a_change_and_never_an_older_state_again(path:
 
 
 def test_what_another_process_was_told_is_kept_can_be_read_at_once(path: Path) -> None:
-    store = Store(DurableStorage(path), counting.TABLES)
+    store = Store(DurableStorage(path), counting.FORM)
     process = start(path, "a", 1, 30)
     with process:
         assert process.stdout is not None
@@ -131,8 +131,8 @@ def test_what_another_process_was_told_is_kept_can_be_read_at_once(path: Path) -
 
 
 def test_a_transaction_waits_no_longer_than_it_should_for_another_process(path: Path) -> None:
-    first = Store(DurableStorage(path), counting.TABLES)
-    second = Store(DurableStorage(path, patience=0.1), counting.TABLES)
+    first = Store(DurableStorage(path), counting.FORM)
+    second = Store(DurableStorage(path, patience=0.1), counting.FORM)
     answers: list[str] = []
 
     def change() -> None:
@@ -156,9 +156,9 @@ def test_a_transaction_waits_no_longer_than_it_should_for_another_process(path: 
 def test_a_child_that_is_forked_inside_a_transaction_can_not_commit_it(path: Path) -> None:
     code = """
 import os, sys
-from provisioning.store import DurableStorage, Store, Table
+from provisioning.store import DurableStorage, Form, Store, Table
 
-store = Store(DurableStorage(sys.argv[1]), [Table("numbers")])
+store = Store(DurableStorage(sys.argv[1]), Form((Table("numbers"),)))
 parent = os.getpid()
 try:
     with store.transaction() as transaction:

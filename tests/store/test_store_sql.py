@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioning.factory import COLLECTIONS
-from provisioning.store import MemoryStorage, Order, Query, Record, Related, Store, Table
+from provisioning.store import Form, MemoryStorage, Order, Query, Record, Related, Store, Table
 from provisioning.store.sql import SqlStore
 from provisioning.store.sql.columns import order_key, original, plain, value_key
 from provisioning.store.sql.database import Connection, Rows, Statement
@@ -16,26 +16,28 @@ from provisioning.store.sql.postgresql import PostgreSQL
 from provisioning.store.sql.sqlite import SQLite
 from provisioning.testing.sandbox import Sandbox
 
-TABLES = (
-    Table(
-        "accounts",
-        unique={"id": lambda record: record["id"]},
-        text=("name", "city"),
-        asked=("name", "level"),
-        orders=("name", "level", "city"),
-    ),
-    Table(
-        "grants",
-        groups={
-            "tenant": lambda record: record["tenant"],
-            "tenantAccount": lambda record: (record["tenant"], record["account"]),
-        },
-        text=("role",),
-        references={"account": "accounts", "boss": "accounts"},
-        text_of=("account",),
-        asked=("role", "boss", "activeFrom"),
-        orders=("role", "account", "activeFrom", "activeUntil"),
-    ),
+FORM = Form(
+    (
+        Table(
+            "accounts",
+            unique={"id": lambda record: record["id"]},
+            text=("name", "city"),
+            asked=("name", "level"),
+            orders=("name", "level", "city"),
+        ),
+        Table(
+            "grants",
+            groups={
+                "tenant": lambda record: record["tenant"],
+                "tenantAccount": lambda record: (record["tenant"], record["account"]),
+            },
+            text=("role",),
+            references={"account": "accounts", "boss": "accounts"},
+            text_of=("account",),
+            asked=("role", "boss", "activeFrom"),
+            orders=("role", "account", "activeFrom", "activeUntil"),
+        ),
+    )
 )
 NAMES = [
     "ann",
@@ -156,9 +158,9 @@ def related(draw: st.DrawFn, at: str) -> Related:
 def database(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[SqlStore]:
     if request.param == "postgresql":
         url = request.getfixturevalue("schema_url")
-        store = SqlStore(PostgreSQL(url, TABLES, 5))
+        store = SqlStore(PostgreSQL(url, FORM, 5))
     else:
-        store = SqlStore(SQLite(tmp_path / "p.db", TABLES, 5))
+        store = SqlStore(SQLite(tmp_path / "p.db", FORM, 5))
     yield store
     store.close()
 
@@ -190,7 +192,7 @@ def test_a_database_finds_what_memory_finds_in_the_same_order(database: SqlStore
     def check(
         accounts: list[Record], entries: list[Record], asked: list[tuple[str, Query]]
     ) -> None:
-        memory = Store(MemoryStorage(), TABLES)
+        memory = Store(MemoryStorage(), FORM)
         with database.transaction() as transaction:
             transaction.clear()
         try:
@@ -207,7 +209,7 @@ def test_a_database_finds_what_memory_finds_in_the_same_order(database: SqlStore
 
 @given(st.lists(VALUES.filter(lambda value: value is not None), min_size=2))
 def test_the_keys_of_orders_are_ordered_as_memory_orders_values(values: list[Any]) -> None:
-    store = Store(MemoryStorage(), (Table("values"),))
+    store = Store(MemoryStorage(), Form((Table("values"),)))
     texts = [value for value in values if not isinstance(value, str) or text(value)]
     with store.transaction() as transaction:
         for number, value in enumerate(texts):
@@ -243,7 +245,7 @@ class Counting(PostgreSQL):
 
     def __init__(self, url: str) -> None:
         self.trips: list[int | str] = []
-        super().__init__(url, COLLECTIONS.tables, 5)
+        super().__init__(url, COLLECTIONS.form, 5)
 
     def ask(self, connection: Connection, statements: Sequence[Statement]) -> list[Rows]:
         self.trips.append(len(statements))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from provisioning.store import Query, Record, Related, Table
+from provisioning.store import Form, Query, Record, Related, Table
 from provisioning.store.sql import SqlStore
 from provisioning.store.sql.database import Database
 from provisioning.store.sql.postgresql import PostgreSQL
@@ -14,13 +14,15 @@ from provisioning.store.sql.sqlite import SQLite
 
 from .conftest import POSTGRESQL
 
-TABLES = (
-    Table("users", text=("name",)),
-    Table(
-        "grants",
-        groups={"tenant": lambda record: record["tenant"]},
-        references={"user": "users"},
-    ),
+FORM = Form(
+    (
+        Table("users", text=("name",)),
+        Table(
+            "grants",
+            groups={"tenant": lambda record: record["tenant"]},
+            references={"user": "users"},
+        ),
+    )
 )
 NOON, LATER, EVENING = (f"2026-01-15T{hour}:00:00Z" for hour in (12, 13, 18))
 
@@ -28,9 +30,9 @@ NOON, LATER, EVENING = (f"2026-01-15T{hour}:00:00Z" for hour in (12, 13, 18))
 @pytest.fixture(params=["sqlite", POSTGRESQL])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlStore]:
     if request.param == "postgresql":
-        database: Database = PostgreSQL(request.getfixturevalue("schema_url"), TABLES, 5)
+        database: Database = PostgreSQL(request.getfixturevalue("schema_url"), FORM, 5)
     else:
-        database = SQLite(tmp_path / "p.db", TABLES, 5)
+        database = SQLite(tmp_path / "p.db", FORM, 5)
     store = SqlStore(database)
     for number in range(6):
         grant(store, number, "acme" if number < 4 else "globex")

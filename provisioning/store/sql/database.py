@@ -25,10 +25,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 from sqlalchemy.schema import CreateTable
 
-from provisioning.store.errors import StoreUnavailable, UnknownFate
+from provisioning.store.errors import OtherForm, StoreUnavailable, UnknownFate
+from provisioning.store.form import Form
 from provisioning.store.sql.columns import Word
-from provisioning.store.sql.layout import COUNTERS, META, Layout, layouts, own_tables
-from provisioning.store.tables import Table
+from provisioning.store.sql.layout import COUNTERS, META, REVISIONS, Layout, layouts, own_tables
 
 BUSY = "The store is busy with other changes. Try again."
 FATE_UNKNOWN = "The change may or may not have been kept: look before you repeat it."
@@ -39,10 +39,7 @@ Parameters = Mapping[str, Any]
 Statement = tuple[str, Parameters]
 Rows = list[tuple[Any, ...]]
 
-PROBE = (
-    f"INSERT INTO {META} (name, value) VALUES ('probe', '0') "
-    "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-)
+FORM = f"SELECT value FROM {META} WHERE name = 'schema'"
 COUNT = (
     f"INSERT INTO {COUNTERS} (name, last) VALUES (:name, 1) "
     f"ON CONFLICT (name) DO UPDATE SET last = {COUNTERS}.last + 1 RETURNING last"
@@ -65,6 +62,8 @@ class Fault:
     it, nobody knows whether that was done."""
     is_stale: bool = False
     """The connections work, but lead to where no changes can be made any more."""
+    is_misfit: bool = False
+    """The tables aren't as the statement takes them to be."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +87,23 @@ class Database(ABC):
     writers: int
     clock: str | None = None
     """What asks for the time that all servers share; None where they are on one machine."""
+    is_open = False
+    """Whether the tables were those of this form."""
 
-    def __init__(self, facts: Sequence[Table], dialect: Dialect, patience: float) -> None:
+    def __init__(self, form: Form, dialect: Dialect, patience: float) -> None:
+        self.form = form
         self.dialect = dialect
         self.metadata = MetaData()
-        self.layouts: dict[str, Layout] = layouts(facts, self.metadata, dialect)
-        self.own = own_tables(self.metadata)
+        self.layouts: dict[str, Layout] = layouts(form, self.metadata, dialect)
+        self.own = own_tables(self.metadata, form.number)
         self.patience = patience
+        version = self.metadata.tables[REVISIONS].c.version.name
+        self._probe = self.compiled(
+            text(
+                f"INSERT INTO {REVISIONS} (tenant, name, {version}) VALUES ('', '', 0) "
+                f"ON CONFLICT (tenant, name) DO UPDATE SET {version} = excluded.{version}"
+            )
+        )
         self._count = self.compiled(text(COUNT))
         self._count_from = self.compiled(text(COUNT_FROM))
         self._pools = 0
@@ -229,7 +238,18 @@ class Database(ABC):
             self._reading.dispose()
             self._writing.dispose()
             self._fill_pools()
+        if fault.is_misfit and self.is_open and (found := self._form_now()) != self.form.number:
+            return Fault(OtherForm(found, self.form.number))
         return fault
+
+    def _form_now(self) -> int:
+        connection = self.open_reader()
+        try:
+            cursor = connection.cursor()
+            cursor.execute(FORM)
+            return int(cursor.fetchone()[0])
+        finally:
+            connection.close()
 
     def renew(self) -> None:
         """In a forked child: leave the parent's connections alone."""
@@ -258,8 +278,9 @@ class Database(ABC):
 
     # Turns
 
-    def turn(self) -> AbstractContextManager[None]:
-        """Wait for the turn of this process, where the database itself has none."""
+    def turn(self, is_patient: bool = False) -> AbstractContextManager[None]:
+        """Wait for the turn of this process, where the database itself has none; `is_patient`: for
+        as long as it takes."""
         return nullcontext()
 
     @abstractmethod
@@ -271,7 +292,7 @@ class Database(ABC):
 
     def probing(self) -> tuple[Statement, ...]:
         """What shows that changes can be made, and changes nothing that counts."""
-        return ((PROBE, {}),)
+        return ((self._probe, {}),)
 
     # Statements
 
@@ -334,9 +355,10 @@ class Database(ABC):
     def tables(self, connection: Connection) -> set[str]:
         """The names of the tables that there are."""
 
-    def make_own(self, connection: Connection) -> None:
-        """Make what the store keeps beside the records."""
-        statements = [str(CreateTable(each).compile(dialect=self.dialect)) for each in self.own]
+    def make_own(self, connection: Connection, but: str = "") -> None:
+        """Make what the store keeps beside the records, but for one table."""
+        wanted = (each for each in self.own if each.name != but)
+        statements = [str(CreateTable(each).compile(dialect=self.dialect)) for each in wanted]
         self.ask(connection, [(statement, {}) for statement in statements])
 
     def make(self, connection: Connection, layout: Layout) -> None:
@@ -346,6 +368,10 @@ class Database(ABC):
     @abstractmethod
     def drop(self, connection: Connection, table: str) -> None:
         """Remove a table of records with all that belongs to it, but not the last id."""
+
+    @abstractmethod
+    def set_aside(self, connection: Connection, name: str, aside: str) -> None:
+        """Give a table of records another name, and take from it what a new one will be called."""
 
     # Counters: of ids, by table, and whatever else is counted
 

@@ -1,23 +1,25 @@
 """The tables that are made of the facts: the record as JSON, and beside it what is asked for.
 
 number                     counts creations; table order
-key                        the document id
-record                     JSON as text: exact, and readable by whoever looks
+key                        the record's key
+document_NUMBER            the record as JSON text: exact, and readable by whoever looks
 active_from, active_until  the activity window
 u_NAME, g_NAME             the values of unique indexes and groups
-r_MEMBER                   the document id that a reference holds
+r_MEMBER                   the key that a reference holds
 a_MEMBER                   the value of a member that may be asked for
 o_MEMBER                   the key by which a member is ordered
 text                       what words are sought in, folded
+
+NUMBER is that of the form. Every question to the records, and every change of them, names a column
+with it, so that the database itself refuses those of a server that knows another form.
 """
 
-import hashlib
-from collections.abc import Sequence
 from typing import Any
 
 import orjson
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     Column,
     ColumnElement,
     Dialect,
@@ -31,6 +33,7 @@ from sqlalchemy import (
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
+from provisioning.store.form import Form
 from provisioning.store.query import Record, fold
 from provisioning.store.sql.columns import (
     LONGEST_INDEXED,
@@ -49,15 +52,13 @@ TENANT = "tenant"
 BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
 ONE: ColumnElement[int] = literal_column("1")
 ZERO: ColumnElement[int] = literal_column("0")
-SAMPLE = "Ǻ\u0591ß \0ﷺ"
-"""A text that other ways of folding and of making order keys would make something else of."""
 NUMBER = BigInteger().with_variant(Integer, "sqlite")
 
 
 class Layout:
     """One table of records in the database."""
 
-    def __init__(self, fact: Table, metadata: MetaData, dialect: Dialect) -> None:
+    def __init__(self, fact: Table, form: int, metadata: MetaData, dialect: Dialect) -> None:
         self.fact = fact
         self._dialect = dialect
         self.asked = tuple(member for member in fact.asked if member not in fact.references)
@@ -74,12 +75,12 @@ class Layout:
             metadata,
             Column("number", NUMBER, primary_key=True, autoincrement=True),
             Column("key", BYTEWISE, nullable=False),
-            Column("record", Text, nullable=False),
+            Column(f"document_{form}", Text, key="document", nullable=False),
             *(Column(name, BYTEWISE) for name in names),
             *(Column(name, BYTEWISE, nullable=False) for name in required),
             sqlite_autoincrement=True,
         )
-        self.names = ("key", "record", *names, *required)
+        self.names = ("key", "document", *names, *required)
         self.indexes = self._indexes()
 
     def _indexes(self) -> list[Index]:
@@ -130,7 +131,7 @@ class Layout:
     def row(self, key: str, record: Record) -> dict[str, Any]:
         """All columns but the number. Raises what the facts' functions raise."""
         fact = self.fact
-        row: dict[str, Any] = {"key": plain(key), "record": orjson.dumps(record).decode()}
+        row: dict[str, Any] = {"key": plain(key), "document": orjson.dumps(record).decode()}
         for kind, functions in (("u", fact.unique), ("g", fact.groups)):
             for name, function in functions.items():
                 value = function(record)
@@ -158,25 +159,29 @@ class Layout:
         ]
         return [str(each.compile(dialect=self._dialect)) for each in elements]
 
-    def digest(self) -> str:
-        """What tells this layout from every other one."""
-        text = "\n".join(self.statements()) + repr((self.fact.text, order_key(SAMPLE)))
-        return hashlib.sha256(text.encode()).hexdigest()
-
 
 def _instant(value: Any) -> str | None:
     return plain(value) if isinstance(value, str) else None
 
 
-def layouts(facts: Sequence[Table], metadata: MetaData, dialect: Dialect) -> dict[str, Layout]:
+def layouts(form: Form, metadata: MetaData, dialect: Dialect) -> dict[str, Layout]:
     """The tables of records by name."""
-    return {fact.name: Layout(fact, metadata, dialect) for fact in facts}
+    return {fact.name: Layout(fact, form.number, metadata, dialect) for fact in form.tables}
 
 
-def own_tables(metadata: MetaData) -> list[SqlTable]:
-    """What the store keeps beside the records: what it says of itself, and revisions."""
+def own_tables(metadata: MetaData, form: int) -> list[SqlTable]:
+    """What the store keeps beside the records: what it says of itself, and revisions.
+
+    The check refuses what a server of 0.2.0 that is still running would write into _meta.
+    """
     return [
-        SqlTable(META, metadata, Column("name", BYTEWISE, primary_key=True), Column("value", Text)),
+        SqlTable(
+            META,
+            metadata,
+            Column("name", BYTEWISE, primary_key=True),
+            Column("value", Text),
+            CheckConstraint("name NOT IN ('probe', 'copying')"),
+        ),
         SqlTable(
             COUNTERS,
             metadata,
@@ -188,6 +193,6 @@ def own_tables(metadata: MetaData) -> list[SqlTable]:
             metadata,
             Column("tenant", BYTEWISE, primary_key=True),
             Column("name", BYTEWISE, primary_key=True),
-            Column("revision", BigInteger, nullable=False),
+            Column(f"version_{form}", BigInteger, key="version", nullable=False),
         ),
     ]

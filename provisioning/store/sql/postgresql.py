@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.schema import CreateIndex
 
 from provisioning.store.errors import Collision, StoreUnavailable
+from provisioning.store.form import Form
 from provisioning.store.sql.columns import plain
 from provisioning.store.sql.database import (
     BUSY,
@@ -28,7 +29,6 @@ from provisioning.store.sql.database import (
     Statement,
 )
 from provisioning.store.sql.layout import META, Layout
-from provisioning.store.tables import Table
 
 UNREACHABLE = "The database can't be reached. Try again."
 NO_URL = (
@@ -39,6 +39,7 @@ SAMPLE = 500
 """How finely PostgreSQL looks at the values of a column; 100 unless told."""
 REFUSED = "The database refuses the user, the password or the database's name."
 COLLISION = "Another change came between, nothing was changed. Try again."
+MISFIT = "The tables aren't as this version of the server has made them."
 READ_ONLY = "The database takes no changes at the moment, nothing was changed. Try again."
 OLDEST = 150000
 OLDEST_NAME = "15"
@@ -76,6 +77,10 @@ FAULTS: dict[str, Callable[[], Fault]] = {
     "40001": lambda: Fault(Collision(COLLISION)),
     "40P01": lambda: Fault(Collision(COLLISION)),
     "23505": lambda: Fault(Collision(COLLISION)),
+    "42P01": lambda: Fault(StoreUnavailable(MISFIT), is_misfit=True),
+    "42703": lambda: Fault(StoreUnavailable(MISFIT), is_misfit=True),
+    # A statement that was prepared for other columns.
+    "0A000": lambda: Fault(StoreUnavailable(MISFIT), is_misfit=True),
     "55P03": lambda: Fault(StoreUnavailable(BUSY)),
     # What this connection leads to is no longer the one that takes changes.
     "25006": lambda: Fault(StoreUnavailable(READ_ONLY), is_stale=True),
@@ -133,7 +138,7 @@ class PostgreSQL(Database):
     writers = 8
     clock = "SELECT clock_timestamp()"
 
-    def __init__(self, url: str, facts: Sequence[Table], patience: float) -> None:
+    def __init__(self, url: str, form: Form, patience: float) -> None:
         try:
             self._connecting: dict[str, Any] = {**CONNECTING, **conninfo_to_dict(url)}
         except psycopg.Error:
@@ -141,7 +146,7 @@ class PostgreSQL(Database):
             raise StoreUnavailable(NO_URL) from None
         self._last_host: Host | None = None
         self._hanging: Host | None = None
-        super().__init__(facts, PGDialect_psycopg(), patience)  # type: ignore[no-untyped-call]
+        super().__init__(form, PGDialect_psycopg(), patience)  # type: ignore[no-untyped-call]
 
     # Connections
 
@@ -214,7 +219,7 @@ class PostgreSQL(Database):
         return Fault(StoreUnavailable(f"{NOTHING_CHANGED}: the database says {state}."))
 
     def insert(self, connection: Connection, layout: Layout, rows: Sequence[Parameters]) -> None:
-        names = ", ".join(f'"{name}"' for name in layout.names)
+        names = ", ".join(f'"{layout.table.c[name].name}"' for name in layout.names)
         statement = f'COPY "{layout.fact.name}" ({names}) FROM STDIN'
         with self.explained(connection), connection.cursor().copy(statement) as copy:
             for row in rows:
@@ -287,6 +292,21 @@ class PostgreSQL(Database):
 
     def drop(self, connection: Connection, name: str) -> None:
         self.ask(connection, [(f'DROP TABLE IF EXISTS "{name}"', {})])
+
+    def set_aside(self, connection: Connection, name: str, aside: str) -> None:
+        found = (
+            "SELECT i.relname, x.indisprimary FROM pg_index x "
+            "JOIN pg_class i ON i.oid = x.indexrelid "
+            f"""WHERE x.indrelid = '"{name}"'::regclass"""
+        )
+        owned = f"""SELECT pg_get_serial_sequence('"{name}"', 'number')::regclass"""
+        statements = [f'ALTER TABLE "{name}" RENAME TO "{aside}"']
+        for index, is_primary in self.rows(connection, found, {}):
+            gone = f'ALTER INDEX "{index}" RENAME TO "{aside}__key"'
+            statements.append(gone if is_primary else f'DROP INDEX "{index}"')
+        for (sequence,) in self.rows(connection, owned, {}):
+            statements.append(f'ALTER SEQUENCE {sequence} RENAME TO "{aside}__number"')
+        self.ask(connection, [(statement, {}) for statement in statements])
 
     def index_texts(self, connection: Connection) -> None:
         """Let words be found by their trigrams, where that may be had; else texts are scanned."""

@@ -162,14 +162,9 @@ class Questions:
             cached(self._clear),
         )
         compiled, revisions = database.compiled, database.metadata.tables[REVISIONS]
+        version = revisions.c.version.name
         self.nothing = compiled(select(ONE))
-        self.revise_all = compiled(update(revisions).values(revision=bindparam("revision")))
-        self.moving = compiled(
-            text(
-                "SELECT number, key, record FROM moving WHERE number > :last "
-                "ORDER BY number LIMIT :size"
-            )
-        )
+        self.revise_all = compiled(update(revisions).values(version=bindparam("version")))
         self.tell = compiled(
             text(
                 f"INSERT INTO {META} (name, value) VALUES (:name, :value) "
@@ -178,16 +173,16 @@ class Questions:
         )
         self.revise = compiled(
             text(
-                f"INSERT INTO {REVISIONS} (tenant, name, revision) "
-                "VALUES (:tenant, :name, :revision) "
-                "ON CONFLICT (tenant, name) DO UPDATE SET revision = excluded.revision"
+                f"INSERT INTO {REVISIONS} (tenant, name, {version}) "
+                "VALUES (:tenant, :name, :version) "
+                f"ON CONFLICT (tenant, name) DO UPDATE SET {version} = excluded.{version}"
             )
         )
 
     def _find(self, table: str, column: str) -> str:
         """The records that have a `value` in a column, in table order."""
         columns = self._layouts[table].table.c
-        statement = select(columns.record).where(columns[column] == bindparam("value"))
+        statement = select(columns.document).where(columns[column] == bindparam("value"))
         return self._database.compiled(statement.order_by(columns.number))
 
     def _several(self, columns: tuple[tuple[str, str], ...]) -> str:
@@ -196,7 +191,7 @@ class Questions:
         found = []
         for place, (table, column) in enumerate(columns):
             known = self._layouts[table].table.c
-            asked = select(literal_column(str(place)).label("place"), known.number, known.record)
+            asked = select(literal_column(str(place)).label("place"), known.number, known.document)
             found.append(asked.where(known[column] == bindparam(f"v{place}")))
         return self._database.compiled(union_all(*found).order_by("place", "number"))
 
@@ -217,7 +212,7 @@ class Questions:
     def _each_of(self, table: str, column: str) -> str:
         """The records that have one of the list `values` in a column, each after its value."""
         columns = self._layouts[table].table.c
-        statement = select(columns[column], columns.record)
+        statement = select(columns[column], columns.document)
         statement = statement.where(self._database.one_of(columns[column], "values"))
         return self._database.compiled(statement.order_by(columns.number))
 
@@ -236,7 +231,7 @@ class Questions:
     def _documents(self, table: str) -> str:
         """So many as `size` of the records after the number `last`: number, document id, record."""
         columns = self._layouts[table].table.c
-        statement = select(columns.number, columns.key, columns.record)
+        statement = select(columns.number, columns.key, columns.document)
         statement = statement.where(columns.number > bindparam("last")).order_by(columns.number)
         return self._database.compiled(statement.limit(bindparam("size")).offset(ZERO))
 
@@ -277,7 +272,7 @@ class Questions:
         layout = self._layouts[table]
         columns = layout.table.c
         where = self._where(layout, conditions, walk)
-        statement = select(columns.key, columns.record).where(*where)
+        statement = select(columns.key, columns.document).where(*where)
         for member, descending in order:
             _require_declared(layout.fact.orders, member, table)
             for key in (layout.order(member), columns[f"o_{member}"]):
@@ -301,7 +296,7 @@ class Questions:
         tenant: Any = bindparam("tenant")
         at: Any = bindparam("at")
         revision = (
-            select(revisions.revision)
+            select(revisions.version)
             .where(revisions.tenant == tenant, revisions.name == bindparam("name"))
             .scalar_subquery()
         )

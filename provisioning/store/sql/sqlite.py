@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +32,7 @@ from sqlalchemy import table as table_called
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from provisioning.store.errors import StoreUnavailable
+from provisioning.store.form import Form
 from provisioning.store.sql.database import (
     BUSY,
     NOTHING_CHANGED,
@@ -42,7 +43,6 @@ from provisioning.store.sql.database import (
     Statement,
 )
 from provisioning.store.sql.layout import ONE, Layout
-from provisioning.store.tables import Table
 
 HEADER = b"SQLite format 3\0"
 GONE = "The data file is gone. Put it back, or restart to begin an empty store."
@@ -58,11 +58,11 @@ class SQLite(Database):
     errors = sqlite3.Error
     writers = 1
 
-    def __init__(self, path: Path, facts: Sequence[Table], patience: float) -> None:
+    def __init__(self, path: Path, form: Form, patience: float) -> None:
         self.path = Path(os.path.realpath(path))
         self._queue = Queue(self.path.with_name(self.path.name + ".lock"), patience)
         self._file: tuple[int, int] | None = None
-        super().__init__(facts, SQLiteDialect_pysqlite(paramstyle="named"), patience)
+        super().__init__(form, SQLiteDialect_pysqlite(paramstyle="named"), patience)
         try:
             self._make_file()
         except OSError as error:
@@ -141,6 +141,10 @@ class SQLite(Database):
             return Fault(StoreUnavailable(f"{NOTHING_CHANGED}: No space left on device."))
         if code == sqlite3.SQLITE_READONLY:
             return Fault(StoreUnavailable(f"{NOTHING_CHANGED}: the data file is read-only."))
+        if code == sqlite3.SQLITE_ERROR:
+            return Fault(
+                StoreUnavailable(f"The data file can't be used ({error})."), is_misfit=True
+            )
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return Fault(StoreUnavailable("The data file is damaged. Restore a backup."), True)
         return Fault(StoreUnavailable(f"The data file can't be used ({error})."), True)
@@ -152,8 +156,8 @@ class SQLite(Database):
     # Turns
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        with self._queue.turn():
+    def turn(self, is_patient: bool = False) -> Iterator[None]:
+        with self._queue.turn(is_patient):
             yield
 
     def taking_turn(
@@ -235,6 +239,14 @@ class SQLite(Database):
         for table in (name + SEARCHES, name):
             self.ask(connection, [(f"DROP TABLE IF EXISTS {table}", {})])
 
+    def set_aside(self, connection: Connection, name: str, aside: str) -> None:
+        found = "SELECT type, name FROM sqlite_master WHERE tbl_name = :name AND sql IS NOT NULL"
+        self.ask(connection, [(f"DROP TABLE IF EXISTS {name}{SEARCHES}", {})])
+        for kind, each in self.rows(connection, found, {"name": name}):
+            if kind in ("index", "trigger"):
+                self.ask(connection, [(f'DROP {kind} "{each}"', {})])
+        self.ask(connection, [(f'ALTER TABLE "{name}" RENAME TO "{aside}"', {})])
+
 
 def _unusable(error: OSError) -> StoreUnavailable:
     return StoreUnavailable(f"The data file can't be used: {error.strerror or 'unknown error'}.")
@@ -256,11 +268,12 @@ class Queue:
         self._threads = threading.Lock()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def turn(self, is_patient: bool) -> Iterator[None]:
         """Have the turn within; StoreUnavailable when it takes too long to come."""
-        deadline = time.monotonic() + self._patience
+        patience = threading.TIMEOUT_MAX if is_patient else self._patience
+        deadline = time.monotonic() + patience
         threads = self._threads
-        if not threads.acquire(timeout=self._patience):
+        if not threads.acquire(timeout=patience):
             raise StoreUnavailable(BUSY)
         try:
             descriptor = self._locked(deadline)

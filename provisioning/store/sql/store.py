@@ -4,11 +4,16 @@ import json
 import threading
 import uuid
 import weakref
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
-from provisioning.store.errors import StoreDamaged, StoreUnavailable
+import orjson
+from sqlalchemy import text
+
+from provisioning.store.errors import OtherForm, StoreDamaged, StoreUnavailable
+from provisioning.store.form import Upgrade
+from provisioning.store.ids import count_on, mended
 from provisioning.store.query import Record
 from provisioning.store.sql.columns import plain
 from provisioning.store.sql.database import Connection, Database
@@ -16,9 +21,12 @@ from provisioning.store.sql.layout import COUNTERS, META, REVISIONS
 from provisioning.store.sql.questions import Questions
 from provisioning.store.sql.totals import Totals
 from provisioning.store.sql.view import Lookup, SqlTransaction, SqlView
-from provisioning.store.store import _STORES, UNFINISHED_COPY, Check, Migration, Store
+from provisioning.store.store import _STORES, UNFINISHED_COPY, Store
+from provisioning.store.tables import Table
 from provisioning.store.views import RecordId, Transaction, View
 
+FILLING = "filling"
+"""What a store says of itself while a copy fills it; in form 1 it was `copying`."""
 NOT_EMPTY = "There are records in it already. Nothing was changed."
 Documents = Iterable[tuple[str, Record]]
 
@@ -33,18 +41,9 @@ class SqlStore(Store):
 
     audit_keep = 100_000
 
-    def __init__(
-        self,
-        database: Database,
-        check: Check | None = None,
-        migrations: Sequence[Migration] = (),
-        begins: bool = True,
-        fills: bool = False,
-    ) -> None:
+    def __init__(self, database: Database, begins: bool = True, fills: bool = False) -> None:
         self._database = database
-        self._check = check
-        self._migrations = migrations
-        self._schema = len(migrations) + 1
+        self._form = database.form
         self._questions = Questions(database.layouts, database)
         self._totals = Totals()
         self._thread = threading.local()
@@ -157,17 +156,17 @@ class SqlStore(Store):
         """Make this empty store the one that has these records. Until it is done, nobody sees any
         of it or opens it anew. Raises StoreUnavailable where there are records already."""
         with self._taken_over() as view:
-            is_begun = self._meta(view.begun()).get("copying")
+            is_begun = _is_filling(self._meta(view.begun()))
             if not is_begun and any(view.count(table) for table in self._database.layouts):
                 raise StoreUnavailable(NOT_EMPTY)
-            view.tell({"copying": True})
+            view.tell({FILLING: True})
         with self.transaction() as transaction:
             filled = cast(SqlTransaction, transaction)
             filled.clear()
             for table, documents in contents:
                 filled.load(table, documents)
             filled.set_ids(ids)
-            filled.tell({"instance": instance, "copying": False})
+            filled.tell({"instance": instance, FILLING: False})
         self._instance = instance
 
     # Opening
@@ -177,21 +176,26 @@ class SqlStore(Store):
         # Look whether there is anything to do before a turn is waited for.
         connection = database.begin_reading((self._questions.nothing, {})).connection
         try:
-            if self._is_ready(connection):
-                return
-            if not begins and not database.tables(connection):
+            is_ready = self._is_ready(connection)
+            if not is_ready and not begins and not database.tables(connection):
                 raise StoreUnavailable("There is no store.")
+        except StoreDamaged:
+            # Looked at again in its turn: an upgrade may be changing the tables at the moment.
+            is_ready = False
         finally:
             database.end_reading(connection)
-        with self._taken_over() as transaction:
-            if not self._is_ready(transaction.begun()):
-                self._make(transaction)
+        if not is_ready:
+            with self._taken_over() as transaction:
+                if not self._is_ready(transaction.begun()):
+                    self._make(transaction)
+        database.is_open = True
 
     @contextmanager
     def _taken_over(self) -> Iterator[SqlTransaction]:
-        """A transaction beside which nobody else makes, migrates or copies tables."""
+        """A transaction beside which nobody else makes, upgrades or copies tables. It waits for
+        that however long it takes."""
         database = self._database
-        with database.turn():
+        with database.turn(is_patient=True):
             begun = database.begin_writing(*database.taking_over())
             try:
                 yield SqlTransaction(database, self._questions, begun)
@@ -201,76 +205,71 @@ class SqlStore(Store):
             database.settle()
 
     def _is_ready(self, connection: Connection) -> bool:
-        """Whether all tables are there as they should be; StoreDamaged for what isn't ours."""
+        """Whether all tables are there in this form; StoreDamaged for what isn't ours."""
         there = self._database.tables(connection)
         if not there:
             return False
         if META not in there:
             raise StoreDamaged("it holds tables of something else", table=min(there))
-        meta = self._meta(connection)
+        meta, own = self._meta(connection), self._form.number
+        if meta["schema"] > own:
+            raise OtherForm(meta["schema"], own)
         for name in sorted(there - {META, COUNTERS, REVISIONS, *self._database.layouts}):
             # An empty one is left by a part of the server that is no longer there.
             some = f'SELECT 1 FROM "{name}" LIMIT 1'
             if name not in meta["layouts"] or self._database.rows(connection, some, {}):
                 raise StoreDamaged("no such table is known", table=name)
-        if meta["schema"] > self._schema:
-            raise StoreDamaged(
-                f"it has schema version {meta['schema']}, this program reads {self._schema}"
-            )
-        if meta.get("copying") and not self._fills:
+        if _is_filling(meta) and not self._fills:
             raise StoreUnavailable(UNFINISHED_COPY)
         self._instance = meta["instance"]
-        layouts = meta["layouts"].items()
-        return bool(meta["schema"] == self._schema and self._digests().items() <= layouts)
-
-    def _digests(self) -> dict[str, str]:
-        return {name: layout.digest() for name, layout in self._database.layouts.items()}
+        is_own: bool = meta["schema"] == own
+        return is_own and self._database.layouts.keys() <= meta["layouts"].keys()
 
     def _make(self, transaction: SqlTransaction) -> None:
-        """Make the tables, or make them anew as they are declared now."""
+        """Make the tables that are missing, or bring all of an older form up to date."""
         database, connection = self._database, transaction.begun()
-        if not database.tables(connection):
+        meta: dict[str, Any] = {"schema": 0, "layouts": {}}
+        if database.tables(connection):
+            meta = self._meta(connection)
+        else:
             database.make_own(connection)
             self._instance = str(uuid.uuid4())
-            transaction.tell({"schema": 0, "instance": self._instance, "layouts": {}})
-        meta = self._meta(connection)
-        migrations = self._migrations[max(0, meta["schema"] - 1) :] if meta["layouts"] else ()
-        if migrations:
-            self._migrate(transaction, migrations)
+        if 0 < meta["schema"] < self._form.number:
+            self._upgrade(transaction, meta)
+            meta["layouts"] = {}
         else:
             for name, layout in database.layouts.items():
-                if meta["layouts"].get(name) != layout.digest():
-                    self._rebuild(transaction, name, name in meta["layouts"])
+                if name not in meta["layouts"]:
+                    database.make(connection, layout)
         database.index_texts(connection)
-        transaction.tell({"schema": self._schema, "layouts": meta["layouts"] | self._digests()})
+        known = meta["layouts"] | dict.fromkeys(database.layouts, self._form.number)
+        transaction.tell(
+            {"schema": self._form.number, "instance": self._instance, "layouts": known}
+        )
 
-    def _migrate(self, transaction: SqlTransaction, migrations: Sequence[Migration]) -> None:
-        """Lead all records through the steps from an older version to this one."""
+    def _upgrade(self, transaction: SqlTransaction, meta: Mapping[str, Any]) -> None:
+        """Lead all records, one after another, to tables in this form."""
         database, connection = self._database, transaction.begun()
-        known = self._meta(connection)["layouts"]
-        tables = {name: dict(transaction.documents(name)) for name in known}
-        for migration in migrations:
-            tables = migration(tables)
-        for name in {*known, *database.layouts}:
-            database.drop(connection, name)
-        for name, layout in database.layouts.items():
+        old = Aside(database, transaction, meta)
+        # The turns first: whoever has one has done then, and nobody else gets one.
+        for name in meta["layouts"]:
+            old.take(name, is_wanted=name in database.layouts)
+        for own in database.own:
+            if own.name != COUNTERS:
+                database.ask(connection, [(f'DROP TABLE "{own.name}"', {})])
+        database.make_own(connection, but=COUNTERS)
+        if _is_filling(meta):
+            transaction.tell({FILLING: True})
+        for layout in database.layouts.values():
             database.make(connection, layout)
-            transaction.load(name, tables.get(name, {}).items())
-
-    def _rebuild(self, transaction: SqlTransaction, name: str, exists: bool) -> None:
-        """Make a table as it is declared now, with the records that it has."""
-        database, connection = self._database, transaction.begun()
-        if exists:
-            statements = [
-                f'CREATE TEMPORARY TABLE moving AS SELECT number, key, record FROM "{name}"',
-                "CREATE INDEX moving_by_number ON moving (number)",
-            ]
-            database.ask(connection, [(statement, {}) for statement in statements])
-            database.drop(connection, name)
-        database.make(connection, database.layouts[name])
-        if exists:
-            transaction.load(name, transaction.moving())
-            database.ask(connection, [("DROP TABLE moving", {})])
+        upgrade = Upgrade(self._form, meta["schema"], old.get)
+        brought: dict[str, int] = {}
+        for name in meta["layouts"].keys() & database.layouts.keys():
+            transaction.load(name, _upgraded(database.layouts[name].fact, old, upgrade, brought))
+        old.drop()
+        counters = mended(upgrade.counters(database.ids(connection)))
+        counters |= {name: max(last, counters.get(name, 0)) for name, last in brought.items()}
+        database.set_ids(connection, counters)
 
     def _meta(self, connection: Connection) -> dict[str, Any]:
         rows = self._database.rows(connection, f"SELECT name, value FROM {META}", {})
@@ -283,3 +282,68 @@ class SqlStore(Store):
                 "it doesn't say of which schema it is, as a store does", table=META
             ) from None
         return meta
+
+
+def _is_filling(meta: Mapping[str, Any]) -> bool:
+    return bool(meta.get(FILLING) or meta.get("copying"))
+
+
+class Aside:
+    """The tables of an older form, under other names while their records are led over."""
+
+    def __init__(
+        self, database: Database, transaction: SqlTransaction, meta: Mapping[str, Any]
+    ) -> None:
+        self._database = database
+        self._transaction = transaction
+        # Up to 0.2.0 a store kept digests of its layouts, and records in a column of that name.
+        is_first = any(isinstance(each, str) for each in meta["layouts"].values())
+        self._record = "record" if is_first else f"document_{meta['schema']}"
+        self._names: dict[str, str] = {}
+        self._indexed: set[str] = set()
+
+    def take(self, name: str, is_wanted: bool) -> None:
+        """Set a table aside; one that no part of the server wants any more is empty, and goes."""
+        connection = self._transaction.begun()
+        if not is_wanted:
+            self._database.drop(connection, name)
+            return
+        self._names[name] = f"{name}__old"
+        self._database.set_aside(connection, name, self._names[name])
+
+    def documents(self, name: str) -> Iterator[tuple[str, Record]]:
+        """All records of a table with their old keys, in table order."""
+        statement = (
+            f'SELECT number, key, {self._record} FROM "{self._names[name]}" '
+            "WHERE number > :last ORDER BY number LIMIT :size"
+        )
+        return self._transaction.walk(self._database.compiled(text(statement)))
+
+    def get(self, table: str, key: str) -> Record | None:
+        """One record by its old key."""
+        aside = self._names.get(table)
+        if aside is None:
+            return None
+        if aside not in self._indexed:
+            self._indexed.add(aside)
+            index = f'CREATE INDEX "{aside}__by_key" ON "{aside}" (key)'
+            self._database.ask(self._transaction.begun(), [(index, {})])
+        statement = text(f'SELECT {self._record} FROM "{aside}" WHERE key = :key')
+        rows = self._database.rows(
+            self._transaction.begun(), self._database.compiled(statement), {"key": plain(key)}
+        )
+        return orjson.loads(rows[0][0]) if rows else None
+
+    def drop(self) -> None:
+        for aside in self._names.values():
+            self._database.drop(self._transaction.begun(), aside)
+
+
+def _upgraded(fact: Table, old: Aside, upgrade: Upgrade, brought: dict[str, int]) -> Documents:
+    """The records of a table in the new form; their ids are counted in `brought`."""
+    for key, record in old.documents(fact.name):
+        later = upgrade.record(fact.name, record)
+        if later is not None:
+            later_key = key if fact.key is None else fact.key(later)
+            count_on(brought, fact.name, later_key, later)
+            yield later_key, later

@@ -177,9 +177,10 @@ class SqlView(View):
 
     def documents(self, table: str) -> Iterator[tuple[str, Record]]:
         """All records of a table with their document ids, in table order, some at a time."""
-        return self._walk(self._questions.documents(table))
+        return self.walk(self._questions.documents(table))
 
-    def _walk(self, statement: str) -> Iterator[tuple[str, Record]]:
+    def walk(self, statement: str) -> Iterator[tuple[str, Record]]:
+        """What such a statement answers, some at a time."""
         last = 0
         while rows := self._rows(statement, {"last": last, "size": BATCH}):
             for last, key, record in rows:  # noqa: B007 - where the next ones begin
@@ -419,10 +420,6 @@ class SqlTransaction(SqlView, Transaction):
         ]
         self._database.ask(self._asked(), statements)
 
-    def moving(self) -> Iterator[tuple[str, Record]]:
-        """The records of a table that is made anew."""
-        return self._walk(self._questions.moving)
-
     def check_references(self) -> None:
         """Raise ValueError where a change leaves a reference to nothing, Collision where another
         one that runs beside it does."""
@@ -468,7 +465,7 @@ class SqlTransaction(SqlView, Transaction):
             revised.append((self._questions.revise, self._revision(tenant, table)))
         if self._all_is_new:
             number = secrets.randbits(REVISION_BITS)
-            revised.insert(len(self._waiting), (self._questions.revise_all, {"revision": number}))
+            revised.insert(len(self._waiting), (self._questions.revise_all, {"version": number}))
         self._is_open = False
         connection, self._connection = cast(Connection, self._connection), None
         self._database.commit(connection, revised)
@@ -482,7 +479,7 @@ class SqlTransaction(SqlView, Transaction):
 
     def _revision(self, tenant: str, table: str) -> Parameters:
         number = secrets.randbits(REVISION_BITS)
-        return {"tenant": tenant, "name": table, "revision": number}
+        return {"tenant": tenant, "name": table, "version": number}
 
     def _note(self, table: str, key: str, before: Record | None, after: Record | None) -> None:
         self._found.setdefault((table, key), before)

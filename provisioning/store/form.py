@@ -1,0 +1,88 @@
+"""The form of stored data: its tables, its number, and the steps that lead older forms to it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+from provisioning.store.query import Record
+from provisioning.store.tables import Table
+from provisioning.store.views import View
+
+Check = Callable[[View, str, str], str | None]
+"""A function from (view, table, key) to a sentence that names the faulty member, or None."""
+Get = Callable[[str, str], Record | None]
+"""A function from (table, key) to the record."""
+REMEMBERED = 50_000
+
+
+class Past:
+    """The records as they were before a step."""
+
+    def __init__(self, get: Get) -> None:
+        self.get: Get = lru_cache(REMEMBERED)(get)
+        """The record with this table and key; None if there is none."""
+
+
+Conversion = Callable[[Record, Past], Record | None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step from one form to the next. It gets one record at a time, so that a million fit."""
+
+    records: Mapping[str, Conversion] = field(default_factory=dict)
+    """Table -> function from an old record to a new one, which must not change the old one; None
+    leaves it out. Records of other tables stay as they are. Every key is made anew."""
+    counters: Callable[[Mapping[str, int]], Mapping[str, int]] = dict
+    """A function from the counters of ids before the step to those after it."""
+
+    def convert(self, table: str, record: Record, past: Past) -> Record | None:
+        """The record after this step."""
+        conversion = self.records.get(table)
+        return record if conversion is None else conversion(record, past)
+
+
+class Form(NamedTuple):
+    """All that a store has to know of its data."""
+
+    tables: tuple[Table, ...]
+    check: Check | None = None
+    """It is called with each record that a person may have edited."""
+    steps: tuple[Step, ...] = ()
+    """The first leads from form 1 to form 2."""
+
+    @property
+    def number(self) -> int:
+        """The number that a store carries. A step for every change of the form raises it."""
+        return len(self.steps) + 1
+
+
+class Upgrade:
+    """The way from an older form to the present one."""
+
+    def __init__(self, form: Form, number: int, get: Get) -> None:
+        self._steps: list[tuple[Step, Past]] = []
+        past = Past(get)
+        for step in form.steps[number - 1 :]:
+            self._steps.append((step, past))
+            past = Past(partial(_looked_up, step, past))
+
+    def record(self, table: str, record: Record) -> Record | None:
+        """A record of the older form in the present one; None if it is left out."""
+        found: Record | None = record
+        for step, past in self._steps:
+            if found is not None:
+                found = step.convert(table, found, past)
+        return found
+
+    def counters(self, counters: Mapping[str, int]) -> Mapping[str, int]:
+        """The counters of ids of the older form in the present one."""
+        for step, _ in self._steps:
+            counters = step.counters(counters)
+        return counters
+
+
+def _looked_up(step: Step, past: Past, table: str, key: str) -> Record | None:
+    record = past.get(table, key)
+    return None if record is None else step.convert(table, record, past)
