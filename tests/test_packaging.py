@@ -126,3 +126,22 @@ def test_the_version_is_one(sandbox):
     document = sandbox.client(None).get("//openapi.json").json
     assert __version__ in told
     assert document["info"]["version"] == __version__
+
+
+def test_an_older_python_is_told_in_one_sentence_and_leaves_nothing(tmp_path):
+    older = tmp_path / "python3.10"
+    older.write_text("#!/bin/sh\nexit 1\n")
+    older.chmod(0o755)
+    for name in ("Makefile", "pyproject.toml", "requirements.txt"):
+        shutil.copy(Path(__file__).parent.parent / name, tmp_path)
+    done = subprocess.run(
+        [shutil.which("make"), "run", f"PYTHON={older}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert done.stderr.startswith("Python 3.11 or later is needed, ")
+    assert len(done.stderr.splitlines()) == 2  # and make's own line
+    assert not (tmp_path / ".venv").exists()
