@@ -3,18 +3,20 @@
 from typing import Any
 
 from flask import Response, request
-from scim2_models import Context, ResourceType, SearchRequest, ServiceProviderConfig
+from scim2_models import Context, ResourceType, ServiceProviderConfig
 
 from provisioning.domain.errors import Forbidden
 from provisioning.domain.records import Records, not_found
-from provisioning.scim import filters, groups, users
-from provisioning.scim.filters import GROUP_FILTERS, USER_FILTERS
+from provisioning.scim import groups, search, users  # noqa: F401 - users has routes
+from provisioning.scim.filters import Filter
 from provisioning.scim.messages import (
     LARGEST_PAGE,
     Refused,
+    Search,
     body,
     listed,
     location,
+    members_of,
     plain,
 )
 from provisioning.scim.models import EnterpriseUser, Group, User
@@ -114,18 +116,17 @@ def require_no_filter() -> None:
 @scim.operation("POST", "/.search", name="search_scim_all", answer=RESOURCE, status=200)
 def search_all() -> Response:
     """List groups and users of the tenant together, groups first."""
-    return filters.search(
-        User | Group, body(), shown_on, USER_FILTERS | GROUP_FILTERS, USER_FILTERS
-    )
+    kinds = {**groups.GROUP_KINDS, **search.USER_KINDS}
+    return search.search(members_of(body(), "the body"), kinds, all_asked, search.USER_KINDS)
 
 
-def shown_on(
-    records: Records, asked: SearchRequest[Any], places: slice
+def all_asked(
+    records: Records, asked: Search, node: Filter | None, places: slice
 ) -> tuple[list[Record], int]:
-    """The groups and users at these places of the list that was asked for, and its length."""
-    found, before = groups.shown_on(records, asked, places)
+    """The groups and users at these places of the list that is asked for, and its length."""
+    found, before = groups.groups_asked(records, asked, node, places)
     rest = slice(max(0, places.start - before), max(0, places.stop - before))
-    people, total = users.shown_on(records, asked, rest)
+    people, total = search.users_asked(records, asked, node, rest)
     return found + people, before + total
 
 

@@ -1,204 +1,281 @@
-"""Filters as queries to the store.
+"""The language of filters (RFC 7644, 3.4.2.2): read in one pass, and judged of rows of values.
 
-A query may find more users than the filter matches. scim2-models then judges these one by one.
+A row has one value for each attribute. That is enough here: an account has one address, and what
+is asked of the members of a group is asked of one member at a time.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import json
+import operator
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Response
-from scim2_models import SearchRequest
-from scim2_models.path import (
-    AttrPath,
-    CompareOperator,
-    Comparison,
-    FilterNode,
-    LogicalExpr,
-    LogicalOperator,
-    Not,
-    Present,
-    ValuePath,
-)
-
 from provisioning.domain.names import username_key
-from provisioning.domain.records import Records
-from provisioning.domain.tables import USERS
-from provisioning.scim import identities, people
-from provisioning.scim.messages import (
-    Refused,
-    bare,
-    invalid_value,
-    listed,
-    page_of,
-    search_request,
-)
-from provisioning.store import Query, Record, Related
-from provisioning.web.access import reading
+from provisioning.scim.messages import ALIASES, Refused, bare, quoted
 
-IN_TEXT = frozenset(
-    {"username", "displayname", "emails", "emails.value", "name.givenname", "name.familyname"}
-)
-"""Attributes, in lower case, whose values are in the text that the store searches for words."""
-USER_FILTERS = IN_TEXT | {"id", "externalid", "emails.type", "emails.primary", "active"}
-GROUP_FILTERS = frozenset({"id", "externalid", "displayname", "members", "members.value"})
-MOST_WORDS = 20
-"""How many words of a filter the store searches for; more would cost more than they save."""
-OCCURS = frozenset({CompareOperator.eq, CompareOperator.co, CompareOperator.sw, CompareOperator.ew})
+LONGEST_FILTER = 4_096
+MOST_COMPARISONS = 50
+LONGEST_VALUE = 1_000
+"""No attribute has a longer value. The characters that follow in a filter are not looked at."""
+
+FOLDED, EXACT, SWITCH, MEMBER = "folded", "exact", "switch", "member"
+"""Kinds of attributes: text that is compared as usernames are, exact text, booleans, and ids of
+members, for which alone others could be read than those that are named."""
+Kinds = Mapping[str, str]
+"""Attribute in lower case -> its kind."""
+Row = Sequence[Any]
+"""The values of attributes, None for an absent one; FOLDED ones are folded."""
+Judge = Callable[[Row], bool]
 
 
 @dataclass(frozen=True)
-class Narrowed:
-    """Conditions that all users meet whom a filter matches. Each condition that is set counts."""
+class Comparison:
+    """One comparison; `value` is None for `pr` and for null."""
 
-    keys: frozenset[str] | None = None
-    """Their keys are among these; None if any key will do."""
-    email: str | None = None
-    """Their email address in the form in which usernames are compared; None if any will do."""
-    related: tuple[Related, ...] = ()
-    """As in Query."""
-    words: tuple[str, ...] = ()
-    """As in Query."""
-    is_exact: bool = False
-    """Whether the users that meet `related` are exactly those whom the filter matches."""
-
-    @property
-    def is_few(self) -> bool:
-        """Whether the filter names users by key or email, so that few can match."""
-        return self.keys is not None or self.email is not None
+    name: str
+    kind: str
+    operator: str
+    value: Any = None
 
 
-def names_in(node: FilterNode, prefix: str = "") -> set[str]:
-    """The attributes in a filter, in lower case and without their schema."""
-    if isinstance(node, Not):
-        return names_in(node.expr, prefix)
-    if isinstance(node, LogicalExpr):
-        return {name for term in node.terms for name in names_in(term, prefix)}
-    if isinstance(node, ValuePath):
-        inner = name_of(node.attr_path)
-        return {inner} | names_in(node.val_filter, f"{inner}.")
-    if isinstance(node, Comparison | Present):
-        return {prefix + name_of(node.attr_path)}
-    raise TypeError(node)
+@dataclass(frozen=True)
+class Not:
+    part: "Filter"
 
 
-def name_of(path: AttrPath) -> str:
-    return f"{path.attr}.{path.sub_attr}".lower() if path.sub_attr else path.attr.lower()
+@dataclass(frozen=True)
+class Several:
+    """All of the parts are true, or, unless `is_all`, one of them at least."""
+
+    parts: tuple["Filter", ...]
+    is_all: bool
 
 
-Found = Callable[[Records, SearchRequest[Any], slice], tuple[list[Record], int]]
-"""A function that returns the resources at some places of the list that is asked for, and the
-length of the whole list."""
+Filter = Comparison | Not | Several
 
-
-def search(
-    model: Any,
-    given: Any,
-    found_on: Found,
-    filtered: frozenset[str],
-    sortable: frozenset[str] | None = None,
-) -> Response:
-    """The answer to a list or search; `given` are its parameters, `found_on` finds the resources.
-
-    `filtered` and `sortable` are the attributes to filter and to sort by.
-    """
-    asked = search_request(model, given)
-    allowed = filtered if sortable is None else sortable
-    if asked.sort_by is not None and bare(asked.sort_by) not in allowed:
-        raise invalid_value(f"sortBy: Must be one of {', '.join(sorted(allowed))}.")
-    others = set() if asked.filter is None else names_in(asked.filter.ast) - filtered
-    if others:
-        raise Refused(
-            400,
-            "invalidFilter",
-            f"Nothing is filtered by {', '.join(sorted(others))}. "
-            f"There are {', '.join(sorted(filtered))}.",
-        )
-    records, places = reading(), page_of(asked)
-    shown, total = found_on(records, asked, places)
-    return listed(shown, total, places.start)
-
-
-def narrow(records: Records, node: FilterNode, prefix: str = "") -> Narrowed:
-    """The conditions of a filter that the store can look for."""
-    if isinstance(node, Comparison):
-        return _compared(records, node, prefix + name_of(node.attr_path))
-    if isinstance(node, ValuePath):
-        inner = narrow(records, node.val_filter, f"{name_of(node.attr_path)}.")
-        return replace(inner, is_exact=False)
-    if isinstance(node, LogicalExpr):
-        parts = [narrow(records, term, prefix) for term in node.terms]
-        return _all(parts) if node.op == LogicalOperator.and_ else _any(records, parts)
-    return Narrowed()
-
-
-def _compared(records: Records, node: Comparison, name: str) -> Narrowed:
-    value, is_equal = node.value, node.op == CompareOperator.eq
-    if isinstance(value, bool) and name == "active" and (is_equal or node.op == CompareOperator.ne):
-        active = identities.active_users(records, negated=value is not is_equal)
-        return Narrowed(related=(active,), is_exact=True)
-    if isinstance(value, str) and is_equal and name in NAMES:
-        return NAMES[name](records, value)
-    # Only ASCII: folding other text may change it so that a part of it isn't found any more.
-    if isinstance(value, str) and node.op in OCCURS and name in IN_TEXT and value.isascii():
-        return Narrowed(words=tuple(value.split()[:MOST_WORDS]))
-    return Narrowed()
-
-
-def _with_username(_: Records, value: str) -> Narrowed:
-    return Narrowed(frozenset({username_key(value)}))
-
-
-def _with_id(records: Records, value: str) -> Narrowed:
-    found = people.account_of(records, value)
-    return Narrowed(frozenset({found[0]} if found else ()))
-
-
-def _with_external_id(records: Records, value: str) -> Narrowed:
-    return Narrowed(frozenset(identities.users_called(records, value)))
-
-
-def _with_email(_: Records, value: str) -> Narrowed:
-    return Narrowed(email=username_key(value))
-
-
-NAMES = {
-    "username": _with_username,
-    "id": _with_id,
-    "externalid": _with_external_id,
-    "emails": _with_email,
-    "emails.value": _with_email,
+TESTS: dict[str, Callable[[Any, Any], Any]] = {
+    "co": operator.contains,
+    "sw": str.startswith,
+    "ew": str.endswith,
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "lt": operator.lt,
+    "le": operator.le,
 }
-"""Attribute -> function that finds users by its value, with an index."""
+"""Operators that compare texts of which neither is absent."""
+WITHIN = frozenset({"eq", "co", "sw", "ew"})
+"""Operators that are true of no value that is shorter."""
+ONE_MEMBER = 'Members are filtered by value eq "ID" only.'
+WORD = re.compile(r'\s*+(?:([()\[\]])|("(?:[^"\\]|\\.)*+")|([^\s()\[\]"]++))', re.DOTALL)
 
 
-def _all(parts: list[Narrowed]) -> Narrowed:
-    keys = [part.keys for part in parts if part.keys is not None]
-    emails = [part.email for part in parts if part.email is not None]
-    related: list[Related] = []
-    for each in (each for part in parts for each in part.related):
-        if each not in related:
-            related.append(each)
-    return Narrowed(
-        frozenset.intersection(*keys) if keys else None,
-        emails[0] if emails and not keys else None,
-        tuple(related),
-        tuple(word for part in parts for word in part.words)[:MOST_WORDS],
-        all(part.is_exact for part in parts),
+def names_in(node: Filter) -> frozenset[str]:
+    """The attributes in a filter."""
+    if isinstance(node, Comparison):
+        return frozenset({node.name})
+    parts = (node.part,) if isinstance(node, Not) else node.parts
+    return frozenset().union(*map(names_in, parts))
+
+
+def invalid_filter(detail: str) -> Refused:
+    return Refused(400, "invalidFilter", f"filter: {detail}")
+
+
+@dataclass
+class _Level:
+    """What has been read of a filter within one pair of brackets."""
+
+    closing: str = ""
+    prefix: str = ""
+    """The attribute before square brackets, and a dot."""
+    is_negated: bool = False
+    terms: list[list[Filter]] = field(default_factory=lambda: [[]])
+    """Joined by `and` within, by `or` without."""
+
+    def node(self) -> Filter:
+        node = _joined([_joined(each, is_all=True) for each in self.terms], is_all=False)
+        if not self.is_negated:
+            return node
+        return node.part if isinstance(node, Not) else Not(node)
+
+
+def _joined(parts: list[Filter], *, is_all: bool) -> Filter:
+    return parts[0] if len(parts) == 1 else Several(tuple(parts), is_all)
+
+
+def parse(text: str, kinds: Kinds, prefix: str = "") -> Filter:
+    """A filter; Refused if it is none, too long, or speaks of an attribute that has no kind.
+
+    `prefix` stands before every name in it.
+    """
+    if len(text) > LONGEST_FILTER:
+        raise invalid_filter(f"Must have at most {LONGEST_FILTER:,} characters.")
+    return _Reader(text, kinds, prefix).read()
+
+
+class _Reader:
+    """Reads a filter once, word by word, without calling itself for what is in brackets."""
+
+    def __init__(self, text: str, kinds: Kinds, prefix: str) -> None:
+        self._words = _words_of(text)
+        self._kinds = kinds
+        self._levels = [_Level(prefix=prefix)]
+        self._comparisons = 0
+        self._chosen = ""
+        """The prefix in the square brackets that have just ended."""
+
+    def read(self) -> Filter:
+        wants_term = True
+        for word in self._words:
+            wants_term = self._begin_term(word) if wants_term else self._go_on(word)
+        if wants_term or len(self._levels) > 1:
+            raise invalid_filter("It ends too early: a comparison or a bracket is missing.")
+        return self._levels[0].node()
+
+    def _begin_term(self, word: str) -> bool:
+        """Whether a term must follow."""
+        level = self._levels[-1]
+        if word == "(":
+            self._levels.append(_Level(")", level.prefix))
+            return True
+        if word.lower() == "not":
+            self._require_no_members(level)
+            if next(self._words, "") != "(":
+                raise invalid_filter("'not' must be followed by brackets: not (...).")
+            self._levels.append(_Level(")", level.prefix, is_negated=True))
+            return True
+        following = next(self._words, "")
+        if following != "[":
+            level.terms[-1].append(self._compare(level.prefix + bare(word), following))
+            return False
+        if level.prefix:
+            raise invalid_filter("Square brackets can't stand in one another.")
+        self._levels.append(_Level("]", f"{bare(word)}."))
+        return True
+
+    def _go_on(self, word: str) -> bool:
+        """Whether a term must follow."""
+        level, chosen = self._levels[-1], self._chosen
+        self._chosen = ""
+        if word == level.closing:
+            self._chosen = level.prefix if word == "]" else ""
+            node = self._levels.pop().node()
+            self._levels[-1].terms[-1].append(node)
+            return False
+        if chosen and word.startswith("."):  # as in emails[type eq "work"].value eq "x"
+            compared = self._compare(chosen + word[1:].lower(), next(self._words, ""))
+            level.terms[-1].append(Several((level.terms[-1].pop(), compared), is_all=True))
+            return False
+        if word.lower() == "or":
+            level.terms.append([])
+        elif word.lower() == "and":
+            self._require_no_members(level)
+        else:
+            raise invalid_filter(f"{quoted(word)} is where 'and', 'or' or the end should be.")
+        return True
+
+    def _require_no_members(self, level: _Level) -> None:
+        if level.prefix == "members.":
+            raise invalid_filter(ONE_MEMBER)
+
+    def _compare(self, name: str, operator: str) -> Comparison:
+        self._comparisons += 1
+        if self._comparisons > MOST_COMPARISONS:
+            raise invalid_filter(f"Must have at most {MOST_COMPARISONS} comparisons.")
+        return _comparison(name, operator, self._words, self._kinds)
+
+
+def _words_of(text: str) -> Iterator[str]:
+    """The brackets, texts and words of a filter."""
+    place, end = 0, len(text.rstrip())
+    while place < end:
+        found = WORD.match(text, place)
+        if found is None:
+            raise invalid_filter(f"It can't be read from {quoted(text[place:].strip())} on.")
+        place = found.end()
+        yield found[found.lastindex or 0]
+
+
+def _comparison(name: str, word: str, words: Iterator[str], kinds: Kinds) -> Comparison:
+    name, compared = ALIASES.get(name, name), word.lower()
+    kind = kinds.get(name)
+    if kind is None:
+        there = ", ".join(sorted(kinds))
+        raise invalid_filter(f"Nothing is filtered by {quoted(name)}. There are {there}.")
+    if compared not in {"eq", "ne", "pr", *TESTS}:
+        raise invalid_filter(f"{name}: {quoted(word)} is no operator. There are eq, ne, co, sw ...")
+    if compared == "pr" and kind != MEMBER:
+        return Comparison(name, kind, compared)
+    value = _value(next(words, "")) if compared != "pr" else None
+    if kind == MEMBER and (compared != "eq" or not isinstance(value, str)):
+        raise invalid_filter(ONE_MEMBER)
+    if kind == SWITCH and isinstance(value, str):
+        value = {"true": True, "false": False}.get(value.lower(), value)
+    is_fit = value is None or (
+        isinstance(value, bool) if kind == SWITCH else value.__class__ is str
     )
+    if is_fit and (compared in {"eq", "ne"} or isinstance(value, str)):
+        return Comparison(name, kind, compared, value)
+    wanted = "true or false, by eq or ne" if kind == SWITCH else "text"
+    raise invalid_filter(f"{name}: Must be compared with {wanted}.")
 
 
-def _any(records: Records, parts: list[Narrowed]) -> Narrowed:
-    """The conditions of an `or`: the keys of all parts together, if each part names users."""
-    keys: set[str] = set()
-    for part in parts:
-        if not part.is_few:
-            return Narrowed()
-        keys.update(part.keys if part.keys is not None else with_email(records, part.email))
-    return Narrowed(frozenset(keys))
+def _value(word: str) -> str | bool | float | None:
+    """What a name is compared with; all numbers are 0.0, since nothing is compared with one."""
+    words = {"true": True, "false": False, "null": None}
+    if word.lower() in words:
+        return words[word.lower()]
+    if word.startswith('"'):
+        try:
+            text = str(json.loads(word, strict=False))
+            text.encode()
+        except ValueError:
+            raise invalid_filter(f"{quoted(word)} is no text as JSON has it.") from None
+        if "\0" in text:
+            raise invalid_filter(f"{quoted(word)} must not contain the NUL character.")
+        return text
+    if not word or not (word[0].isdigit() or word[0] == "-"):
+        raise invalid_filter(f"{quoted(word)} must be text in quotes, true or false.")
+    return 0.0
 
 
-def with_email(records: Records, email: str | None) -> set[str]:
-    """The keys of users of all tenants with this address."""
-    found = records.query(USERS, Query(within=("email", email))).records
-    return {username_key(account["username"]) for account in found}
+def judge(node: Filter, places: Mapping[str, int]) -> Judge:
+    """A function that says whether a filter is true of a row.
+
+    `places` has the place in the row of each attribute in the filter. Values are folded here, once.
+    """
+    if isinstance(node, Not):
+        inner = judge(node.part, places)
+        return lambda row: not inner(row)
+    if isinstance(node, Several):
+        return _judge_several([judge(each, places) for each in node.parts], node.is_all)
+    return _judge_one(node, places[node.name])
+
+
+def _judge_one(node: Comparison, place: int) -> Judge:
+    wanted, is_longer = node.value, False
+    if isinstance(wanted, str):
+        is_longer = len(wanted) > LONGEST_VALUE
+        wanted = wanted[:LONGEST_VALUE]
+        wanted = username_key(wanted) if node.kind == FOLDED else wanted
+    if node.operator == "pr":
+        return lambda row: row[place] is not None
+    if node.operator == "ne":
+        return lambda row: is_longer or bool(row[place] != wanted)
+    if is_longer and node.operator in WITHIN:
+        return lambda row: False
+    if node.operator == "eq":
+        return lambda row: bool(row[place] == wanted)
+    test = TESTS[node.operator]
+    return lambda row: row[place] is not None and bool(test(row[place], wanted))
+
+
+def _judge_several(parts: Sequence[Judge], is_all: bool) -> Judge:
+    def are_true(row: Row) -> bool:
+        for part in parts:
+            if part(row) is not is_all:
+                return not is_all
+        return is_all
+
+    return are_true

@@ -5,60 +5,50 @@ A change that names members doesn't read the whole group, which may be as large 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from flask import Response, request
-from scim2_models import Context, Path, SearchRequest
-from scim2_models.path import (
-    AttrPath,
-    CompareOperator,
-    Comparison,
-    FilterNode,
-    LogicalExpr,
-    LogicalOperator,
-    Not,
-    Present,
-    ValuePath,
-)
 
 from provisioning.domain import people as domain
 from provisioning.domain import roles
 from provisioning.domain.errors import Forbidden
+from provisioning.domain.names import username_key
 from provisioning.domain.records import Records, not_found
 from provisioning.domain.tables import PRIVILEGES, USERS
 from provisioning.scim import filters, identities, people
-from provisioning.scim.filters import GROUP_FILTERS
+from provisioning.scim.filters import EXACT, FOLDED, MEMBER, Comparison, Filter, Kinds, Not, Several
 from provisioning.scim.messages import (
+    GROUP,
     Refused,
+    Search,
     answer,
-    bare,
     body,
     immutable,
     invalid_value,
     location,
-    patch_body,
-    read,
+    members_of,
+    parameters,
+    quoted,
     require_version,
     selection,
-    shown,
     version_of,
 )
-from provisioning.scim.models import POLICY, Group, Member
+from provisioning.scim.patch import REMOVE, REPLACE, Step, steps_in_patch, steps_in_resource
 from provisioning.scim.routing import CHANGE, QUERY, RESOURCE, scim
+from provisioning.scim.search import search
 from provisioning.store import Query, Record
 from provisioning.web.access import changing, reading
 from provisioning.web.answers import nothing
 
 FIXED = "There is a group for each role. Groups are neither made nor removed; change their members."
-MEMBERS = frozenset({"members", "members.value"})
-SORTABLE = GROUP_FILTERS - MEMBERS
-OPERATIONS = frozenset({"add", "replace", "remove"})
+SORTABLE: Kinds = {"id": EXACT, "externalid": EXACT, "displayname": FOLDED}
+GROUP_KINDS: Kinds = {**SORTABLE, "members.value": MEMBER}
+"""What groups are sorted and filtered by."""
 
 
 def describe(records: Records, role: str, has_members: bool = True) -> Record:
     """A group as a resource; without its members it has no version either."""
     resource: Record = {
-        "schemas": [str(Group.__schema__)],
+        "schemas": [GROUP],
         "id": role,
         "displayName": role,
     }
@@ -102,74 +92,52 @@ def find(role: str) -> str:
     return role
 
 
-def wants_members(asked: Any) -> bool:
-    """Whether the answer to a request is to hold members, by its (excluded) attributes."""
-    included = {bare(path).partition(".")[0] for path in asked.attributes or ()}
-    excluded = {bare(path) for path in asked.excluded_attributes or ()}
-    return "members" not in excluded and (not included or "members" in included)
-
-
 @scim.operation("GET", "/Groups", name="list_scim_groups", answer=RESOURCE, parameters=QUERY)
 def list_groups() -> Response:
     """List the groups, one for each role."""
-    return filters.search(Group, request.args, shown_on, GROUP_FILTERS, SORTABLE)
+    return search(parameters(), GROUP_KINDS, groups_asked, SORTABLE)
 
 
 @scim.operation("POST", "/Groups/.search", name="search_scim_groups", answer=RESOURCE, status=200)
 def search_groups() -> Response:
     """List the groups, as a GET does, with the parameters in the body."""
-    return filters.search(Group, body(), shown_on, GROUP_FILTERS, SORTABLE)
+    return search(members_of(body(), "the body"), GROUP_KINDS, groups_asked, SORTABLE)
 
 
-def shown_on(
-    records: Records, asked: SearchRequest[Any], places: slice
+def groups_asked(
+    records: Records, asked: Search, node: Filter | None, places: slice
 ) -> tuple[list[Record], int]:
-    """The groups at these places of the list that was asked for, and its length."""
-    found, has_members = groups_asked(records, asked), wants_members(asked)
-    on_page = [shown(describe(records, role, has_members), Group, asked) for role in found[places]]
-    return on_page, len(found)
-
-
-def groups_asked(records: Records, asked: SearchRequest[Any]) -> list[str]:
-    """The roles whose groups match the filter, in the order that was asked for."""
-    named: set[str] = set()
-    if asked.filter is not None and filters.names_in(asked.filter.ast) & MEMBERS:
-        named = set(values_of(asked.filter.ast))
-    groups = [
-        Group.model_construct(
-            id=role,
-            display_name=role,
-            external_id=identities.external_id(records, identities.GROUPS_KNOWN, role),
-            members=[
-                Member.model_construct(value=user_id)
-                for user_id in named
-                if (found := people.account_of(records, user_id)) is not None
-                and is_member(records, found[0], role)
-            ],
+    """The groups at these places of the list that is asked for, and its length."""
+    found = [role for role in roles.ROLES if node is None or is_true_of(records, role, node)]
+    if asked.sort_by is not None:
+        found.sort(
+            key=lambda role: _value(records, role, asked.sort_by) or "", reverse=asked.descends
         )
-        for role in roles.ROLES
-    ]
-    with POLICY:
-        if asked.filter is not None:
-            groups = [group for group in groups if asked.filter.match(group)]
-        return [str(group.id) for group in asked.sort(groups)]
+    has_members = asked.selection.has_members
+    on_page = [describe(records, role, has_members) for role in found[places]]
+    return [asked.selection.of(each) for each in on_page], len(found)
 
 
-def values_of(node: FilterNode, prefix: str = "") -> Iterator[str]:
-    """The ids of members in a filter; Refused if it speaks of members in another way."""
-    if isinstance(node, LogicalExpr):
-        for term in node.terms:
-            yield from values_of(term, prefix)
-    elif isinstance(node, Not):
-        yield from values_of(node.expr, prefix)
-    elif isinstance(node, ValuePath):
-        yield from values_of(node.val_filter, "members.")
-    elif isinstance(node, Comparison | Present):
-        name = prefix + filters.name_of(node.attr_path)
-        if name in MEMBERS and isinstance(node, Comparison) and node.op == CompareOperator.eq:
-            yield str(node.value)
-        elif name.startswith("members"):
-            raise Refused(400, "invalidFilter", 'Members are filtered by value eq "ID" only.')
+def is_true_of(records: Records, role: str, node: Filter) -> bool:
+    """Whether a filter is true of a group. Of members only those are read whom it names."""
+    if isinstance(node, Not):
+        return not is_true_of(records, role, node.part)
+    if not isinstance(node, Comparison):
+        return (all if node.is_all else any)(is_true_of(records, role, each) for each in node.parts)
+    if node.kind == MEMBER:
+        account = people.account_of(records, node.value)
+        return account is not None and is_member(records, username_key(account["username"]), role)
+    value = _value(records, role, node.name)
+    folded = value and username_key(value) if node.kind == FOLDED else value
+    return filters.judge(node, {node.name: 0})([folded])
+
+
+def _value(records: Records, role: str, name: str | None) -> str | None:
+    if name in {"id", "displayname"}:
+        return role
+    if name == "externalid":
+        return identities.external_id(records, identities.GROUPS_KNOWN, role)
+    return None
 
 
 @scim.operation("POST", "/Groups", name="create_scim_group", status=403)
@@ -187,8 +155,8 @@ def remove_group(role: str) -> Response:
 @scim.operation("GET", "/Groups/<role>", name="show_scim_group", answer=RESOURCE)
 def show_group(role: str) -> Response:
     """Show a group."""
-    role = find(role)
-    return answer(describe(reading(), role, wants_members(selection(Group))), Group)
+    role, chosen = find(role), selection(parameters())
+    return answer(describe(reading(), role, chosen.has_members), chosen)
 
 
 @dataclass
@@ -207,119 +175,84 @@ class Wanted:
 @scim.operation("PUT", "/Groups/<role>", name="replace_scim_group", answer=RESOURCE, **CHANGE)
 def replace_group(role: str) -> Response:
     """Replace the members and the external id of a group; members may be left out."""
-    given = read(Group, body(), Context.RESOURCE_REPLACEMENT_REQUEST)
-    role = find(role)
-    require_same_name(role, given.display_name)
-    asked = Wanted(calls=True, external_id=people.checked_external_id(given.external_id))
-    if given.members is not None:
-        replace_members(asked, [each.value for each in given.members])
+    steps = [step for step in steps_in_resource(body()) if not step.is_empty]
+    role, chosen = find(role), selection(parameters())
+    asked = wanted_by(role, steps)
+    asked.calls = True
     with changing() as records:
         change(records, role, asked)
-        return answer(describe(records, role, wants_members(selection(Group))), Group)
+        return answer(describe(records, role, chosen.has_members), chosen)
 
 
 @scim.operation("PATCH", "/Groups/<role>", name="patch_scim_group", status=204, **CHANGE)
 def patch_group(role: str) -> Response:
     """Change members or the external id of a group; answered with it if attributes are chosen."""
-    operations = list(operations_in(patch_body()))
-    role = find(role)
-    asked = Wanted()
-    for operation in operations:
-        note(role, asked, operation)
-    chosen = selection(Group)
+    steps = steps_in_patch()
+    role, chosen = find(role), selection(parameters())
+    asked = wanted_by(role, steps)
     with changing() as records:
         change(records, role, asked)
-        if not chosen.attributes:
+        if not chosen.shown:
             return nothing()
-        return answer(describe(records, role, wants_members(chosen)), Group)
+        return answer(describe(records, role, chosen.has_members), chosen)
 
 
-def require_same_name(role: str, name: object) -> None:
-    if name is not None and name != role:
-        raise immutable("displayName: A group is named for its role, and can't be renamed.")
+def wanted_by(role: str, steps: list[Step]) -> Wanted:
+    """The changes of a group that these steps ask for together; Refused for bad ones."""
+    asked = Wanted()
+    for step in steps:
+        if step.path == "displayname":
+            name = step.text() if step.kind == REMOVE else step.text() or role
+            if name is None or name.lower() != role.lower():
+                raise immutable(f"{step.named}: A group is named for its role: it stays {role}.")
+        elif step.path == "externalid":
+            sent = step.text()
+            asked.calls = True
+            asked.external_id = sent and people.checked_external_id(sent)
+        elif step.path == "members":
+            _note_members(asked, step)
+    return asked
 
 
-def replace_members(asked: Wanted, members: list[str | None]) -> None:
-    asked.is_all = True
-    asked.members = {user_id: True for user_id in members if user_id is not None}
-
-
-def operations_in(sent: Record) -> Iterator[Record]:
-    """The operations of a PATCH, with names and `op` in lower case; Refused for an unknown `op`."""
-    if not sent["Operations"]:
-        raise invalid_value("Operations: Must have one at least.")
-    for each in sent["Operations"]:
-        members = {n.lower(): value for n, value in each.items()} if isinstance(each, dict) else {}
-        operation = str(members.get("op")).lower()
-        if operation not in OPERATIONS:
-            raise invalid_value("op: Must be add, replace or remove.")
-        yield members | {"op": operation}
-
-
-def note(role: str, asked: Wanted, operation: Record) -> None:
-    """Add one operation of a PATCH to the changes that are wanted; Refused for a bad one."""
-    kind, path, value = operation["op"], operation.get("path"), operation.get("value")
-    if path is None or path == "":
-        if kind == "remove":
-            raise Refused(400, "noTarget", "path: A remove needs one.")
-        if not isinstance(value, dict):
-            raise invalid_value("value: Must be an object, since there is no path.")
-        for name, each in value.items():
-            _note_attribute(role, asked, kind, name, each)
-        return
-    if not isinstance(path, str):
-        raise Refused(400, "invalidPath", "path: Must be text.")
-    node = Path[Group](path).ast
-    if isinstance(node, ValuePath):
-        if filters.name_of(node.attr_path) != "members" or kind != "remove" or node.sub_attr:
-            raise Refused(400, "invalidPath", 'path: Only members[value eq "ID"] can be removed.')
-        asked.members |= dict.fromkeys(_selected(node.val_filter), False)
-    elif isinstance(node, AttrPath):
-        _note_attribute(role, asked, kind, str(node), value)
+def _note_members(asked: Wanted, step: Step) -> None:
+    if step.part not in {"", "value"}:
+        return  # What else is said of a member is made of the account.
+    if step.part or (step.condition is not None and step.kind != REMOVE):
+        raise Refused(
+            400,
+            "invalidPath",
+            f"{step.named}: Members are added and replaced as a whole (path members), and removed "
+            'by members[value eq "ID"].',
+        )
+    if step.condition is not None:
+        asked.members |= dict.fromkeys(_selected(step.condition), False)
+    elif step.kind == REMOVE and not step.has_value:
+        asked.is_all, asked.members = True, {}
     else:
-        raise Refused(400, "invalidPath", f"path: '{path[:100]}' is no attribute of a group.")
+        ids = [_id_in(each, step) for each in _listed(step)]
+        if step.kind == REPLACE:
+            asked.is_all, asked.members = True, {}
+        asked.members |= dict.fromkeys(ids, step.kind != REMOVE)
 
 
-def _note_attribute(role: str, asked: Wanted, kind: str, name: str, value: Any) -> None:
-    attribute = bare(name)
-    if attribute == "members":
-        _note_members(asked, kind, value)
-    elif attribute == "displayname":
-        require_same_name(role, "" if kind == "remove" else value)
-    elif attribute == "id" and value != role:
-        raise immutable("id: Can't be changed.")
-    elif attribute == "externalid":
-        if not isinstance(value, str | None):
-            raise invalid_value("externalId: Must be text.")
-        asked.calls = True
-        asked.external_id = None if kind == "remove" else people.checked_external_id(value)
+def _listed(step: Step) -> list[object]:
+    return step.value if isinstance(step.value, list) else [step.value]
 
 
-def _note_members(asked: Wanted, kind: str, value: Any) -> None:
-    if kind == "remove" and value is None:
-        replace_members(asked, [])
-        return
-    ids = [_id_in(each) for each in (value if isinstance(value, list) else [value])]
-    if kind == "replace":
-        replace_members(asked, list(ids))
-    else:
-        asked.members |= dict.fromkeys(ids, kind == "add")
-
-
-def _id_in(entry: Any) -> str:
-    found = entry.get("value") if isinstance(entry, dict) else entry
-    if not isinstance(found, str):
-        raise invalid_value("members.value: Must be the id of a user, as text.")
+def _id_in(entry: object, step: Step) -> str:
+    found = members_of(entry, step.named).get("value") if isinstance(entry, dict) else entry
+    if not isinstance(found, str) or not found:
+        raise invalid_value(f"{step.named}.value: Must be the id of a user, as text.")
     return found
 
 
-def _selected(node: FilterNode) -> list[str]:
-    """The ids in the brackets of a path such as `members[value eq "1"]`."""
-    is_any = isinstance(node, LogicalExpr) and node.op == LogicalOperator.or_
-    terms = node.terms if isinstance(node, LogicalExpr) and is_any else (node,)
-    if not all(isinstance(term, Comparison) for term in terms):
-        raise Refused(400, "invalidFilter", 'Members are filtered by value eq "ID" only.')
-    return [value for term in terms for value in values_of(term, "members.")]
+def _selected(node: Filter) -> Iterator[str]:
+    """The ids in the brackets of a path such as `members[value eq "1" or value eq "2"]`."""
+    if isinstance(node, Comparison):
+        yield node.value
+    elif isinstance(node, Several):  # by `or`, as only that is read
+        for each in node.parts:
+            yield from _selected(each)
 
 
 def change(records: Records, role: str, asked: Wanted) -> None:
@@ -347,11 +280,11 @@ def users_named(records: Records, asked: Wanted) -> Iterator[tuple[str, bool]]:
     Invalid ids are refused for new members, and ignored for those to remove.
     """
     for user_id, is_wanted in asked.members.items():
-        found = people.account_of(records, user_id)
-        if found is not None:
-            yield found[0], is_wanted
+        account = people.account_of(records, user_id)
+        if account is not None:
+            yield username_key(account["username"]), is_wanted
         elif is_wanted:
-            raise invalid_value(f"members.value: '{user_id[:100]}' is not the id of a user here.")
+            raise invalid_value(f"members.value: {quoted(user_id)} is not the id of a user here.")
 
 
 def _hold(records: Records, member: str, role: str, held: Record | None) -> None:

@@ -3,6 +3,8 @@
 Stores have these tables whether SCIM is served or not, so that a store opens with either setting.
 """
 
+from collections.abc import Collection as Several
+
 from provisioning.domain import people
 from provisioning.domain.activity import ActivityWindow
 from provisioning.domain.records import Records
@@ -170,12 +172,16 @@ def active_privileges_of(records: Records, user: str) -> list[Record]:
     ]
 
 
-def all_active(records: Records) -> set[str]:
-    """The keys of all users who hold an active privilege."""
+def active_among(records: Records, users: Several[str] | None) -> set[str]:
+    """The keys of those, out of these users or of all, who hold an active privilege."""
+    if users is not None:
+        return {user for user in users if active_privileges_of(records, user)}
     held = Query(within=("tenant", records.label), active=True, at=records.now)
     return {each["user"] for each in records.query(PRIVILEGES, held).records}
 
 
-def all_called(records: Records) -> dict[str, str]:
-    """User's key -> external id, for all users who have one."""
+def called_among(records: Records, users: Several[str] | None) -> dict[str, str | None]:
+    """User's key -> external id, of these users or of all who have one."""
+    if users is not None:
+        return {user: external_id(records, USERS_KNOWN, user) for user in users}
     return {each["user"]: each["externalId"] for each in records.all(USERS_KNOWN)}

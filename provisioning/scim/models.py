@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 from scim2_models import (
     URN,
     CaseExact,
@@ -12,28 +12,8 @@ from scim2_models import (
     Required,
     Resource,
     Returned,
-    ScimPolicy,
     Uniqueness,
 )
-
-from provisioning.domain.names import username_key
-
-
-def _boolean(value: Any) -> Any:
-    """A boolean as identity providers send it: Entra ID sends text. () for all other values."""
-    if isinstance(value, str):
-        return {"true": True, "false": False}.get(value.lower(), ())
-    return value if value is None or isinstance(value, bool) else ()
-
-
-def _manager(value: Any) -> Any:
-    """A manager as an object; Entra ID also sends an id, or a list with one."""
-    if isinstance(value, list) and len(value) <= 1:
-        value = value[0] if value else None
-    return {"value": value} if isinstance(value, str) else value
-
-
-Switch = Annotated[bool | None, BeforeValidator(_boolean)]
 
 
 class Name(ComplexAttribute):
@@ -52,7 +32,7 @@ class Email(ComplexAttribute):
     """The address."""
     type: str | None = Field(None, examples=["work"])
     """Always `work`."""
-    primary: Switch = None
+    primary: bool | None = None
     """Always true."""
 
 
@@ -63,7 +43,7 @@ class Photo(ComplexAttribute):
     """The avatar."""
     type: str | None = Field(None, examples=["photo"])
     """Always `photo`."""
-    primary: Switch = None
+    primary: bool | None = None
     """Always true."""
 
 
@@ -88,7 +68,7 @@ class EnterpriseUser(Extension):
 
     __schema__ = URN("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User")
 
-    manager: Annotated[Manager | None, BeforeValidator(_manager)] = None
+    manager: Manager | None = None
     """To whom the user reports."""
 
 
@@ -97,8 +77,8 @@ class User(Resource[EnterpriseUser]):
 
     __schema__ = URN("urn:ietf:params:scim:schemas:core:2.0:User")
 
-    user_name: Annotated[str | None, Required.true, Uniqueness.global_, Mutability.immutable] = None
-    """The username, by which an account is known in all tenants. It never changes."""
+    user_name: Annotated[str | None, Required.true, Uniqueness.global_] = None
+    """The username, by which an account is known in all tenants. Its home tenant may change it."""
     name: Name | None = None
     """The parts of the name."""
     display_name: Annotated[str | None, Mutability.read_only] = None
@@ -109,19 +89,12 @@ class User(Resource[EnterpriseUser]):
     """The avatar; one is kept."""
     timezone: str | None = None
     """The name of an IANA time zone, shown through the account's home tenant alone."""
-    active: Switch = None
+    active: bool | None = None
     """Whether the user holds an active privilege in the tenant."""
     password: Annotated[str | None, Mutability.write_only, Returned.never, CaseExact.true] = None
     """Kept as a salted hash."""
     groups: Annotated[list[Membership] | None, Mutability.read_only] = None
     """The roles that the user holds without an end."""
-
-
-class GivenUser(User):
-    """A user as identity providers send one; the immutable attributes are read to compare them."""
-
-    user_name: Annotated[str | None, Required.true] = None
-    display_name: str | None = None
 
 
 class Member(ComplexAttribute):
@@ -144,17 +117,3 @@ class Group(Resource[Any]):
     """The role."""
     members: list[Member] | None = None
     """Who holds it."""
-
-
-def _comparable(binding: Any, value: str) -> str:
-    return value if binding.case_exact else username_key(value)
-
-
-POLICY = ScimPolicy(
-    unknown=ScimPolicy.Unknown.ignore,
-    remove_value_as_filter=ScimPolicy.RemoveValue.apply,
-    unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
-    comparison_key=_comparable,
-)
-"""How scim2-models treats what identity providers send: it ignores unknown attributes, makes the
-entry of a path that isn't there, and compares text as usernames are compared."""

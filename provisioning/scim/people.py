@@ -1,9 +1,9 @@
-"""Users: showing them as resources of SCIM, and changing them.
+"""Users: showing them as resources of SCIM, what a request asks of one, and doing that.
 
-Every change is made by functions of the domain, and in the one transaction of its request.
+What is asked for is worked out before a transaction. It is done by functions of the domain, and in
+the one transaction of its request.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from marshmallow import ValidationError
@@ -15,23 +15,29 @@ from provisioning.domain.names import username_key
 from provisioning.domain.records import Records, not_found
 from provisioning.domain.tables import USERS
 from provisioning.domain.tenants import new_account
-from provisioning.resources.users import USER, hashed
-from provisioning.scim import identities
+from provisioning.resources.users import USER
+from provisioning.scim import filters, identities
 from provisioning.scim.messages import (
+    ENTERPRISE,
+    EXTENSION,
     Refused,
     immutable,
     invalid_value,
     location,
+    members_of,
+    quoted,
+    text,
     version_of,
 )
-from provisioning.scim.models import EnterpriseUser, GivenUser, User
+from provisioning.scim.messages import USER as USER_SCHEMA
+from provisioning.scim.patch import ADD, MOST_VALUES, REMOVE, REPLACE, Step, steps_in_resource
 from provisioning.store import Record
 from provisioning.web.collection import HIGHEST_ID
-from provisioning.web.context import server
 from provisioning.web.fields import check_email
 from provisioning.web.records import changed, load_changes, load_part
 
-ENTERPRISE = str(EnterpriseUser.__schema__)
+LONGEST = 1_000
+"""No username is longer, and none is folded that is: that takes the square of some texts."""
 
 
 def describe(records: Records, account: Record) -> Record:
@@ -43,7 +49,7 @@ def describe(records: Records, account: Record) -> Record:
     name = {"givenName": here["firstName"], "familyName": here["lastName"]}
     held = {each["role"] for each in active if each["activeUntil"] is None}
     resource = {
-        "schemas": [str(User.__schema__), *([ENTERPRISE] if manager else [])],
+        "schemas": [USER_SCHEMA, *([ENTERPRISE] if manager else [])],
         "id": str(account["id"]),
         "externalId": identities.external_id(records, identities.USERS_KNOWN, user),
         "userName": account["username"],
@@ -83,93 +89,156 @@ def shown_manager(records: Records, active: list[Record]) -> str | None:
     return None if account is None else str(account["id"])
 
 
-def find(records: Records, user_id: str) -> tuple[str, Record]:
-    """The visible user with this id, as (key, account); NotFound if there is none."""
-    found = account_of(records, user_id)
-    if found is None:
+def find(records: Records, user_id: str) -> Record:
+    """The account of the visible user with this id; NotFound if there is none."""
+    account = account_of(records, user_id)
+    if account is None:
         raise not_found()
-    return found
+    return account
 
 
-def account_of(records: Records, user_id: str) -> tuple[str, Record] | None:
-    """The visible user with this id, as (key, account), or None."""
+def account_of(records: Records, user_id: str) -> Record | None:
+    """The account of the visible user with this id, or None."""
     digits = user_id.isascii() and user_id.isdigit()
     # Only the usual spelling of a number is an id: 01 is none.
     number = int(user_id[:20]) if digits else 0
     if str(number) != user_id or number > HIGHEST_ID:
         return None
     account = records.view.find(USERS, "id", number)
-    user = None if account is None else username_key(account["username"])
-    if account is None or user is None or not identities.is_visible(records, user):
+    if account is None or not identities.is_visible(records, username_key(account["username"])):
         return None
-    return user, account
+    return account
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """The user that a request asks for."""
-
-    external_id: str | None
-    """None removes the external id."""
-    profile: Record
-    """Members of the API's user, None to clear one. An `email` of None stands for the username."""
-    password: str | None
-    """None leaves the password as it is."""
-    active: bool | None
-    """None leaves the privileges as they are."""
-    manager: str | None
-    """The id of a user, or None for nobody."""
-    has_manager: bool
-    """Whether `manager` counts; False leaves the reporting line as it is."""
-
-
-def wanted(given: GivenUser, is_whole: bool = False) -> Wanted:
-    """The user that a resource asks for.
-
-    `is_whole`: the resource holds all attributes, so that absent email and manager are removed; it
-    is that of a PATCH, after its operations. For others absent ones stay as they are.
-    """
-    name = given.name
-    extension: EnterpriseUser | None = given[EnterpriseUser]
-    has_manager = is_whole or (extension is not None and "manager" in extension.model_fields_set)
-    manager = extension.manager.value if extension is not None and extension.manager else None
-    email = chosen(given.emails, "work")
-    profile = {
-        "firstName": (name.given_name if name else None) or None,
-        "lastName": (name.family_name if name else None) or None,
-        "avatar": chosen(given.photos, "photo"),
-        "timeZone": given.timezone or None,
-    }
-    return Wanted(
-        checked_external_id(given.external_id),
-        profile | {"email": email} if email or is_whole else profile,
-        given.password,
-        given.active,
-        manager or None,
-        has_manager,
-    )
+Asked = dict[str, Any]
+"""What a request asks for of a user: members of the API's user, `password`, `externalId`, `active`
+and `manager` (the id of a user). None clears one, and an `email` of None stands for the username.
+What is absent stays as it is."""
+TEXTS = {
+    "username": "username",
+    "externalid": "externalId",
+    "name.givenname": "firstName",
+    "name.familyname": "lastName",
+    "timezone": "timeZone",
+}
+"""Attribute in lower case -> what it is called in Asked."""
+KEPT = {"emails": ("email", "work"), "photos": ("avatar", "photo")}
+"""Attribute with entries -> (what the one that is kept is called in Asked, its type)."""
+CLEARED = ("externalId", "firstName", "lastName", "avatar", "timeZone")
+"""What a whole resource clears if it lacks it."""
+PROFILE = ("username", "email", "firstName", "lastName", "avatar", "timeZone")
 
 
-def chosen(entries: Any, kind: str) -> str | None:
-    """The value of the entry to keep: the primary one, else that of this type, else the first."""
-    filled = [each for each in entries or [] if each.value]
-    ranked = sorted(filled, key=lambda each: (not each.primary, (each.type or "").lower() != kind))
-    return ranked[0].value if ranked else None
+def asked_by_resource(resource: Record) -> Asked:
+    """What a whole resource asks for; Refused for values that can't be taken."""
+    asked = asked_by(steps_in_resource(resource), None)
+    if not asked.get("username"):
+        raise invalid_value("userName: Is required.")
+    if asked.get("email") is None:
+        asked.pop("email", None)
+    return dict.fromkeys(CLEARED) | asked
 
 
-def checked_external_id(text: str | None) -> str | None:
+def asked_by(steps: list[Step], account: Record | None) -> Asked:
+    """What these steps ask for together; entries that they select are those of the account."""
+    asked: Asked = {}
+    for step in steps:
+        if step.path in TEXTS and not (step.kind == ADD and step.is_empty):
+            asked[TEXTS[step.path]] = step.text()
+        elif step.path in KEPT:
+            _keep_one(step, asked, account)
+        elif step.path == "password" and (step.kind == REMOVE or not step.is_empty):
+            asked["password"] = step.text()
+        elif step.path == "active" and step.kind == REMOVE:
+            raise immutable(f"{step.named}: Everybody is active or not: set it to true or false.")
+        elif step.path == "active" and not step.is_empty:
+            asked["active"] = boolean(step.value, step.named)
+        elif step.path in {f"{EXTENSION}manager", f"{EXTENSION}manager.value"}:
+            _note_manager(step, asked)
+    if asked.get("externalId"):
+        asked["externalId"] = checked_external_id(asked["externalId"])
+    if asked.get("password"):
+        load_part(USER, {"password": asked["password"]})
+    return asked
+
+
+def boolean(value: Any, named: str) -> bool | None:
+    """A boolean as identity providers send it: Entra ID sends text. None if it is absent."""
+    if isinstance(value, str):
+        value = {"true": True, "false": False, "": None}.get(value.lower(), value)
+    if value is not None and not isinstance(value, bool):
+        raise invalid_value(f"{named}: Must be true or false.")
+    return value
+
+
+def _keep_one(step: Step, asked: Asked, account: Record | None) -> None:
+    """Note the one entry of an attribute that is kept of several."""
+    if step.part not in {"", "value"}:
+        return  # Type, and whether it is the primary one, follow from there being one.
+    member, kind = KEPT[step.path]
+    kept = asked.get(member, account and account[member])
+    if step.condition is not None:
+        row = (username_key(kept) if kept else None, kind, True)
+        places = {f"{step.path}.{part}": n for n, part in enumerate(("value", "type", "primary"))}
+        if not filters.judge(step.condition, places)(row):
+            return  # No other is kept, so there is none to change.
+    if step.part == "value":
+        if step.kind != ADD or not step.is_empty:
+            asked[member] = step.text()
+        return
+    entries = entries_in(step)
+    if step.kind == ADD and not entries:
+        return
+    if step.kind == REMOVE:
+        values = {username_key(each["value"]) for each in entries if len(each["value"]) <= LONGEST}
+        if not step.has_value or step.condition or (kept and username_key(kept) in values):
+            asked[member] = None
+        return
+    best = min(entries, key=lambda each: (not each["primary"], each["type"] != kind), default=None)
+    if best is None:
+        asked[member] = None
+    elif step.kind == REPLACE or not kept or best["primary"] or best["type"] in {None, kind}:
+        asked[member] = best["value"]
+
+
+def entries_in(step: Step) -> list[Record]:
+    """The entries in a step's value that have a value, with type (in lower case) and primary."""
+    given = step.value if isinstance(step.value, list) else [step.value]
+    if step.is_empty:
+        given = []
+    if len(given) > MOST_VALUES:
+        raise invalid_value(f"{step.named}: Must have at most {MOST_VALUES} values.")
+    entries = []
+    for each in given:
+        sent = members_of(each, step.named)
+        value = text(sent.get("value"), f"{step.named}.value")
+        is_primary = boolean(sent.get("primary"), f"{step.named}.primary")
+        of_type = (text(sent.get("type"), f"{step.named}.type") or "").lower() or None
+        if value is not None:
+            entries.append({"value": value, "type": of_type, "primary": is_primary})
+    return entries
+
+
+def _note_manager(step: Step, asked: Asked) -> None:
+    """Note a manager, who comes as an object, from Entra ID also as an id, or a list with one."""
+    value = step.value
+    if isinstance(value, list) and len(value) <= 1:
+        value = value[0] if value else None
+    if isinstance(value, dict):
+        sent = members_of(value, step.named)
+        if "value" not in sent:
+            return
+        value = sent["value"]
+    value = text(value, step.named)
+    if step.kind == REMOVE or value is not None or step.kind != ADD:
+        asked["manager"] = None if step.kind == REMOVE else value
+
+
+def checked_external_id(sent: str) -> str:
     try:
-        return identities.EXTERNAL_ID.fields["externalId"].deserialize(text) if text else None
+        return str(identities.EXTERNAL_ID.fields["externalId"].deserialize(sent))
     except ValidationError as error:
         raise invalid_value(f"externalId: {error.messages[0]}") from None
-
-
-def require_same_username(given: GivenUser, account: Record) -> None:
-    if username_key(given.user_name or "") != username_key(account["username"]):
-        raise immutable(
-            "userName: Can't be changed, since accounts are known by it in all tenants. Send it "
-            "as it is, or leave it out."
-        )
 
 
 def address_of(username: str) -> str:
@@ -181,36 +250,41 @@ def address_of(username: str) -> str:
     return username
 
 
-def hash_wanted(records: Records, account: Record | None, asked: Wanted) -> str | None:
-    """The hash of a wanted password, or None if it doesn't count; slow: not in a transaction."""
-    if asked.password is None or (account is not None and account["home"] != records.label):
-        return None
-    return hashed(server(), load_part(USER, {"password": asked.password})["password"])
+def sets_password(records: Records, account: Record | None, asked: Asked) -> bool:
+    """Whether a password must be hashed: that of another tenant's account isn't set here."""
+    is_home = account is None or account["home"] == records.label
+    return bool(asked.get("password")) and is_home
 
 
-def create(records: Records, username: str, asked: Wanted, password_hash: str | None) -> Record:
+def find_account(records: Records, username: str) -> Record | None:
+    """The account with this username, of whatever tenant, visible or not."""
+    return records.view.get(USERS, username_key(username)) if len(username) <= LONGEST else None
+
+
+def create(records: Records, asked: Asked, password_hash: str | None) -> Record:
     """Make a visible user of a new or hidden account, which is returned; Refused if visible."""
-    user = username_key(username)
-    account = records.view.get(USERS, user)
-    if account is not None and identities.is_visible(records, user):
+    username = asked["username"]
+    account = find_account(records, username)
+    if account is None:
+        load_part(USER, {"username": username})
+        given = {name: asked[name] for name in PROFILE if asked.get(name) is not None}
+        if "email" not in given:
+            given["email"] = address_of(username)
+        profile = dict.fromkeys(name for name in USER.load_fields if name != "password")
+        account = new_account(records, profile | load_part(USER, given), password_hash)
+        user = username_key(account["username"])
+        records.transaction.put(USERS, user, account)
+    elif identities.is_visible(records, username_key(username)):
         raise Refused(
             409,
             "uniqueness",
             "A user of this tenant has this userName already. Find them with the filter "
-            f'userName eq "{username}", and change that one.',
+            f"userName eq {quoted(username)}, and change that one.",
         )
-    if account is None:
-        profile = {"username": username, **filled(asked.profile)}
-        if "email" not in profile:
-            profile["email"] = address_of(username)
-        given = load_part(USER, profile)
-        account = dict.fromkeys(name for name in USER.load_fields if name != "password") | given
-        account = new_account(records, account, password_hash)
-        records.transaction.put(USERS, user, account)
     else:
-        account = change_profile(records, user, account, asked, password_hash)
-    identities.call(records, identities.USERS_KNOWN, {"user": user}, asked.external_id)
-    if asked.active is False:
+        user, account = change_profile(records, account, asked, password_hash)
+    identities.call(records, identities.USERS_KNOWN, {"user": user}, asked["externalId"])
+    if asked.get("active") is False:
         people.revoke(records, people.privileges_of(records, user))
         grant_user(records, user, records.now)
     else:
@@ -219,41 +293,41 @@ def create(records: Records, username: str, asked: Wanted, password_hash: str | 
     return account
 
 
-def filled(profile: Record) -> Record:
-    return {name: value for name, value in profile.items() if value is not None}
-
-
-def change(
-    records: Records, user: str, account: Record, asked: Wanted, password_hash: str | None
-) -> Record:
+def change(records: Records, account: Record, asked: Asked, password_hash: str | None) -> Record:
     """Change a visible user as the request asks, and return the account."""
-    account = change_profile(records, user, account, asked, password_hash)
-    identities.call(records, identities.USERS_KNOWN, {"user": user}, asked.external_id)
+    user, account = change_profile(records, account, asked, password_hash)
+    if "externalId" in asked:
+        identities.call(records, identities.USERS_KNOWN, {"user": user}, asked["externalId"])
     is_active = bool(identities.active_privileges_of(records, user))
-    if asked.active is False:
+    if asked.get("active") is False:
         people.revoke(records, people.privileges_of(records, user))
-    elif asked.active and not is_active:
+    elif asked.get("active") and not is_active:
         grant_user(records, user, next_user_privilege(records, user))
     report(records, user, asked)
     return account
 
 
 def change_profile(
-    records: Records, user: str, account: Record, asked: Wanted, password_hash: str | None
-) -> Record:
-    """Change the profile, if the account's home is this tenant, and return the account."""
+    records: Records, account: Record, asked: Asked, password_hash: str | None
+) -> tuple[str, Record]:
+    """Change what the account's home decides, if that is this tenant; returns (key, account)."""
+    user = username_key(account["username"])
     if account["home"] != records.label:
-        return account
-    profile = asked.profile
+        return user, account
+    profile = {name: asked[name] for name in PROFILE if name in asked}
+    if not profile.get("username", True):
+        raise immutable("userName: Can't be removed.")
     if profile.get("email", "") is None:
-        profile = profile | {"email": address_of(account["username"])}
+        profile["email"] = address_of(profile.get("username") or account["username"])
     differing = {n: value for n, value in profile.items() if value != account[n]}
     changes = load_changes(USER, differing)
-    if password_hash is not None:
+    if "password" in asked:
         changes["passwordHash"] = password_hash
+    if username_key(changes.get("username", account["username"])) != user:
+        raise immutable("userName: Can't be changed, but for its spelling.")
     account = changed(account, changes)
     records.transaction.put(USERS, user, account)
-    return account
+    return user, account
 
 
 def grant_user(records: Records, user: str, until: str | None) -> None:
@@ -275,22 +349,23 @@ def next_user_privilege(records: Records, user: str) -> str | None:
     )
 
 
-def report(records: Records, user: str, asked: Wanted) -> None:
-    """Set `reportsTo` of all active privileges of a user to the wanted manager, if it counts."""
+def report(records: Records, user: str, asked: Asked) -> None:
+    """Set `reportsTo` of all active privileges of a user to the wanted manager, if one is named."""
     active = identities.active_privileges_of(records, user)
-    if not asked.has_manager or asked.manager == shown_manager(records, active):
+    if "manager" not in asked or asked["manager"] == shown_manager(records, active):
         return
     username = None
-    if asked.manager is not None:
-        found = account_of(records, asked.manager)
+    if asked["manager"] is not None:
+        found = account_of(records, asked["manager"])
         if found is None:
             raise invalid_value("manager.value: Must be the id of a user of this tenant.")
-        username = found[1]["username"]
+        username = found["username"]
     for privilege in active:
         people.change_privilege(records, privilege, {"reportsTo": username})
 
 
-def remove(records: Records, user: str) -> None:
+def remove(records: Records, account: Record) -> None:
     """Revoke all privileges of a user, and hide the user until a new one begins."""
+    user = username_key(account["username"])
     people.revoke(records, people.privileges_of(records, user))
     identities.forget(records, user)

@@ -1,10 +1,7 @@
 """The Resource of all of SCIM's routes, and who may use them."""
 
-from pydantic import ValidationError
-from scim2_models import SCIMException
-
 from provisioning.domain import roles
-from provisioning.domain.errors import DomainError, Forbidden, Unauthorized
+from provisioning.domain.errors import DomainError, Forbidden
 from provisioning.domain.records import Records
 from provisioning.scim import messages
 from provisioning.web import audit
@@ -15,15 +12,11 @@ from provisioning.web.routing import Resource
 
 
 def require_provisioner(records: Records) -> None:
-    """Unauthorized unless the key comes as bearer, Forbidden unless it is BASIC.
+    """Forbidden unless the key is BASIC. Changes are audited as `scim`.
 
-    The operation itself asks for the role ADMINISTRATOR. Changes are audited as `scim`.
+    The operation itself asks for a key that comes as bearer, and for the role ADMINISTRATOR.
     """
-    request = current()
-    request.via = audit.SCIM
-    scheme = request.headers.get("Authorization", "").partition(" ")[0]
-    if scheme.lower() != "bearer" and not request.parts.settings.is_open:
-        raise Unauthorized("Send the API key as 'Authorization: Bearer KEY'.")
+    current().via = audit.SCIM
     if records.caller.key_type != roles.BASIC:
         raise Forbidden("SCIM needs a BASIC key.")
 
@@ -62,6 +55,7 @@ scim = Resource(
         "/ResourceTypes/<name>": Variable("id", "A resource type's id.", "User"),
     },
     plain=True,
+    takes_bearer_only=True,
     allows=roles.ADMINISTRATORS,
     licences=(require_provisioner,),
     form=Form(
@@ -81,6 +75,4 @@ scim = Resource(
     ),
 )
 scim.register_error_handler(DomainError, messages.on_domain_error)
-scim.register_error_handler(SCIMException, messages.on_scim_exception)
-scim.register_error_handler(ValidationError, messages.on_validation_error)
 scim.after_app_request(messages.in_scim_form)

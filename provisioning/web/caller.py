@@ -57,13 +57,17 @@ def token_in(request: Request) -> str:
     """The one API key in the query or the headers; Unauthorized for none or several."""
     environ = request.environ
     scheme, _, credentials = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    tokens: set[str] = {credentials.strip()} if scheme.lower() == "bearer" else set()
+    credentials = credentials.strip() if scheme.lower() == "bearer" else ""
+    tokens: set[str] = {credentials}
     if "HTTP_X_API_KEY" in environ:
         # WSGI joins several headers of one name by commas.
         tokens.update(header.strip() for header in environ["HTTP_X_API_KEY"].split(","))
     if environ.get("QUERY_STRING"):
         tokens.update(request.args.getlist("apikey"))
     tokens.discard("")
+    operation = request.operation
+    if operation is not None and operation.takes_bearer_only and not credentials:
+        raise Unauthorized("Send the API key as 'Authorization: Bearer KEY'.")
     if not tokens:
         raise Unauthorized(
             "An API key is missing. Send it as 'Authorization: Bearer KEY', "

@@ -73,6 +73,7 @@ class Operation:
     it never is. `errors` are statuses that don't follow from the rest. `plain`: there are no
     caller, no pages and no ETags. `form` is None for JSON and problem+json. An operation whose
     `status` is that of an error always fails, and is left out of the documents.
+    `takes_bearer_only`: the key must come as `Authorization: Bearer`.
     """
 
     verb: str
@@ -95,6 +96,7 @@ class Operation:
     conflict: str | None = None
     errors: Sequence[int] = ()
     form: Form | None = None
+    takes_bearer_only: bool = False
 
     @cached_property
     def answers_secrets(self) -> bool:

@@ -180,7 +180,7 @@ def test_schemas_list_what_is_served_and_nothing_else(provider):
         "EnterpriseUser": {"manager"},
     }
     mutability = {each["name"]: each["mutability"] for each in schemas["User"]["attributes"]}
-    assert mutability["userName"] == "immutable"
+    assert mutability["userName"] == "readWrite"
     assert mutability["displayName"] == mutability["groups"] == "readOnly"
     assert mutability["password"] == "writeOnly"
     assert provider.get(f"/Schemas/{USER}").json == schemas["User"]

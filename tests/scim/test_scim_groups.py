@@ -279,7 +279,6 @@ class TestGroupsAreFixed:
             {"op": "replace", "path": "displayName", "value": "Everybody"},
             {"op": "replace", "value": {"id": "USER", "displayName": "Everybody"}},
             {"op": "remove", "path": "displayName"},
-            {"op": "replace", "path": "id", "value": "EVERYBODY"},
         ],
     )
     def test_they_are_not_renamed(self, provider, operation):
@@ -315,7 +314,7 @@ class TestGroupsAreFixed:
             ({}, "invalidSyntax"),
             ({"Operations": "add"}, "invalidSyntax"),
             ({"Operations": []}, "invalidValue"),
-            ({"Operations": [{"op": "remove", "path": "members"}] * 1_001}, "invalidValue"),
+            ({"Operations": [{"op": "remove", "path": "members"}] * 1_001}, "tooMany"),
             ({"Operations": [{"op": "remove", "path": "x" * 10_001}]}, "invalidPath"),
         ],
     )

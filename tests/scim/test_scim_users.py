@@ -723,8 +723,7 @@ class TestAPatch:
             ([{"op": "replace", "path": "na me", "value": "x"}], "invalidPath"),
             ([{"op": "replace", "path": "userName", "value": "x@acme.test"}], "mutability"),
             ([{"op": "remove", "path": "userName"}], "mutability"),
-            ([{"op": "replace", "path": "id", "value": "7"}], "mutability"),
-            ([{"op": "add", "path": "groups", "value": [{"value": "USER"}]}], "mutability"),
+            ([{"op": "remove", "path": "active"}], "mutability"),
             ([{"op": "replace", "value": {"timezone": "Moon/Base"}}], "invalidValue"),
         ],
     )
