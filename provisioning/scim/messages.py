@@ -349,5 +349,4 @@ def in_scim_form(response: Response) -> Response:
 
 
 def is_below(path: str) -> bool:
-    single = re.sub("/+", "/", path)
-    return single == BASE_PATH or single.startswith(f"{BASE_PATH}/")
+    return path == BASE_PATH or path.startswith(f"{BASE_PATH}/")

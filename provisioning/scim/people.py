@@ -8,6 +8,7 @@ from typing import Any
 
 from marshmallow import ValidationError
 
+from provisioning.accounts import rename_within, tenants_holding
 from provisioning.domain import people, roles
 from provisioning.domain.activity import ActivityWindow
 from provisioning.domain.callers import effective_privilege
@@ -33,6 +34,7 @@ from provisioning.scim.messages import USER as USER_SCHEMA
 from provisioning.scim.patch import ADD, MOST_VALUES, REMOVE, REPLACE, Step, steps_in_resource
 from provisioning.store import Record
 from provisioning.web.collection import HIGHEST_ID
+from provisioning.web.context import server
 from provisioning.web.fields import check_email
 from provisioning.web.records import changed, load_changes, load_part
 
@@ -126,7 +128,7 @@ KEPT = {"emails": ("email", "work"), "photos": ("avatar", "photo")}
 """Attribute with entries -> (what the one that is kept is called in Asked, its type)."""
 CLEARED = ("externalId", "firstName", "lastName", "avatar", "timeZone")
 """What a whole resource clears if it lacks it."""
-PROFILE = ("username", "email", "firstName", "lastName", "avatar", "timeZone")
+PROFILE = ("email", "firstName", "lastName", "avatar", "timeZone")
 
 
 def asked_by_resource(resource: Record) -> Asked:
@@ -267,7 +269,8 @@ def create(records: Records, asked: Asked, password_hash: str | None) -> Record:
     account = find_account(records, username)
     if account is None:
         load_part(USER, {"username": username})
-        given = {name: asked[name] for name in PROFILE if asked.get(name) is not None}
+        named = ("username", *PROFILE)
+        given = {name: asked[name] for name in named if asked.get(name) is not None}
         if "email" not in given:
             given["email"] = address_of(username)
         profile = dict.fromkeys(name for name in USER.load_fields if name != "password")
@@ -314,20 +317,40 @@ def change_profile(
     user = username_key(account["username"])
     if account["home"] != records.label:
         return user, account
-    profile = {name: asked[name] for name in PROFILE if name in asked}
-    if not profile.get("username", True):
+    username = asked.get("username", account["username"])
+    if username is None:
         raise immutable("userName: Can't be removed.")
+    profile = {name: asked[name] for name in PROFILE if name in asked}
     if profile.get("email", "") is None:
-        profile["email"] = address_of(profile.get("username") or account["username"])
+        profile["email"] = address_of(username)
     differing = {n: value for n, value in profile.items() if value != account[n]}
     changes = load_changes(USER, differing)
     if "password" in asked:
         changes["passwordHash"] = password_hash
-    if username_key(changes.get("username", account["username"])) != user:
-        raise immutable("userName: Can't be changed, but for its spelling.")
     account = changed(account, changes)
     records.transaction.put(USERS, user, account)
-    return user, account
+    if username == account["username"]:
+        return user, account
+    if renames(records, account, asked) and find_account(records, username) is not None:
+        raise Refused(409, "uniqueness", f"userName: {quoted(username)} is another account's.")
+    account = rename_within(records.transaction, server().collections, user, username)
+    return username_key(account["username"]), account
+
+
+def renames(records: Records, account: Record | None, asked: Asked) -> bool:
+    """Whether the account gets a username that is another one, and not only in its spelling."""
+    if account is None or account["home"] != records.label or not asked.get("username"):
+        return False
+    is_long = len(asked["username"]) > LONGEST
+    return is_long or username_key(asked["username"]) != username_key(account["username"])
+
+
+def turns_of(records: Records, account: Record | None, asked: Asked) -> frozenset[str]:
+    """The tenants whose records change with the user, since they name the account."""
+    if account is None or not renames(records, account, asked):
+        return frozenset()
+    user = username_key(account["username"])
+    return tenants_holding(records.view, server().collections, user)
 
 
 def grant_user(records: Records, user: str, until: str | None) -> None:

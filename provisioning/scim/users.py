@@ -104,14 +104,15 @@ def done(
     A password is hashed before that, which is slow on purpose. So the change is first tried
     without it: no password is hashed for a request that is refused.
     """
-    chosen = selection(parameters())
+    chosen, records = selection(parameters()), reading()
+    also = people.turns_of(records, account, asked)
     password_hash = None
-    if people.sets_password(reading(), account, asked):
-        with suppress(Tried), changing() as records:
+    if people.sets_password(records, account, asked):
+        with suppress(Tried), changing(also=also) as records:
             change(records, None)
             raise Tried
         password_hash = hashed(server(), asked["password"])
-    with changing() as records:
+    with changing(also=also) as records:
         account = change(records, password_hash)
         return answer(people.describe(records, account), chosen, status)
 

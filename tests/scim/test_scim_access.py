@@ -52,6 +52,35 @@ def test_a_key_that_is_no_bearer_is_401(sandbox):
     assert error(response) == (401, None, "Send the API key as 'Authorization: Bearer KEY'.")
 
 
+@pytest.mark.parametrize("header", [None, "Bearer", "Bearer ", "bearer  ", "Basic x", "X"])
+@pytest.mark.parametrize("is_elsewhere", [False, True])
+@pytest.mark.parametrize("path", ["/Users", "/Schemas", "/Me"])
+def test_a_401_names_the_one_way_for_a_key_and_no_other_opens(sandbox, header, is_elsewhere, path):
+    key = sandbox.add_key(None)
+    headers = {"Authorization": header} if header is not None else {}
+    query = {"apikey": key} if is_elsewhere else {}
+
+    response = sandbox.client().get(f"//scim/v2{path}", headers=headers, query_string=query)
+
+    assert error(response) == (401, None, "Send the API key as 'Authorization: Bearer KEY'.")
+
+
+@pytest.mark.parametrize(
+    "path", ["/scim/v2//Users", "/scim/v2//Users/1", "/scim/v2//", "/scim/v2/Groups//USER"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH"])
+def test_a_path_with_two_slashes_is_404_that_says_so(provider, method, path):
+    response = provider.client.request(method, f"/{path}")
+
+    status, scim_type, detail = error(response)
+    assert (status, scim_type) == (404, None)
+    assert "two slashes" in detail
+
+
+def test_a_404_without_them_does_not_speak_of_slashes(provider):
+    assert "slash" not in error(provider.get("/Nothing"))[2]
+
+
 def test_a_key_shows_its_own_tenant_alone(sandbox, provider):
     sandbox.add_user("grace@globex.test", tenant="globex")
 

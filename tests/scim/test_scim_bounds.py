@@ -284,10 +284,10 @@ def test_two_changes_at_once_are_each_judged_by_what_is_there(sandbox, provider,
     changing = users.changing
     others = iter([{"op": "replace", "path": "emails.value", "value": "other@x.test"}])
 
-    def after_another(*facts):
+    def after_another(**facts):
         for operation in others:
             provider.patch("/Users/2", operation)
-        return changing(*facts)
+        return changing(**facts)
 
     monkeypatch.setattr("provisioning.scim.users.changing", after_another)
     operation = {

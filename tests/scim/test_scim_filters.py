@@ -12,6 +12,7 @@ from provisioning.domain.names import username_key
 from provisioning.factory import COLLECTIONS
 from provisioning.scim.models import User
 from provisioning.store import View
+from provisioning.store.query import fold
 from provisioning.store.sql import SqlStore
 from provisioning.store.sql.sqlite import SQLite
 from provisioning.testing.sandbox import Sandbox
@@ -246,7 +247,7 @@ def value_of(user, attribute):
         value = value[0]["value"]
     if attribute == "id":
         return int(value)
-    return value.casefold() if isinstance(value, str) and attribute != "externalId" else value
+    return fold(value) if isinstance(value, str) and attribute != "externalId" else value
 
 
 class TestPages:

@@ -316,20 +316,6 @@ class TestAUserIsReplaced:
         with sandbox.store.read() as view:
             assert view.get("users", "bob@acme.test")["passwordHash"] == before
 
-    def test_but_not_their_username(self, provider):
-        made = provider.create("bob@acme.test")
-
-        response = provider.put(f"/Users/{made['id']}", {"userName": "robert@acme.test"})
-
-        assert kind(response) == (400, "mutability")
-
-    def test_with_the_username_in_another_spelling_which_stays_as_it_was(self, provider):
-        made = provider.create("bob@acme.test")
-
-        after = provider.put(f"/Users/{made['id']}", {"userName": "BOB@acme.test"}).json
-
-        assert after["userName"] == "bob@acme.test"
-
     def test_as_a_whole_or_not_at_all(self, sandbox, provider):
         made = provider.create("bob@acme.test")
 
@@ -721,7 +707,6 @@ class TestAPatch:
             ([{"op": "remove"}], "noTarget"),
             ([{"op": "replace", "path": "active", "value": "maybe"}], "invalidValue"),
             ([{"op": "replace", "path": "na me", "value": "x"}], "invalidPath"),
-            ([{"op": "replace", "path": "userName", "value": "x@acme.test"}], "mutability"),
             ([{"op": "remove", "path": "userName"}], "mutability"),
             ([{"op": "remove", "path": "active"}], "mutability"),
             ([{"op": "replace", "value": {"timezone": "Moon/Base"}}], "invalidValue"),
