@@ -11,8 +11,7 @@ from scim2_models import ScimFilter, ScimPolicy
 from provisioning.domain.names import username_key
 from provisioning.factory import COLLECTIONS
 from provisioning.scim.models import User
-from provisioning.store import View
-from provisioning.store.query import fold
+from provisioning.store import View, fold
 from provisioning.store.sql import SqlStore
 from provisioning.store.sql.sqlite import SQLite
 from provisioning.testing.sandbox import Sandbox
