@@ -4,7 +4,7 @@ A change that names members doesn't read the whole group, which may be as large 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flask import Response, request
 
@@ -35,9 +35,10 @@ from provisioning.scim.messages import (
 from provisioning.scim.patch import REMOVE, REPLACE, Step, steps_in_patch, steps_in_resource
 from provisioning.scim.routing import CHANGE, QUERY, RESOURCE, scim
 from provisioning.scim.search import search
-from provisioning.store import Query, Record
+from provisioning.store import Collision, Query, Record
 from provisioning.web.access import changing, reading
 from provisioning.web.answers import nothing
+from provisioning.web.context import current
 
 FIXED = "There is a group for each role. Groups are neither made nor removed; change their members."
 SORTABLE: Kinds = {"id": EXACT, "externalid": EXACT, "displayname": FOLDED}
@@ -179,9 +180,8 @@ def replace_group(role: str) -> Response:
     role, chosen = find(role), selection(parameters())
     asked = wanted_by(role, steps)
     asked.calls = True
-    with changing() as records:
-        change(records, role, asked)
-        return answer(describe(records, role, chosen.has_members), chosen)
+    records = change(role, asked)
+    return answer(describe(records, role, chosen.has_members), chosen)
 
 
 @scim.operation("PATCH", "/Groups/<role>", name="patch_scim_group", status=204, **CHANGE)
@@ -190,11 +190,10 @@ def patch_group(role: str) -> Response:
     steps = steps_in_patch()
     role, chosen = find(role), selection(parameters())
     asked = wanted_by(role, steps)
-    with changing() as records:
-        change(records, role, asked)
-        if not chosen.shown:
-            return nothing()
-        return answer(describe(records, role, chosen.has_members), chosen)
+    records = change(role, asked)
+    if not chosen.shown:
+        return nothing()
+    return answer(describe(records, role, chosen.has_members), chosen)
 
 
 def wanted_by(role: str, steps: list[Step]) -> Wanted:
@@ -255,30 +254,40 @@ def _selected(node: Filter) -> Iterator[str]:
             yield from _selected(each)
 
 
-def change(records: Records, role: str, asked: Wanted) -> None:
-    """Change a group. The last administrator is looked for once all changes are made."""
-    if "If-Match" in request.headers:
-        require_version(describe(records, role))
-    if asked.calls:
-        identities.call(records, identities.GROUPS_KNOWN, {"role": role}, asked.external_id)
-    wanted = dict(users_named(records, asked))
-    with domain.keeping_administration(records):
-        if asked.is_all:
-            others = [each for each in holdings(records, role) if not wanted.get(each["user"])]
-            domain.close(records, others)
-        for member, is_wanted in wanted.items():
-            held = holding_of(records, member, role)
-            if is_wanted:
-                _hold(records, member, role, held)
-            elif held is not None and held["activeUntil"] is None:
-                domain.close(records, [held])
+def change(role: str, asked: Wanted) -> Records:
+    """Change a group, and return the records as they are after that.
+
+    Who has to join and who to leave is found before the transaction, and shown after it, as both
+    may be the whole tenant. The last administrator is looked for once all changes are made.
+    """
+    effect = effect_of(reading(), role, asked)
+    with changing() as records:
+        if "If-Match" in request.headers:
+            require_version(describe(records, role))
+        if asked.calls:
+            identities.call(records, identities.GROUPS_KNOWN, {"role": role}, asked.external_id)
+        with domain.keeping_administration(records):
+            for user, is_wanted in effect.items():
+                _set(records, user, role, is_wanted)
+    return replace(records, view=current().view)
 
 
-def users_named(records: Records, asked: Wanted) -> Iterator[tuple[str, bool]]:
-    """(user's key, whether they are to be a member) for each user whom the request names.
+def effect_of(records: Records, role: str, asked: Wanted) -> dict[str, bool]:
+    """Keys of users -> whether they are to be members, for those who are not what they are to be.
 
     Invalid ids are refused for new members, and ignored for those to remove.
     """
+    wanted = dict(users_named(records, asked))
+    if asked.is_all:
+        members = {each["user"] for each in holdings(records, role)}
+        wanted = dict.fromkeys(members, False) | wanted
+    else:
+        members = {user for user in wanted if is_member(records, user, role)}
+    return {user: is_wanted for user, is_wanted in wanted.items() if is_wanted != (user in members)}
+
+
+def users_named(records: Records, asked: Wanted) -> Iterator[tuple[str, bool]]:
+    """(user's key, whether they are to be a member) for each user whom the request names."""
     for user_id, is_wanted in asked.members.items():
         account = people.account_of(records, user_id)
         if account is not None:
@@ -287,10 +296,15 @@ def users_named(records: Records, asked: Wanted) -> Iterator[tuple[str, bool]]:
             raise invalid_value(f"members.value: {quoted(user_id)} is not the id of a user here.")
 
 
-def _hold(records: Records, member: str, role: str, held: Record | None) -> None:
-    """Let a user hold a role from now on and without an end."""
-    if held is None:
-        terms = {"role": role, "activeFrom": records.now, "activeUntil": None, "reportsTo": None}
-        domain.grant(records, member, terms)
-    else:
+def _set(records: Records, user: str, role: str, is_wanted: bool) -> None:
+    """Let a user hold a role from now on and without an end, or no more."""
+    held = holding_of(records, user, role)
+    if not is_wanted:
+        domain.close(records, [held] if held is not None and held["activeUntil"] is None else [])
+    elif not identities.is_visible(records, user):
+        raise Collision("A new member has just been removed or renamed. Send the request again.")
+    elif held is not None:
         domain.change_privilege(records, held, {"activeUntil": None})
+    else:
+        terms = {"role": role, "activeFrom": records.now, "activeUntil": None, "reportsTo": None}
+        domain.grant(records, user, terms)

@@ -217,11 +217,14 @@ class Search:
 
 
 def parameters() -> Record:
-    """The parameters in the query of a GET, by their names in lower case."""
-    for name, values in request.args.lists():
-        if len(values) > 1 and name.lower() in PARAMETERS:
+    """The parameters in the request's query, by their names in lower case."""
+    given: Record = {}
+    for name, value in request.args.items(multi=True):
+        if name.lower() in given:
             raise Refused(400, "invalidSyntax", f"{PARAMETERS[name.lower()]}: Is given twice.")
-    return members_of(request.args.to_dict(), "the query")
+        if name.lower() in PARAMETERS:
+            given[name.lower()] = value
+    return given
 
 
 def search_request(given: Record) -> Search:

@@ -2,12 +2,14 @@
 
 import unicodedata
 from collections import Counter
+from functools import partial
 
 import pytest
 
-from provisioning.scim import users
+from provisioning.scim import groups, users
 from provisioning.store import Transaction
-from tests.scim.asking import ENTERPRISE, error, kind
+from provisioning.testing.sandbox import Sandbox
+from tests.scim.asking import ENTERPRISE, IdentityProvider, error, kind
 from tests.scim.test_scim_filters import reads_of
 
 MARKS = "e" + "\u0301\u0323" * 20_000
@@ -215,6 +217,42 @@ class TestUnderTheLock:
             )
 
         assert ask(1, "2") == ask(200, "3")
+
+    @pytest.mark.parametrize("method", ["PUT", "PATCH"])
+    def test_of_a_whole_group_only_those_who_join_and_leave_are_looked_at(
+        self, monkeypatch, method
+    ):
+        asked = []
+        for size in (20, 200):
+            sandbox = Sandbox(scim="on")
+            provider = IdentityProvider(sandbox.client(sandbox.add_key(None)))
+            for _ in range(size):
+                sandbox.add_user()
+            members = [{"value": str(number)} for number in range(3, size + 2)] + [{"value": "1"}]
+            body = {"members": members}
+            if method == "PATCH":
+                body = {"Operations": [{"op": "replace", "value": body}]}
+            put = partial(provider.request, method, "/Groups/USER", body)
+            asked.append(self.reads(monkeypatch, put))
+            assert len(provider.members("USER")) == size
+
+        assert asked[0] == asked[1]
+
+    def test_a_member_who_is_removed_meanwhile_is_told(self, sandbox, provider, monkeypatch):
+        sandbox.add_user("bob@acme.test")
+        changing = groups.changing
+        others = iter(["/Users/2"])
+
+        def after_another(**facts):
+            for path in others:
+                provider.delete(path)
+            return changing(**facts)
+
+        monkeypatch.setattr("provisioning.scim.groups.changing", after_another)
+
+        add = {"op": "add", "path": "members", "value": [{"value": "2"}]}
+        assert kind(provider.patch("/Groups/MANAGEMENT", add)) == (400, "invalidValue")
+        assert provider.members("MANAGEMENT") == set()
 
 
 class TestAPasswordIsHashed:

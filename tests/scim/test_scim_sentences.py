@@ -117,6 +117,9 @@ class TestOneThatIsGivenTwiceIsRefused:
 
         assert kind(twice) == kind(searched) == (400, "invalidSyntax")
 
+    def test_but_what_is_no_parameter_of_ours_is_ignored(self, provider):
+        assert provider.request("GET", "/Users?x=1&x=2&X=3").status_code == 200
+
 
 class TestTheNameOfARole:
     @pytest.mark.parametrize("name", ["team_leader", "Team_Leader", "TEAM_LEADER"])
