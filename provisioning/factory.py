@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, redirect, request
@@ -26,7 +27,8 @@ from provisioning.resources.statements import statements
 from provisioning.resources.tenant import tenant
 from provisioning.resources.users import users
 from provisioning.settings import Settings
-from provisioning.store import MemoryStorage, Store, opening
+from provisioning.store import MemoryStorage, Store, StoreUnavailable, opening
+from provisioning.store.awaited import AwaitedStore
 from provisioning.web import cors, docs, gate, health, hosts, logs, problems
 from provisioning.web.collection import Collections
 from provisioning.web.gate import Application
@@ -64,7 +66,8 @@ def create_app(settings: Settings, server: Server | None = None) -> Flask:
     server = server or open_server(settings)
     if not server.store.is_in_memory:
         settings.require_guarded_control()
-    hosts.warn_of_unnamed_hosts(server)
+    with suppress(StoreUnavailable):  # one that is awaited
+        hosts.warn_of_unnamed_hosts(server)
     app.extensions[SERVER] = server
     return app
 
@@ -81,6 +84,13 @@ def open_server(settings: Settings, store: Store | None = None) -> Server:
     if settings.is_demo:
         load_demo(server)
     return server
+
+
+def await_server(settings: Settings, error: StoreUnavailable) -> Server:
+    """The server of `open_server` while its store can't be opened; it is as soon as it can be."""
+    catalogue = seed.load_catalogue(settings.catalogue)
+    store = AwaitedStore(lambda: open_server(settings).store, error)
+    return Server(settings, store, Clock(), catalogue, COLLECTIONS)
 
 
 def require_no_cheap_hashes(server: Server) -> None:

@@ -167,7 +167,10 @@ logger_class = RedactingLogger
 
 
 def on_starting(_: Any) -> None:
-    """Make a folder in which the workers share their counts, if metrics are wanted."""
+    """Make what workers share: a file that says whether one of them has opened the store, and a
+    folder for their counts, if metrics are wanted."""
+    _begun.append(tempfile.TemporaryFile())  # noqa: SIM115 - for all its life
+    os.environ[BEGUN] = str(_begun[-1].fileno())
     if os.environ.get("PROVISIONING_METRICS") == "on":
         folder = tempfile.mkdtemp(prefix="provisioning-metrics-")
         os.environ[SHARED_FOLDER] = folder
@@ -182,6 +185,9 @@ def on_exit(_: Any) -> None:
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that tells prometheus-client, at its import, that several processes count."""
 _folders: list[str] = []
+BEGUN = "SERVER_HAS_BEGUN"
+"""The variable that tells a worker whether its store was there when the first ones began."""
+_begun: list[Any] = []
 
 
 def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> None:
@@ -197,5 +203,7 @@ def post_worker_init(worker: Any) -> None:
     # Modules and records stay in memory: the collector needn't look through them again and again.
     gc.freeze()
     # The control API must know how many threads there are: its delays leave at least one free.
-    with suppress(AttributeError):  # gunicorn runs another application than ours
+    with suppress(AttributeError, KeyError):  # gunicorn runs another application than ours
         worker.wsgi.extensions["provisioning.threads"] = worker.cfg.threads
+        # A database that hangs must leave one to those who ask whether the process lives.
+        worker.wsgi.extensions["provisioning.server"].store.share(worker.cfg.threads)

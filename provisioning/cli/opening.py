@@ -7,7 +7,7 @@ from typing import cast
 import click
 from flask import Flask, current_app, has_app_context
 
-from provisioning.factory import create_app, open_server
+from provisioning.factory import await_server, create_app, open_server
 from provisioning.seed import BadFile
 from provisioning.settings import BadSetting, Settings
 from provisioning.store import Store, StoreUnavailable
@@ -15,6 +15,10 @@ from provisioning.web.server import SERVER, Server
 
 CANNOT_START = 4
 """The exit code of a worker at which gunicorn stops. After others it starts the worker again."""
+
+BEGUN = "SERVER_HAS_BEGUN"
+"""The variable with the descriptor of a file that gunicorn's workers share: it is empty until one
+of them has opened the store."""
 
 
 def current_server(must_exist: bool = False) -> Server:
@@ -39,11 +43,31 @@ def open_or_explain(settings: Settings, store: Store | None = None) -> Server:
 
 
 def application() -> Flask:
-    """The server that the environment describes; says what is wrong and exits if it can't start."""
+    """The server that the environment describes; says what is wrong and exits if it can't start.
+
+    A worker that takes another's place while the store can't be used begins without it.
+    """
     try:
         settings = Settings.from_env(os.environ)
         settings.require_guarded_control()  # before a store is made
-        return create_app(settings, open_or_explain(settings))
+        return create_app(settings, _server_of_a_worker(settings))
     except (BadSetting, BadFile, click.ClickException) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(CANNOT_START)
+
+
+def _server_of_a_worker(settings: Settings) -> Server:
+    shared = os.environ.get(BEGUN)
+    if shared is None:
+        return open_or_explain(settings)
+    has_begun = os.fstat(int(shared)).st_size > 0
+    try:
+        server = open_server(settings)
+    except StoreUnavailable as error:
+        message = f"{settings.place}: {error}"
+        if not has_begun:
+            raise click.ClickException(message) from error
+        click.echo(f"{message} The worker begins without it, and waits for it.", err=True)
+        return await_server(settings, error)
+    os.write(int(shared), b"x")
+    return server

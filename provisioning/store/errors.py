@@ -17,6 +17,10 @@ class StoreUnavailable(Exception):
         """The text for callers who may not learn anything about the records."""
         return str(self)
 
+    def again(self) -> "StoreUnavailable":
+        """An equal error: one exception object must not be raised by several threads."""
+        return type(self)(*self.args)
+
 
 class Collision(StoreUnavailable):
     """Another change came between. Nothing was changed, and a repetition may well succeed."""
@@ -51,7 +55,6 @@ class StoreDamaged(StoreUnavailable):
         )
 
     def again(self) -> "StoreDamaged":
-        """An equal error: one exception object must not be raised by several threads."""
         return StoreDamaged(self.problem, **self.place)
 
 
@@ -70,7 +73,6 @@ class OtherForm(StoreUnavailable):
         self.found, self.own = found, own
 
     def again(self) -> "OtherForm":
-        """An equal error: one exception object must not be raised by several threads."""
         return OtherForm(self.found, self.own)
 
 

@@ -171,6 +171,9 @@ class Store:
                 self._sound()
                 self._storage.probe()
 
+    def share(self, threads: int) -> None:
+        """So many threads will use the store; one that may hang leaves one of them free."""
+
     def close(self) -> None:
         """Close the storage. This writes nothing, since every commit is durable already."""
         self._storage.close()

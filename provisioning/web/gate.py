@@ -13,6 +13,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.routing import MapAdapter
 
+from provisioning.store import deadline
 from provisioning.web import logs, metrics
 from provisioning.web.caller import caller_of
 from provisioning.web.context import Request, current, repeated
@@ -23,6 +24,9 @@ from provisioning.web.routing import operation_of, shown_path
 from provisioning.web.server import SERVER, Server
 
 REQUEST_ID = "X-Request-ID"
+LONGEST_WAIT = 10.0
+"""Seconds; then a request no longer waits for a store that hangs. To end what hangs takes up to
+four more, so that there is an answer within 15."""
 WITHOUT_CONTENT = frozenset({"204", "304"})
 COMMON_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
@@ -87,7 +91,8 @@ class Application(Flask):
             self.note(request, status[:3], time.perf_counter() - began)
             return start_response(status, headers, *exc_info)
 
-        return super().wsgi_app(environ, start)
+        with deadline.within(LONGEST_WAIT):
+            return super().wsgi_app(environ, start)
 
     def note(self, request: Request, status: str, seconds: float) -> None:
         """Count and log an answered request, if the settings ask for metrics or JSON logs."""

@@ -374,7 +374,8 @@ def test_of_several_hosts_the_one_that_answered_last_is_asked_first(postgresql: 
     url = postgresql.url().replace(here, f"127.0.0.1:{free_port()},{here}")
     database = PostgreSQL(url, FORM, 5)
     database.open_reader().close()
-    assert database._from_last_host()["port"].split(",")[0] == str(postgresql.port)
+    told = database._sessions._from_last_host()
+    assert told["port"].split(",")[0] == str(postgresql.port)
     database.open_reader().close()
 
 

@@ -1,11 +1,11 @@
-"""What SQLite and PostgreSQL have in common: pools of connections, statements, and errors.
+"""What SQLite and PostgreSQL have in common: connections, statements, and errors.
 
 A connection that reads sees one moment, a connection that writes waits for its turn. Each is
 ended by COMMIT or ROLLBACK before it goes back to its pool.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,20 +21,18 @@ from sqlalchemy import (
     insert,
     text,
 )
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 from sqlalchemy.schema import CreateTable
 
 from provisioning.store.errors import OtherForm, StoreUnavailable, UnknownFate
 from provisioning.store.form import Form
 from provisioning.store.sql.columns import Word
 from provisioning.store.sql.layout import COUNTERS, META, REVISIONS, Layout, layouts, own_tables
+from provisioning.store.sql.pool import Connection, Pool
 
 BUSY = "The store is busy with other changes. Try again."
 FATE_UNKNOWN = "The change may or may not have been kept: look before you repeat it."
 NOTHING_CHANGED = "The change could not be saved, nothing was changed"
 
-Connection = PoolProxiedConnection
 Parameters = Mapping[str, Any]
 Statement = tuple[str, Parameters]
 Rows = list[tuple[Any, ...]]
@@ -48,7 +46,7 @@ COUNT_FROM = (
     f"INSERT INTO {COUNTERS} (name, last) VALUES (:name, :number) ON CONFLICT (name) "
     f"DO UPDATE SET last = excluded.last WHERE {COUNTERS}.last < excluded.last"
 )
-_ABANDONED: list[QueuePool] = []
+_ABANDONED: list[Pool] = []
 """Pools of a parent process: what a child closes would be closed for the parent, too."""
 
 
@@ -87,6 +85,8 @@ class Database(ABC):
     writers: int
     clock: str | None = None
     """What asks for the time that all servers share; None where they are on one machine."""
+    patiently: tuple[Statement, ...] = ()
+    """What lets a transaction wait for tables that an upgrade makes, however long that needs."""
     is_open = False
     """Whether the tables were those of this form."""
 
@@ -106,8 +106,7 @@ class Database(ABC):
         )
         self._count = self.compiled(text(COUNT))
         self._count_from = self.compiled(text(COUNT_FROM))
-        self._pools = 0
-        self._fill_pools()
+        self._reading, self._writing = self._pools()
 
     # Connections
 
@@ -121,39 +120,45 @@ class Database(ABC):
 
     def begin_reading(self, *statements: Statement) -> Begun:
         """Begin to see one moment: that of the first statement."""
-        return self._begin(lambda: self._reading, statements)
+        return self._begin(self._reading, statements, reads=True)
 
     def begin_writing(self, *statements: Statement) -> Begun:
         """Begin to change something, once the first statements have waited for their turn."""
-        return self._begin(lambda: self._writing, statements)
+        return self._begin(self._writing, statements, reads=False)
 
-    def _begin(self, pool: Callable[[], QueuePool], statements: Sequence[Statement]) -> Begun:
+    def _begin(self, pool: Pool, statements: Sequence[Statement], reads: bool) -> Begun:
         # Asked last: the time is that after the waiting.
         clock: list[Statement] = [] if self.clock is None else [(self.clock, {})]
         # What lay in the pool may be long dead: then all of it is, and a new one is tried once.
         for is_last in (False, True):
-            connection = self._connect(pool())
+            connection = pool.take()
             try:
-                answers = self.ask(connection, [*statements, *clock])
+                first = self.beginning(connection, reads)
+                answers = self.ask(connection, [*first, *statements, *clock])[len(first) :]
             except StoreUnavailable:
                 is_alive = connection.is_valid
                 self.give_up(connection)
                 if is_alive or is_last:
                     raise
             else:
-                time = answers.pop()[0][0] if clock else datetime.now(UTC)
+                time = self.time_of(answers.pop()) if clock else datetime.now(UTC)
                 return Begun(connection, time, answers)
         raise AssertionError
 
-    def _connect(self, pool: QueuePool) -> Connection:
+    @abstractmethod
+    def beginning(self, connection: Connection, reads: bool) -> tuple[Statement, ...]:
+        """What has to be asked first in a transaction."""
+
+    def time_of(self, answer: Rows) -> datetime:
+        """What `clock` has answered."""
+        raise NotImplementedError
+
+    def opened(self, reads: bool) -> Any:
+        """A new connection; StoreUnavailable if none can be had."""
         try:
-            connection = pool.connect()
-        except PoolTimeout:
-            raise StoreUnavailable(BUSY) from None
+            return self.open_reader() if reads else self.open_writer()
         except self.errors as error:
             raise self.fault(error).error from error
-        connection.info.setdefault("pools", self._pools)
-        return connection
 
     def end_reading(self, connection: Connection) -> None:
         """Give a connection back that has only read. By COMMIT, after which the connection still
@@ -166,26 +171,36 @@ class Database(ABC):
 
     def _give_back(self, connection: Connection, end: str) -> None:
         try:
-            if connection.is_valid:
-                getattr(connection, end)()
-                if connection.info["pools"] != self._pools:
-                    connection.invalidate()
+            if connection.is_valid and connection.is_taken:
+                getattr(connection.driver, end)()
         except self.errors:
-            connection.invalidate()
+            connection.is_valid = False
         finally:
-            connection.close()
+            connection.pool.give_back(connection)
 
     def commit(self, connection: Connection, statements: Sequence[Statement] = ()) -> None:
         """Run the last statements of a transaction and commit it; then give the connection back."""
+        is_sent = is_unsure = False
         try:
             with self.together(connection):
                 self._execute(connection, statements)
-                connection.commit()
+                is_sent = True
+                connection.driver.commit()
         except self.errors as error:
             fault = self._noted(connection, error)
-            raise UnknownFate(FATE_UNKNOWN) if fault.is_lost else fault.error from error
+            is_unsure = is_sent and fault.is_lost
+            if not is_unsure:
+                raise fault.error from error
+        else:
+            is_unsure = self.is_unsure(connection)
         finally:
             self.give_up(connection)
+        if is_unsure:
+            raise UnknownFate(FATE_UNKNOWN)
+
+    def is_unsure(self, _connection: Connection) -> bool:
+        """Whether a commit that was no error may be lost all the same."""
+        return False
 
     def ask(self, connection: Connection, statements: Sequence[Statement]) -> list[Rows]:
         """What each of the statements answers, in one round trip where that can be."""
@@ -202,7 +217,7 @@ class Database(ABC):
     def _execute(self, connection: Connection, statements: Sequence[Statement]) -> list[Any]:
         cursors = []
         for statement, parameters in statements:
-            cursors.append(connection.cursor())
+            cursors.append(connection.driver.cursor())
             cursors[-1].execute(statement, parameters)
         return cursors
 
@@ -211,7 +226,7 @@ class Database(ABC):
         values: dict[str, Any] = {name: bindparam(name) for name in layout.names}
         statement = self.compiled(insert(layout.table).values(values).inline())
         with self.explained(connection):
-            connection.cursor().executemany(statement, rows)
+            connection.driver.cursor().executemany(statement, rows)
 
     def together(self, _connection: Connection) -> AbstractContextManager[Any]:
         """Statements within need not wait for each other's answers."""
@@ -233,48 +248,41 @@ class Database(ABC):
         """What an error means; the connections that it makes useless are dropped."""
         fault = self.fault(error)
         if fault.is_lost or fault.is_stale:
-            connection.invalidate()
+            connection.is_valid = False
             # What waits in the pools is no better.
-            self._reading.dispose()
-            self._writing.dispose()
-            self._fill_pools()
-        if fault.is_misfit and self.is_open and (found := self._form_now()) != self.form.number:
-            return Fault(OtherForm(found, self.form.number))
+            self.close()
+        if fault.is_misfit and self.is_open:
+            found = self._form_now(connection)
+            if found != self.form.number:
+                return Fault(OtherForm(found, self.form.number))
         return fault
 
-    def _form_now(self) -> int:
-        connection = self.open_reader()
-        try:
-            cursor = connection.cursor()
-            cursor.execute(FORM)
-            return int(cursor.fetchone()[0])
-        finally:
-            connection.close()
+    def _form_now(self, connection: Connection) -> int:
+        connection.driver.rollback()
+        statements = [*self.beginning(connection, reads=True), (FORM, {})]
+        answer = self._execute(connection, statements)[-1].fetchone()
+        connection.driver.rollback()
+        return int(answer[0])
 
     def renew(self) -> None:
         """In a forked child: leave the parent's connections alone."""
         _ABANDONED.extend((self._reading, self._writing))
-        self._fill_pools()
+        self._reading, self._writing = self._pools()
 
     def close(self) -> None:
-        self._reading.dispose()
-        self._writing.dispose()
+        """Close all connections; those that are in use when they are given back."""
+        self._reading.clear()
+        self._writing.clear()
 
-    def _fill_pools(self) -> None:
-        self._pools += 1
-        self._reading = self._pool(self.open_reader, self.readers)
-        self._writing = self._pool(self.open_writer, self.writers)
-
-    def _pool(self, creator: Callable[[], Any], size: int) -> QueuePool:
-        # The last one back is the first one out: it knows statements and pages already.
-        return QueuePool(
-            creator,
-            pool_size=size,
-            max_overflow=0,
-            timeout=self.patience,
-            use_lifo=True,
-            reset_on_return=None,
+    def _pools(self) -> tuple[Pool, Pool]:
+        """Where readers and writers get their connections."""
+        return (
+            Pool(lambda: self.opened(reads=True), self.readers, self.patience),
+            Pool(lambda: self.opened(reads=False), self.writers, self.patience),
         )
+
+    def share(self, threads: int) -> None:  # noqa: B027 - a file never hangs
+        """So many threads will use the database: where it may hang, one of them has to be free."""
 
     # Turns
 
@@ -347,6 +355,9 @@ class Database(ABC):
     @abstractmethod
     def taking_over(self) -> tuple[Statement, ...]:
         """What lets nobody else begin or migrate the tables until the transaction ends."""
+
+    def require_fit(self, connection: Connection) -> None:  # noqa: B027 - a file is ours
+        """Raise StoreUnavailable where the tables can't be made or used, which says why."""
 
     def settle(self) -> None:  # noqa: B027 - PostgreSQL has nothing to do
         """Called once the tables are there."""

@@ -5,16 +5,14 @@ changes before it have left, since each statement sees what is committed by then
 """
 
 import logging
-import time
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, cast
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import ARRAY, ColumnElement, FromClause, Index, Text, any_, bindparam
+from sqlalchemy import ARRAY, ColumnElement, FromClause, Text, any_, bindparam
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.schema import CreateIndex
 
 from provisioning.store.errors import Collision, StoreUnavailable
 from provisioning.store.form import Form
@@ -22,30 +20,30 @@ from provisioning.store.sql.columns import plain
 from provisioning.store.sql.database import (
     BUSY,
     NOTHING_CHANGED,
-    Connection,
     Database,
     Fault,
     Parameters,
+    Rows,
     Statement,
 )
 from provisioning.store.sql.layout import META, Layout
+from provisioning.store.sql.pool import Connection, NoRoom, Pool
+from provisioning.store.sql.rights import require_fit
+from provisioning.store.sql.session import FULL, UNREACHABLE, Session, Sessions, refusal
 
-UNREACHABLE = "The database can't be reached. Try again."
-NO_URL = (
-    "It is no URL that PostgreSQL's clients read. In a user's name and a password @ : / ? # and % "
-    "are written as %40 %3A %2F %3F %23 and %25."
-)
 SAMPLE = 500
 """How finely PostgreSQL looks at the values of a column; 100 unless told."""
-REFUSED = "The database refuses the user, the password or the database's name."
 COLLISION = "Another change came between, nothing was changed. Try again."
 MISFIT = "The tables aren't as this version of the server has made them."
 READ_ONLY = "The database takes no changes at the moment, nothing was changed. Try again."
-OLDEST = 150000
-OLDEST_NAME = "15"
-DEFAULT_PORT = "5432"
-Host = tuple[str, str]
-"""Name and port."""
+TOO_LATE = "The database took too long, and was told to stop; nothing was changed. Try again."
+DENIED = (
+    "The database refuses the server a right that it needs, nothing was changed. The server's log "
+    "names it; GRANT it to the user."
+)
+OTHER_TABLES = (
+    "The tables aren't those that this server has made, nothing was changed. Restart the server."
+)
 IDS = "__ids"
 TENANTS = "tenants"
 """The table whose rows are the turns; without it there is one turn for all."""
@@ -53,25 +51,6 @@ LOCK = 0x70726F76
 """The advisory lock of whoever makes or changes tables."""
 TURN = "hashtextextended(current_schema() || '/' || %(key)s, 0)"
 """The advisory lock at which the changes of a tenant queue up."""
-LONGEST_IDLE = 60
-"""Seconds; a transaction whose server says nothing for so long is ended, and its turn with it."""
-LONGEST_SILENCE = 3.0
-"""Seconds; a server that says nothing for so long is asked whether it still greets others."""
-SHORTEST_TIMEOUT = "2"
-"""Seconds; libpq knows no shorter one."""
-CONNECTING = {
-    "connect_timeout": "5",
-    "tcp_user_timeout": "3000",
-    "keepalives": "1",
-    "keepalives_idle": "2",
-    "keepalives_interval": "1",
-    "keepalives_count": "2",
-    "target_session_attrs": "primary",
-    "application_name": "provisioning",
-}
-"""How libpq connects unless the URL says otherwise: a host that has vanished is noticed soon, and
-of several hosts the one that takes changes is used."""
-
 FAULTS: dict[str, Callable[[], Fault]] = {
     # Clusters send the first; the last is a unique value that another tenant has taken meanwhile.
     "40001": lambda: Fault(Collision(COLLISION)),
@@ -82,151 +61,116 @@ FAULTS: dict[str, Callable[[], Fault]] = {
     # A statement that was prepared for other columns.
     "0A000": lambda: Fault(StoreUnavailable(MISFIT), is_misfit=True),
     "55P03": lambda: Fault(StoreUnavailable(BUSY)),
+    "57014": lambda: Fault(StoreUnavailable(TOO_LATE)),
+    "42501": lambda: Fault(StoreUnavailable(DENIED)),
+    # A pooler has given the statement to another session than that which it was prepared in.
+    "26000": lambda: Fault(Collision(COLLISION), is_stale=True),
+    "42P05": lambda: Fault(Collision(COLLISION), is_stale=True),
     # What this connection leads to is no longer the one that takes changes.
     "25006": lambda: Fault(StoreUnavailable(READ_ONLY), is_stale=True),
     "53100": lambda: Fault(StoreUnavailable(f"{NOTHING_CHANGED}: No space left on device.")),
+    "53300": lambda: Fault(NoRoom(FULL), is_lost=True),
     "08": lambda: Fault(StoreUnavailable(UNREACHABLE), is_lost=True),
+    "25P03": lambda: Fault(StoreUnavailable(UNREACHABLE), is_lost=True),
+    "25P04": lambda: Fault(StoreUnavailable(UNREACHABLE), is_lost=True),
     "57P": lambda: Fault(StoreUnavailable(UNREACHABLE), is_lost=True),
     "53": lambda: Fault(StoreUnavailable(UNREACHABLE), is_lost=True),
 }
 """What the database's errors mean, by how their SQLSTATE begins; an error of its own each time."""
-
-REFUSALS = (
-    "authentication failed",
-    "no password supplied",
-    "no pg_hba.conf entry",
-    "does not exist",
+FOREIGN_STATEMENT = ("26000", "42P05")
+EXTENSION = """
+DO $$ BEGIN
+    IF to_regnamespace('public') IS NULL
+    THEN CREATE EXTENSION IF NOT EXISTS pg_trgm;
+    ELSE CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public;
+    END IF;
+END $$
+"""
+"""A database has it once, for all its schemas: best in one that nobody drops."""
+EXTENDED = (
+    "SELECT quote_ident(n.nspname) FROM pg_extension e "
+    "JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm'"
 )
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 log = logging.getLogger(__name__)
-
-
-class Watched(psycopg.Connection[Any]):
-    """A connection that gives its server up when that hangs.
-
-    The system of such a host still acknowledges what is sent, so that nothing else tells it from a
-    server that is busy with a long statement.
-    """
-
-    hangs: Callable[[], bool] = staticmethod(lambda: False)
-
-    def wait(self, gen: Generator[Any, Any, Any], *args: Any, **facts: Any) -> Any:
-        return super().wait(self._watched(gen), *args, **facts)
-
-    def _watched(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-        try:
-            wanted, heard = next(gen), time.monotonic()
-            while True:
-                ready = yield wanted
-                now = time.monotonic()
-                if ready:
-                    heard = now
-                elif now - heard > LONGEST_SILENCE:
-                    if self.hangs():
-                        self.close()
-                        raise psycopg.OperationalError("the server hangs")
-                    heard = time.monotonic()
-                wanted = gen.send(ready)
-        except StopIteration as end:
-            return end.value
 
 
 class PostgreSQL(Database):
     """A database that a URL names, as libpq reads it."""
 
     errors = psycopg.Error
-    writers = 8
-    clock = "SELECT clock_timestamp()"
+    readers = writers = 8
+    """They share their connections, of which a request needs one at a time."""
+    patiently = (("SELECT set_config('lock_timeout', '0', true)", {}),)
+    # As a number, which no setting has a say in.
+    clock = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
     def __init__(self, url: str, form: Form, patience: float) -> None:
-        try:
-            self._connecting: dict[str, Any] = {**CONNECTING, **conninfo_to_dict(url)}
-        except psycopg.Error:
-            # What the driver says would repeat parts of a password.
-            raise StoreUnavailable(NO_URL) from None
-        self._last_host: Host | None = None
-        self._hanging: Host | None = None
+        self._sessions = Sessions(url, patience)
         super().__init__(form, PGDialect_psycopg(), patience)  # type: ignore[no-untyped-call]
 
     # Connections
 
-    def open_reader(self) -> psycopg.Connection[Any]:
-        connection = self._open()
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        connection.read_only = True
-        return connection
+    def open_reader(self) -> Session:
+        return self._sessions.open()
 
-    def open_writer(self) -> psycopg.Connection[Any]:
-        connection = self._open()
-        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-        connection.autocommit = True
-        patience = round(self.patience * 1000)
-        connection.execute(
-            f"SET lock_timeout = {patience}; "
-            f"SET idle_in_transaction_session_timeout = {LONGEST_IDLE * 1000}"
+    open_writer = open_reader
+
+    def _pools(self) -> tuple[Pool, Pool]:
+        pool = Pool(
+            lambda: self.opened(reads=True),
+            self.readers,
+            self.patience,
+            is_remote=True,
+            is_old=lambda session: session.is_old,
         )
-        connection.autocommit = False
-        return connection
+        return pool, pool
 
-    def _open(self) -> psycopg.Connection[Any]:
-        connection = Watched.connect(**self._from_last_host())
-        host = self._last_host = connection.info.host, str(connection.info.port)
-        connection.hangs = lambda: self._hangs(host)
-        if connection.info.server_version < OLDEST:
-            connection.close()
-            raise StoreUnavailable(f"PostgreSQL {OLDEST_NAME} or later is needed.")
-        return connection
+    def share(self, threads: int) -> None:
+        self._reading.size = max(1, min(self.readers, threads - 1))
 
-    def _hangs(self, host: Host) -> bool:
-        """Whether the server of a host doesn't even greet a new client any more."""
-        told = self._told_for([host]) | {"connect_timeout": SHORTEST_TIMEOUT}
-        try:
-            psycopg.connect(**told).close()
-        except psycopg.errors.ConnectionTimeout:
-            self._hanging = host
-            return True
-        except psycopg.Error:
-            pass  # an answer, too
-        return False
+    def beginning(self, connection: Connection, reads: bool) -> tuple[Statement, ...]:
+        session: Session = connection.driver
+        session.is_unsure = False
+        levels = psycopg.IsolationLevel
+        level = levels.REPEATABLE_READ if reads else levels.READ_COMMITTED
+        if session.isolation_level != level:
+            # A default that lets nothing be changed stays.
+            session.isolation_level, session.read_only = level, reads or None
+        return (self._sessions.setting(session, is_local=True),) if session.is_pooled else ()
 
-    def _from_last_host(self) -> dict[str, Any]:
-        """How to connect: of several hosts first to the last that was the right one, since one that
-        has vanished takes its time to be given up, and last to one that hangs."""
-        told = self._connecting
-        hosts, ports = (str(told.get(name, "")).split(",") for name in ("host", "port"))
-        if len(hosts) == 1 or "hostaddr" in told:
-            return told
-        ports = [port or DEFAULT_PORT for port in ports]
-        pairs = list(zip(hosts, ports * len(hosts) if len(ports) == 1 else ports, strict=False))
-        pairs.sort(key=lambda pair: (pair == self._hanging, pair != self._last_host))
-        return self._told_for(pairs)
+    def time_of(self, answer: Rows) -> datetime:
+        return EPOCH + timedelta(microseconds=answer[0][0])
 
-    def _told_for(self, hosts: Sequence[Host]) -> dict[str, Any]:
-        names, ports = (",".join(part) for part in zip(*hosts, strict=True))
-        return {**self._connecting, "host": names, "port": ports}
+    def is_unsure(self, connection: Connection) -> bool:
+        return bool(connection.driver.is_unsure)
 
     def fault(self, error: Exception) -> Fault:
         state = str(getattr(error, "sqlstate", None) or "")
+        words = str(error).partition("\n")[0]
+        if state in FOREIGN_STATEMENT:
+            self._sessions.is_pooled = True
         for begins, fault in FAULTS.items():
             if state.startswith(begins):
+                if not isinstance(fault().error, Collision):
+                    log.warning("the database: %s", words)
                 return fault()
         if not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-            log.warning("the database: %s", str(error).partition("\n")[0])
-            # A refusal to connect has no other mark than its text.
-            is_refused = any(text in str(error) for text in REFUSALS)
-            return Fault(StoreUnavailable(REFUSED if is_refused else UNREACHABLE), is_lost=True)
-        log.error("unexpected error of the database", exc_info=error)
-        return Fault(StoreUnavailable(f"{NOTHING_CHANGED}: the database says {state}."))
+            log.warning("the database: %s", words)
+            return Fault(refusal(error), is_lost=True)
+        log.error("unexpected error %s of the database: %s", state, words)
+        return Fault(StoreUnavailable(f"The database says {state}, nothing was changed."))
 
     def insert(self, connection: Connection, layout: Layout, rows: Sequence[Parameters]) -> None:
         names = ", ".join(f'"{layout.table.c[name].name}"' for name in layout.names)
         statement = f'COPY "{layout.fact.name}" ({names}) FROM STDIN'
-        with self.explained(connection), connection.cursor().copy(statement) as copy:
+        with self.explained(connection), connection.driver.cursor().copy(statement) as copy:
             for row in rows:
                 copy.write_row([row[name] for name in layout.names])
 
     def together(self, connection: Connection) -> AbstractContextManager[Any]:
-        driver: psycopg.Connection[Any] = cast(Any, connection.driver_connection)
+        driver: Session = connection.driver
         return driver.pipeline()
 
     # Turns
@@ -266,10 +210,8 @@ class PostgreSQL(Database):
     # Tables
 
     def taking_over(self) -> tuple[Statement, ...]:
-        # However long the other needs.
-        patience = "set_config('lock_timeout', '0', true)"
-        lock = "pg_advisory_xact_lock(%(lock)s, hashtext(current_schema()))"
-        return ((f"SELECT {patience}, {lock}", {"lock": LOCK}),)
+        lock = "SELECT pg_advisory_xact_lock(%(lock)s, hashtext(current_schema()))"
+        return (*self.patiently, (lock, {"lock": LOCK}))
 
     def tables(self, connection: Connection) -> set[str]:
         statement = (
@@ -290,8 +232,13 @@ class PostgreSQL(Database):
             )
         self.ask(connection, [(statement, {}) for statement in statements])
 
+    def require_fit(self, connection: Connection) -> None:
+        require_fit(self, connection, [f"{name}{IDS}" for name in self.layouts])
+
     def drop(self, connection: Connection, name: str) -> None:
-        self.ask(connection, [(f'DROP TABLE IF EXISTS "{name}"', {})])
+        # Another schema of the search path may have one of this name, too.
+        ((schema,),) = self.rows(connection, "SELECT quote_ident(current_schema())", {})
+        self.ask(connection, [(f'DROP TABLE IF EXISTS {schema}."{name}"', {})])
 
     def set_aside(self, connection: Connection, name: str, aside: str) -> None:
         found = (
@@ -310,29 +257,25 @@ class PostgreSQL(Database):
 
     def index_texts(self, connection: Connection) -> None:
         """Let words be found by their trigrams, where that may be had; else texts are scanned."""
-        known = self.rows(connection, "SELECT indexname FROM pg_indexes", {})
-        texts = [layout for layout in self.layouts.values() if layout.has_text]
-        indexes = [
-            Index(
-                f"{layout.fact.name}__text",
-                layout.table.c.text,
-                postgresql_using="gin",
-                postgresql_ops={"text": "gin_trgm_ops"},
-            )
-            for layout in texts
-        ]
-        statements = ["CREATE EXTENSION IF NOT EXISTS pg_trgm"] if indexes else []
-        statements += [
-            str(CreateIndex(index).compile(dialect=self.dialect))
-            for index in indexes
-            if (index.name,) not in known
-        ]
-        driver: psycopg.Connection[Any] = cast(Any, connection.driver_connection)
+        known = self.rows(
+            connection, "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema()", {}
+        )
+        wanted = {
+            f"{layout.fact.name}__text": layout.fact.name
+            for layout in self.layouts.values()
+            if layout.has_text
+        }
+        missing = {name: table for name, table in wanted.items() if (name,) not in known}
+        driver: Session = connection.driver
         try:
             with driver.transaction():
-                for statement in statements:
-                    driver.execute(statement)
-                blind = indexes and driver.execute("SELECT show_trgm('é') = '{}'").fetchone()
+                driver.execute(EXTENSION)
+                ((schema,),) = driver.execute(EXTENDED).fetchall()
+                for name, table in missing.items():
+                    driver.execute(
+                        f'CREATE INDEX "{name}" ON "{table}" USING gin (text {schema}.gin_trgm_ops)'
+                    )
+                blind = driver.execute(f"SELECT {schema}.show_trgm('é') = '{{}}'").fetchone()
         except psycopg.Error as error:
             log.warning("pg_trgm can't be had: searches look through all texts (%s).", error)
             return
@@ -352,11 +295,8 @@ class PostgreSQL(Database):
     def raise_id(self, connection: Connection, name: str, number: int) -> None:
         if name not in self.layouts:
             super().raise_id(connection, name, number)
-        elif self._id(connection, name) < number:
-            # Nobody takes an id from here until the transaction ends.
-            self.ask(connection, [(f'ALTER SEQUENCE "{name}{IDS}" CACHE 1', {})])
-            if self._id(connection, name) < number:
-                self._restart(connection, name, number)
+        else:
+            self._raise(connection, name, number)
 
     def ids(self, connection: Connection) -> dict[str, int]:
         found = {table: self._id(connection, table) for table in self.layouts}
@@ -367,13 +307,25 @@ class PostgreSQL(Database):
             connection, {name: n for name, n in ids.items() if name not in self.layouts}
         )
         for table in self.layouts:
-            self._restart(connection, table, ids.get(table, 0))
+            number = ids.get(table, 0)
+            if self._id(connection, table) < number:
+                self._raise(connection, table, number)
+            elif self._id(connection, table) > number:
+                # Only their owner may count again from where a sequence has been.
+                statement = f'ALTER SEQUENCE "{table}{IDS}" RESTART WITH {number + 1}'
+                self.ask(connection, [(statement, {})])
 
     def _id(self, connection: Connection, table: str) -> int:
         last = "CASE WHEN is_called THEN last_value ELSE last_value - 1 END"
         statement = f'SELECT {last} FROM "{table}{IDS}"'
         return int(self.rows(connection, statement, {})[0][0])
 
-    def _restart(self, connection: Connection, table: str, number: int) -> None:
-        statement = f'ALTER SEQUENCE "{table}{IDS}" RESTART WITH {number + 1}'
-        self.ask(connection, [(statement, {})])
+    def _raise(self, connection: Connection, table: str, number: int) -> None:
+        """Give nothing up to this number any more, which stays so whatever becomes of the rest."""
+        sequence = f"{table}{IDS}"
+        alone = "SELECT pg_advisory_xact_lock(%(lock)s, hashtext(current_schema() || %(name)s))"
+        higher = (
+            f'SELECT setval(\'"{sequence}"\', %(number)s) FROM "{sequence}" '
+            "WHERE CASE WHEN is_called THEN last_value ELSE last_value - 1 END < %(number)s"
+        )
+        self.ask(connection, [(alone, {"lock": LOCK, "name": table}), (higher, {"number": number})])

@@ -9,9 +9,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +36,12 @@ from provisioning.store.sql.database import (
     BUSY,
     NOTHING_CHANGED,
     Begun,
-    Connection,
     Database,
     Fault,
     Statement,
 )
 from provisioning.store.sql.layout import ONE, Layout
+from provisioning.store.sql.pool import Connection, Pool
 
 HEADER = b"SQLite format 3\0"
 GONE = "The data file is gone. Put it back, or restart to begin an empty store."
@@ -118,18 +117,14 @@ class SQLite(Database):
         connection.execute("PRAGMA temp_store = MEMORY")
         return connection
 
-    def begin_reading(self, *statements: Statement) -> Begun:
-        self._require_same_file()
-        begun = super().begin_reading(("BEGIN", {}), *statements)
-        return replace(begun, answers=begun.answers[1:])
-
-    def begin_writing(self, *statements: Statement) -> Begun:
-        self._require_same_file()
-        return super().begin_writing(*statements)
-
-    def _require_same_file(self) -> None:
+    def _begin(self, pool: Pool, statements: Sequence[Statement], reads: bool) -> Begun:
         if self._found() != self._file:
             raise StoreUnavailable(REPLACED)
+        return super()._begin(pool, statements, reads)
+
+    def beginning(self, connection: Connection, reads: bool) -> tuple[Statement, ...]:
+        # A writer begins when it takes its turn.
+        return (("BEGIN", {}),) if reads else ()
 
     def fault(self, error: Exception) -> Fault:
         if not isinstance(error, sqlite3.Error):

@@ -16,8 +16,9 @@ from provisioning.store.form import Upgrade
 from provisioning.store.ids import count_on, mended
 from provisioning.store.query import Record
 from provisioning.store.sql.columns import plain
-from provisioning.store.sql.database import Connection, Database
+from provisioning.store.sql.database import Database, Statement
 from provisioning.store.sql.layout import COUNTERS, META, REVISIONS
+from provisioning.store.sql.pool import Connection
 from provisioning.store.sql.questions import Questions
 from provisioning.store.sql.totals import Totals
 from provisioning.store.sql.view import Lookup, SqlTransaction, SqlView
@@ -126,6 +127,9 @@ class SqlStore(Store):
             begun = self._database.begin_writing(*self._database.probing())
             self._database.commit(begun.connection)
 
+    def share(self, threads: int) -> None:
+        self._database.share(threads)
+
     def close(self) -> None:
         """Let go of the database. Every commit is durable already."""
         self._database.close()
@@ -174,8 +178,10 @@ class SqlStore(Store):
     def _open(self, begins: bool) -> None:
         database = self._database
         # Look whether there is anything to do before a turn is waited for.
-        connection = database.begin_reading((self._questions.nothing, {})).connection
+        nothing: Statement = (self._questions.nothing, {})
+        connection = database.begin_reading(*database.patiently, nothing).connection
         try:
+            database.require_fit(connection)
             is_ready = self._is_ready(connection)
             if not is_ready and not begins and not database.tables(connection):
                 raise StoreUnavailable("There is no store.")

@@ -14,13 +14,13 @@ from provisioning.store.query import Page, Query, Record
 from provisioning.store.sql.columns import group_key, original, plain
 from provisioning.store.sql.database import (
     Begun,
-    Connection,
     Database,
     Parameters,
     Rows,
     Statement,
 )
 from provisioning.store.sql.layout import TENANT
+from provisioning.store.sql.pool import Connection
 from provisioning.store.sql.questions import Asked, Questions, asked
 from provisioning.store.sql.totals import Total, Totals
 from provisioning.store.tables import Table
