@@ -20,13 +20,15 @@ from provisioning.scim.messages import (
     plain,
 )
 from provisioning.scim.models import EnterpriseUser, Group, User
+from provisioning.scim.patch import MOST_OPERATIONS
 from provisioning.scim.routing import RESOURCE, scim
 from provisioning.store import Record
 
 CONFIG = ServiceProviderConfig.model_validate(
     {
         "patch": {"supported": True},
-        "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
+        # authentik takes this for the most operations of a PATCH, for which SCIM has no word.
+        "bulk": {"supported": False, "maxOperations": MOST_OPERATIONS, "maxPayloadSize": 0},
         "filter": {"supported": True, "maxResults": LARGEST_PAGE},
         "changePassword": {"supported": True},
         "sort": {"supported": True},
