@@ -14,6 +14,9 @@ from provisioning.web.targets import raw_path
 
 PATH = "/console"
 PAGE = Path(__file__).parent / "page"
+MODULES = sorted(path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*.js"))
+"""The page names them all, so that a browser asks for them at once, not for one after the other."""
+PRELOADED = '<link rel="modulepreload" href="{{here}}{}">\n'
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -43,10 +46,12 @@ def show_page() -> Response:
     """The page, with those settings filled in that it would otherwise have to find out."""
     settings = server().settings
     values = {
+        "{modules}": "".join(PRELOADED.format(name) for name in MODULES),
         "{here}": "" if raw_path(request.environ).endswith("/") else "console/",
         "{auth}": settings.auth,
         "{control}": "on" if settings.has_control else "off",
         "{docs}": settings.docs,
+        "{most}": str(settings.max_page_size),
     }
     page = (PAGE / "index.html").read_text("utf-8")
     for name, value in values.items():

@@ -143,10 +143,18 @@ def test_requests_appear_as_they_come_and_open_to_headers_and_bodies(server, emu
     expect(entry.last).to_contain_text("X-Client: mine")
 
 
-def test_the_consoles_own_requests_are_shown_on_demand_only(emulator):
-    expect(emulator.locator(".log li")).to_have_count(0)
-    emulator.get_by_label("The console's own, too").check()
-    expect(emulator.locator(".log li").filter(has_text="/whoami").first).to_be_visible()
+def test_the_consoles_own_requests_neither_show_nor_take_the_place_of_others(start, open_page):
+    small = start(request_log=15)
+    for number in range(13):
+        small.administrator.get(f"/users?page={number}")
+    page = open_page(f"{small.root_url}/console")
+    page.get_by_label("API key").fill(small.token)
+    page.get_by_role("button", name="Sign in").click()
+    for name in ("Users", "Privileges", "API keys", "Services", "Emulator"):
+        page.get_by_role("link", name=name, exact=True).click()
+    expect(page.get_by_role("status")).to_have_text("13 requests")
+    expect(page.locator(".log li").last).to_contain_text("/users?page=0")
+    assert small.requests.count(console=True) > 2
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ DIALOGS = {
     "services": "New subscription",
     "endpoints": "New endpoint",
     "users/bob%40acme.test": "Revoke all",
-    "overview": "Change tenant",
+    "overview": "Edit tenant",
     "dashboards?view=own": "Remove",
     "audit": "Details",
 }

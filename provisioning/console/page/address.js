@@ -3,10 +3,7 @@ import { useEffect, useState } from "./view.js";
 
 function read() {
 	const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
-	return {
-		segments: path.split("/").filter(Boolean).map(unquoted),
-		query: Object.fromEntries(new URLSearchParams(query)),
-	};
+	return { segments: path.split("/").filter(Boolean).map(unquoted), query: Object.fromEntries(new URLSearchParams(query)) };
 }
 
 function unquoted(segment) {
@@ -46,3 +43,6 @@ export function useAddress() {
 	}, []);
 	return place;
 }
+
+/** Where one was in each list, by its name: the way back from a record leads there. */
+export const left = {};

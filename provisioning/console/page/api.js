@@ -1,17 +1,19 @@
-// Requests to the API and the control API. The server is where this file came from, so that the
-// console works below any path prefix.
+// Requests to the server that this file came from, so that the console works below any path prefix.
 
 import { searchOf } from "./address.js";
+import { forPeople, inWords } from "./words.js";
 
 export const SERVER = new URL("../", import.meta.url).href.slice(0, -1);
 export const BASE_PATH = "/api/v1/provisioning";
-export const MARK = "console-";
+const MARK = "console-";
+export const MOST = Number(document.documentElement.dataset.most);
 
-/** What went wrong, in the server's own words; status 0 when there was no answer at all. */
+/** What went wrong, in words for people; status 0 when there was no answer at all. */
 export class Problem extends Error {
-	constructor(status, detail, errors = {}) {
-		super(detail);
-		Object.assign(this, { status, detail, errors });
+	constructor(status, text, errors = {}) {
+		const wrong = Object.entries(errors).map(([member, messages]) => `${inWords(member)}: ${messages.join(" ")}`);
+		super(forPeople(wrong.join(" ") || text));
+		Object.assign(this, { status, detail: this.message, errors });
 	}
 }
 
@@ -39,7 +41,7 @@ export function control(target, facts = {}) {
 
 async function send(base, target, token, { method = "GET", body, etag, query } = {}) {
 	const url = new URL(`${base}/${target}`);
-	url.search = searchOf(query);
+	url.search = searchOf(query?.size > MOST ? { ...query, size: MOST } : query);
 	// The request log and the audit tell by it what the console itself has asked.
 	const headers = { Accept: "application/json", "X-Request-ID": MARK + random() };
 	if (token) headers.Authorization = `Bearer ${token}`;
@@ -47,50 +49,39 @@ async function send(base, target, token, { method = "GET", body, etag, query } =
 	if (etag) headers["If-Match"] = etag;
 	const asked = Date.now();
 	let response;
-	let text;
+	let content;
 	try {
-		response = await fetch(url, {
-			method,
-			headers,
-			body: body === undefined ? undefined : JSON.stringify(body),
-			credentials: "omit",
-			cache: "no-store",
-		});
-		text = await response.text();
+		response = await fetch(url, { method, headers, body: JSON.stringify(body), credentials: "omit", cache: "no-store" });
+		content = await response.text();
 	} catch {
 		const fate = method === "GET" ? "" : " Whether the change was made is not known: look before you repeat it.";
 		throw new Problem(0, `The server did not answer.${fate}`);
 	}
 	let data = null;
 	try {
-		data = text ? JSON.parse(text) : null;
+		data = content ? JSON.parse(content) : null;
 	} catch {
 		throw new Problem(response.status, "The answer is not one of the API.");
 	}
 	if (!response.ok) {
 		const { detail, errors } = data ?? {};
-		throw new Problem(response.status, detail ?? `Status ${response.status}.`, errors);
+		const text = response.status === 412 ? "Somebody has changed this meanwhile, and nothing of theirs is overwritten." : detail;
+		throw new Problem(response.status, text ?? `Status ${response.status}.`, errors);
 	}
-	return {
-		data,
-		asked,
-		date: response.headers.get("Date"),
-		etag: response.headers.get("ETag"),
-		total: Number(response.headers.get("X-Total-Count")),
-	};
+	return { data, asked, date: response.headers.get("Date"), etag: response.headers.get("ETag"), total: Number(response.headers.get("X-Total-Count")) };
 }
 
-function random() {
-	const numbers = crypto.getRandomValues(new Uint32Array(3));
-	return Array.from(numbers, (number) => number.toString(36)).join("");
+export function random() {
+	return Array.from(crypto.getRandomValues(new Uint32Array(3)), (number) => number.toString(36)).join("");
 }
 
-/** All records of a list, at most `most` of them: {data, total}. */
-export async function askAll(target, query = {}, most = 3000) {
+/** All records of a list, at most `most` of them: {data, total}; `onMore` hears how many are there. */
+export async function askAll(target, query = {}, most = 3000, onMore = () => {}) {
 	const data = [];
 	for (let page = 0; ; page += 1) {
-		const { data: rows, total } = await ask(target, { query: { ...query, size: 300, page } });
+		const { data: rows, total } = await ask(target, { query: { ...query, size: MOST, page } });
 		data.push(...rows);
+		onMore(data.length, total);
 		if (!rows.length || data.length >= total || data.length >= most) return { data, total };
 	}
 }

@@ -1,13 +1,12 @@
-// What the control API offers: the clock, faults, snapshots, reset, the demo's people, and the
-// requests as they come.
+// What the control API offers: the clock, faults, snapshots, reset, the demo's people, and requests.
 import { ask, control, path } from "./api.js";
-import { Fields, folded, messageOf, useForm } from "./form.js";
-import { Card, Confirm, Head, Instant, say, sent, Text, Trouble, useEvery, useLoaded, Zone } from "./pieces.js";
+import { Fields, folded, useForm } from "./form.js";
+import { Card, Confirm, Head, moment, say, sent, Text, Trouble, useAct, useEvery, useLoaded, When, ZONE_NOTE } from "./pieces.js";
 import { Requests, VERBS } from "./requests.js";
 import { useCurrent } from "./session.js";
-import { RowButton } from "./table.js";
+import { rowButton } from "./table.js";
 import { html, useEffect, useState } from "./view.js";
-import { fromField, number, plural, toField, toTheSecond, utc } from "./words.js";
+import { fromTyped, number, plural, toField, toTheSecond, utc } from "./words.js";
 
 const JUMPS = [["-P1D", "−1 day"], ["+PT1H", "+1 hour"], ["+P1D", "+1 day"], ["+P30D", "+30 days"], ["+P365D", "+365 days"]];
 
@@ -39,12 +38,11 @@ export function EmulatorPage() {
 
 function ControlToken({ session }) {
 	const [token, setToken] = useState("");
-	const [problem, setProblem] = useState(null);
-	const give = () => session.giveControlToken(token).catch(setProblem);
+	const [act, trouble] = useAct();
 	return html`
-		<form class="card" onSubmit=${sent(give)} novalidate>
+		<form class="card" onSubmit=${sent(() => act(() => session.giveControlToken(token)))} novalidate>
 			<p>The control API of this server asks for its token, the setting PROVISIONING_CONTROL_TOKEN.</p>
-			<${Trouble} problem=${problem} />
+			${trouble}
 			<${Text} label="Token" class="code concealed" value=${token} onInput=${setToken} />
 			<button class="primary">Go on</button>
 		</form>
@@ -52,8 +50,8 @@ function ControlToken({ session }) {
 }
 
 /** A field and a button; `act` gets what is typed. */
-function Ask({ verb, act, initial = "", ...facts }) {
-	const [text, setText] = useState(initial);
+function Ask({ verb, act, ...facts }) {
+	const [text, setText] = useState("");
 	return html`
 		<form class="inline" novalidate onSubmit=${sent(() => act(text, setText))}>
 			<${Text} value=${text} onInput=${setText} ...${facts} />
@@ -63,20 +61,20 @@ function Ask({ verb, act, initial = "", ...facts }) {
 }
 
 function Clock({ session, onMoved }) {
-	const [problem, setProblem] = useState(null);
+	const [act, trouble] = useAct();
 	const isFrozen = session.clock.frozenAt !== null;
-	async function move(target, method, body) {
-		try {
-			session.tell(await control(target, { method, body }));
-			setProblem(null);
+	// What is typed to set the clock to; until something is, the field shows what the clock does.
+	const [typed, setTyped] = useState(null);
+	const move = (target, method, body) =>
+		act(async () => {
+			session.tell(await control(target, { method, body: body?.() }));
+			setTyped(null);
 			onMoved();
-		} catch (caught) {
-			setProblem(messageOf(caught));
-		}
-	}
-	const advance = (by) => move("clock/advance", "POST", { by });
-	const freeze = (frozen) => move("clock", "PUT", { frozen });
-	const set = (to) => (to ? move("clock", "PUT", { now: fromField(to) }) : setProblem({ detail: "Give date and time to set the clock to." }));
+		});
+	const advance = (by) => move("clock/advance", "POST", () => ({ by }));
+	const freeze = (frozen) => move("clock", "PUT", () => ({ frozen }));
+	const to = typed ?? toField(utc(session.now())).slice(0, 16);
+	const set = () => move("clock", "PUT", () => ({ now: fromTyped(to || "nothing") }));
 	return html`
 		<${Card} title="Clock" actions=${html`<span class=${`state ${isFrozen ? "to" : "active"}`}>${isFrozen ? "frozen" : "running"}</span>`}>
 			<${Time} session=${session} />
@@ -86,19 +84,21 @@ function Clock({ session, onMoved }) {
 				${(isFrozen || session.clock.isMoved) && html`<button onClick=${() => move("clock", "DELETE")}>Back to the machine's time</button>`}
 			</p>
 			<p class="actions">${JUMPS.map(([jump, text]) => html`<button class="small" onClick=${() => advance(jump)}>${text}</button>`)}</p>
-			<${Ask} label="To" type="datetime-local" initial=${() => toField(utc(session.now())).slice(0, 16)} verb="Set" act=${set} />
+			<form class="inline" novalidate onSubmit=${sent(set)}>
+				<label class="filter">To <${When} value=${to} onText=${setTyped} /></label>
+				<button>Set</button>
+			</form>
 			<${Ask} label="By" size="10" placeholder="P1DT2H" verb="Advance" act=${advance} />
-			<${Trouble} problem=${problem} />
-			<${Zone} />
+			${trouble}
+			${ZONE_NOTE}
 		<//>
 	`;
 }
 
-/** The server's time as it passes. */
 function Time({ session }) {
 	const [, tick] = useState(0);
 	useEvery(1000, () => tick((old) => old + 1));
-	return html`<p class="clock"><${Instant} at=${utc(session.now())} as=${toTheSecond} /></p>`;
+	return html`<p class="clock">${moment(utc(session.now()), toTheSecond)}</p>`;
 }
 
 const FAULT = [
@@ -126,43 +126,32 @@ function Faults({ draft }) {
 		form.set("path", draft.path);
 		form.set("method", draft.method);
 		const field = form.ref.current.elements.namedItem("status");
+		field.select();
 		field.scrollIntoView({ block: "center" });
 		field.focus();
-		field.select();
 	}, [draft]);
 	useEvery(3000, reload);
 	async function add() {
 		const body = form.checked();
 		if (body === null) return;
 		for (const [member, value] of Object.entries(body)) if (value === false) delete body[member];
-		try {
-			await control("faults", { method: "POST", body });
-			setProblem(null);
-			say("The fault is there.");
-			reload();
-		} catch (caught) {
-			setProblem(form.explain(caught));
-		}
-	}
-	const remove = (target) => async () => {
-		await control(target, { method: "DELETE" }).catch(setProblem);
+		await control("faults", { method: "POST", body }).then(() => setProblem(say("Fault added.")), (caught) => setProblem(form.explain(caught)));
 		reload();
-	};
+	}
+	const remove = (target) => () => control(target, { method: "DELETE" }).catch(setProblem).then(reload);
 	return html`
 		<${Card} title="Faults" actions=${data?.length > 1 && html`<button class="small" onClick=${remove("faults")}>Remove all</button>`}>
 			<${Trouble} problem=${problem ?? missing} />
 			<ul class="rows">
-				${(data ?? []).map(
-					(fault) => html`
-						<li key=${fault.id}>
-							<span id=${`fault-${fault.id}`}>
-								<code>${fault.method ?? "any verb"} ${fault.path}</code> ${consequence(fault)}${" "}
-								<span class="muted">struck ${plural(fault.struck, "time")}${fault.times ? ` of ${number(fault.times)}` : ""}</span>
-							</span>
-							<${RowButton} of=${`fault-${fault.id}`} danger onClick=${remove(`faults/${fault.id}`)}>Remove<//>
-						</li>
-					`,
-				)}
+				${(data ?? []).map((fault) => html`
+					<li key=${fault.id}>
+						<span id=${`fault-${fault.id}`}>
+							<code>${fault.method ?? "any verb"} ${fault.path}</code> ${consequence(fault)}${" "}
+							<span class="muted">struck ${plural(fault.struck, "time")}${fault.times ? ` of ${number(fault.times)}` : ""}</span>
+						</span>
+						${rowButton(`fault-${fault.id}`, "Remove", remove(`faults/${fault.id}`), true)}
+					</li>
+				`)}
 			</ul>
 			<form ref=${form.ref} onSubmit=${sent(add)} novalidate>
 				<${Fields} form=${form} />
@@ -187,86 +176,68 @@ function consequence(fault) {
 
 function State({ onChanged }) {
 	const [tenant, setTenant] = useState("");
-	const [problem, setProblem] = useState(null);
+	const [trying, trouble] = useAct();
 	const [isResetting, setResetting] = useState(false);
 	const { data, reload } = useLoaded(async () => (await control("snapshots")).data, "snapshots");
-	async function act(target, method, text, then) {
-		try {
+	const { data: tenants } = useLoaded(async () => (await control("tenants")).data, `tenants ${isResetting}`);
+	const act = (target, method, text, then) =>
+		trying(async () => {
 			await control(target, { method });
-			setProblem(null);
 			say(text);
 			reload();
 			then?.();
-		} catch (caught) {
-			setProblem(messageOf(caught));
-		}
+		});
+	async function reset() {
+		await control("reset", { method: "POST", body: tenant ? { tenant } : {} });
+		setResetting(false);
+		say("It has begun anew.");
+		onChanged();
 	}
-	function save(name, setName) {
-		if (!name.trim()) return setProblem({ detail: "Give the snapshot a name." });
-		return act(path`snapshots/${name.trim()}`, "PUT", "Saved.", () => setName(""));
-	}
-	const at = ({ name }) => path`snapshots/${name}`;
+	const save = (name, setName) => act(path`snapshots/${name.trim() || "-"}`, "PUT", "Saved.", () => setName(""));
 	return html`
 		<${Card} title="Snapshots" actions=${html`<button class="danger" onClick=${() => setResetting(true)}>Reset</button>`}>
-			<${Trouble} problem=${problem} />
+			${trouble}
 			<ul class="rows">
-				${(data ?? []).map(
-					(snapshot) => html`
-						<li key=${snapshot.name}>
-							<span id=${`snapshot-${snapshot.name}`}><strong>${snapshot.name}</strong> <span class="muted"><${Instant} at=${snapshot.created} />, ${plural(snapshot.counts?.users ?? 0, "user")}</span></span>
-							<span>
-								<${RowButton} of=${`snapshot-${snapshot.name}`} onClick=${() => act(`${at(snapshot)}/load`, "POST", `The records are those of ${snapshot.name}.`, onChanged)}>Load<//>
-								<${RowButton} of=${`snapshot-${snapshot.name}`} danger onClick=${() => act(at(snapshot), "DELETE", "Forgotten.")}>Forget<//>
-							</span>
-						</li>
-					`,
-				)}
+				${(data ?? []).map(({ name, created, counts }) => html`
+					<li key=${name}>
+						<span id=${`snapshot-${name}`}><strong>${name}</strong> <span class="muted">${moment(created)}, ${plural(counts.users, "user")}</span></span>
+						<span>
+							${rowButton(`snapshot-${name}`, "Load", () => act(path`snapshots/${name}/load`, "POST", `The records are those of ${name}.`, onChanged))}
+							${rowButton(`snapshot-${name}`, "Forget", () => act(path`snapshots/${name}`, "DELETE", "Forgotten."), true)}
+						</span>
+					</li>
+				`)}
 			</ul>
 			<${Ask} label="Name" size="14" verb="Save" act=${save} />
-			${isResetting &&
-			html`
-				<${Confirm}
-					title=${tenant ? `Reset the tenant ${tenant}?` : "Reset everything?"}
-					verb="Reset"
-					onClose=${() => setResetting(false)}
-					act=${async () => {
-						await control("reset", { method: "POST", body: tenant ? { tenant } : {} });
-						setResetting(false);
-						say("It has begun anew.");
-						onChanged();
-					}}
-				>
+			${isResetting && html`
+				<${Confirm} title=${tenant ? `Reset the tenant ${tenant}?` : "Reset everything?"} verb="Reset" act=${reset} onClose=${() => setResetting(false)}>
 					<p>${tenant ? "The tenant's records are those of the beginning again." : "Records, clock, faults and requests are those of the beginning again. Snapshots stay."}</p>
-					<${Text} label="Only the tenant" placeholder="all of them" value=${tenant} onInput=${(text) => setTenant(text.trim())} />
+					<${Text} label="Only the tenant" placeholder="all of them" list="tenants" value=${tenant} onInput=${(text) => setTenant(text.trim())} />
+					<datalist id="tenants">${(tenants ?? []).map(({ label, name }) => html`<option value=${label}>${name}</option>`)}</datalist>
 				<//>
 			`}
 		<//>
 	`;
 }
 
-/** The keys that the control API shows in demo mode, each with who acts by it. */
 export function People({ session, round = 0 }) {
 	const { data } = useLoaded(async () => (await control("keys")).data, `keys ${round}`);
 	const [problem, setProblem] = useState(null);
 	if (!data?.length) return null;
-	async function be(key) {
-		setProblem(await session.signIn(key.apiToken));
-	}
+	const be = async (key) => setProblem(await session.signIn(key.apiToken));
 	return html`
-		<${Card} title="Be one of the demo's people">
+		<${Card} title="The demo's people">
 			<${Trouble} problem=${problem} />
 			<ul class="people">
-				${data.map(
-					(key) => html`
-						<li key=${key.apiToken} onClick=${() => be(key)}>
-							<span id=${`key-${key.apiToken}`}>
-								<strong>${key.username ?? `${key.tenant} itself`}</strong>
-								<span class="muted">${key.role ?? "no role"} · ${key.type} · ${key.tenant}</span>
-							</span>
-							${key.apiToken === session.key ? html`<span class="chip mine">you</span>` : html`<${RowButton} of=${`key-${key.apiToken}`}>Be them<//>`}
-						</li>
-					`,
-				)}
+				${data.map((key) => html`
+					<li key=${key.apiToken} onClick=${() => be(key)}>
+						<span id=${`key-${key.apiToken}`}>
+							<strong>${key.username ?? `${key.tenant} itself`}</strong>
+							<span class="muted">${key.role ?? "no role"} · ${key.type} · ${key.tenant}</span>
+						</span>
+						${key.apiToken === session.key ? html`<span class="chip mine">you</span>` : rowButton(`key-${key.apiToken}`, "Use this key")}
+					</li>
+				`)}
 			</ul>
 		<//>
 	`;

@@ -1,16 +1,14 @@
-// Forms for records: a label for each member, errors beside the field that they name, and
-// nothing typed is lost.
+// Forms for records: a label for each member, errors beside their fields, and nothing typed is lost.
 import { ask } from "./api.js";
-import { Comparison, FormDialog, say, Trouble } from "./pieces.js";
+import { Comparison, FormDialog, say, Trouble, When } from "./pieces.js";
 import { html, useEffect, useId, useRef, useState } from "./view.js";
-import { dateAndTime, fromField, inWords, isSecret, toField, ZONE } from "./words.js";
+import { dateAndTime, forPeople, fromTyped, inWords, isSecret, toField, ZONE } from "./words.js";
 
 export const WINDOW_FIELDS = [
 	{ member: "activeFrom", type: "instant", hint: "Empty for now." },
-	{ member: "activeUntil", type: "instant", hint: "Empty for no end." },
+	{ member: "activeUntil", type: "instant", isEnd: true, hint: "Empty for no end." },
 ];
 export const plain = (...members) => members.map((member) => ({ member }));
-/** Fields that a form shows when it is asked for more. */
 export const folded = (...fields) => fields.map((field) => ({ ...field, more: true }));
 
 /** Suggests a member's values in the list at `place`, once `shortest` characters are typed. */
@@ -21,7 +19,6 @@ export const suggesting = (place, member, { shortest = 0, size = 8 } = {}) => as
 };
 export const suggestUsers = suggesting("users", "username", { shortest: 1 });
 
-/** What a field shows of a member's value. */
 function toText(field, value) {
 	if (field.type === "flag") return value ?? false;
 	if (value === null || value === undefined) return "";
@@ -34,7 +31,7 @@ function toText(field, value) {
 function toValue(field, text) {
 	if (field.type === "flag") return text;
 	if (text === "") return null;
-	if (field.type === "instant") return fromField(text);
+	if (field.type === "instant") return fromTyped(text, field.isEnd);
 	if (field.type === "whole" || field.type === "number") return /^\s*-?\d+(\.\d+)?\s*$/.test(text) ? Number(text) : text;
 	if (field.type === "json") {
 		try {
@@ -52,14 +49,7 @@ function Field({ field, text, errors = [], onText, autofocus }) {
 	const [suggestions, setSuggestions] = useState([]);
 	const help = type === "instant" ? [hint, ZONE].filter(Boolean).join(" ") : hint;
 	const described = [help && `${id}-hint`, errors.length && `${id}-error`].filter(Boolean).join(" ");
-	const facts = {
-		id,
-		name: member,
-		autofocus,
-		required: field.required,
-		"aria-describedby": described || undefined,
-		"aria-invalid": errors.length > 0,
-	};
+	const facts = { id, name: member, autofocus, required: field.required, "aria-describedby": described || undefined, "aria-invalid": errors.length > 0 };
 	const onInput = (event) => onText(event.currentTarget.value);
 	useEffect(() => {
 		if (!suggest || Array.isArray(suggest)) return setSuggestions(suggest || []);
@@ -80,19 +70,12 @@ function Field({ field, text, errors = [], onText, autofocus }) {
 		`;
 	} else if (type === "long" || type === "json") {
 		input = html`<textarea ...${facts} rows=${type === "json" ? 8 : 3} class=${type === "json" ? "code" : ""} spellcheck=${type === "long"} value=${text} onInput=${onInput}></textarea>`;
+	} else if (type === "instant") {
+		input = html`<${When} ...${facts} value=${text} onText=${onText} />`;
 	} else {
 		const list = suggest && `${id}-list`;
 		input = html`
-			<input
-				type=${{ instant: "datetime-local", password: "password" }[type] ?? "text"}
-				...${facts}
-				inputmode=${{ whole: "numeric", number: "decimal" }[type]}
-				autocomplete=${type === "password" ? "new-password" : "off"}
-				spellcheck=${false}
-				list=${list}
-				value=${text}
-				onInput=${onInput}
-			/>
+			<input type=${type === "password" ? type : "text"} ...${facts} inputmode=${{ whole: "numeric", number: "decimal" }[type]} autocomplete=${type === "password" ? "new-password" : "off"} spellcheck=${false} list=${list} value=${text} onInput=${onInput} />
 			${list && html`<datalist id=${list}>${suggestions.map((each) => html`<option value=${each} />`)}</datalist>`}
 		`;
 	}
@@ -107,16 +90,10 @@ function Field({ field, text, errors = [], onText, autofocus }) {
 }
 
 export function Fields({ form, autofocus }) {
-	const place = (field, at) => html`
-		<${Field}
-			key=${field.member}
-			field=${field}
-			text=${form.values[field.member]}
-			errors=${form.errors[field.member]}
-			onText=${(text) => form.set(field.member, text)}
-			autofocus=${autofocus && at === 0 && !field.more}
-		/>
-	`;
+	const place = (field, at) => {
+		const { member } = field;
+		return html`<${Field} key=${member} field=${field} text=${form.values[member]} errors=${form.errors[member]} onText=${(text) => form.set(member, text)} autofocus=${autofocus && at === 0 && !field.more} />`;
+	};
 	const more = form.fields.filter((field) => field.more);
 	return html`
 		<div class="fields">${form.fields.filter((field) => !field.more).map(place)}</div>
@@ -124,7 +101,6 @@ export function Fields({ form, autofocus }) {
 	`;
 }
 
-/** What a form holds: texts of its fields, and which of them have been changed. */
 export function useForm(fields, record) {
 	const [base, setBase] = useState(record);
 	const initial = (field, from) => (from === null ? (field.initial ?? toText(field, null)) : toText(field, from[field.member]));
@@ -133,13 +109,10 @@ export function useForm(fields, record) {
 	const [errors, setErrors] = useState({});
 	const ref = useRef();
 
-	/** Values of the fields that differ from the record; for a new one, those that are given. */
 	function read() {
 		const found = {};
 		const body = {};
 		for (const field of fields) {
-			const input = ref.current?.elements.namedItem(field.member);
-			if (input?.validity?.badInput) found[field.member] = ["Is not complete. Give date and time, or clear it."];
 			const text = values[field.member];
 			try {
 				if (base === null ? text !== "" : text !== toText(field, base[field.member])) {
@@ -153,12 +126,9 @@ export function useForm(fields, record) {
 	}
 
 	useEffect(() => {
-		const [first] = Object.keys(errors).filter((member) => ref.current?.elements.namedItem(member));
-		if (!first) return;
-		const input = ref.current.elements.namedItem(first);
-		const fold = input.closest("details");
-		if (fold) fold.open = true;
-		input.focus();
+		const [first] = Object.keys(errors).map((member) => ref.current?.elements.namedItem(member)).filter(Boolean);
+		first?.closest("details")?.setAttribute("open", "");
+		first?.focus();
 	}, [errors]);
 
 	return {
@@ -167,7 +137,6 @@ export function useForm(fields, record) {
 		base,
 		values,
 		errors,
-		/** The values that differ; fields that can't be read say why. */
 		changes: () => read().body,
 		/** What is to be sent; null if some field can't be read. */
 		checked: () => {
@@ -179,11 +148,12 @@ export function useForm(fields, record) {
 		explain: (problem) => {
 			const { found, others } = byField(problem.errors, fields);
 			setErrors(found);
-			return Object.keys(found).length && !others.length ? null : { ...problem, detail: [problem.detail, ...others].join(" ") };
+			return Object.keys(found).length && !others.length ? null : { ...problem, detail: others.join(" ") || problem.detail };
 		},
 		isChanged: () => Object.keys(read().body).some((member) => base !== null || values[member] !== texts(null)[member]),
 		set: (member, text) => {
-			setValues((old) => ({ ...old, [member]: text }));
+			const follows = (field, old) => field.like === member && old[field.member] === addressOf(old[member]);
+			setValues((old) => ({ ...old, ...Object.fromEntries(fields.filter((field) => follows(field, old)).map((field) => [field.member, addressOf(text)])), [member]: text }));
 			setErrors(({ [member]: _, ...rest }) => rest);
 		},
 		/** Begin again from another state of the record; `kept` members stay as they are typed. */
@@ -195,11 +165,7 @@ export function useForm(fields, record) {
 	};
 }
 
-/** A problem as one text, for where its members have no fields. */
-export function messageOf(problem) {
-	const { others } = byField(problem.errors, []);
-	return { detail: others.join(" ") || problem.detail };
-}
+const addressOf = (text) => (text.includes("@") ? text : "");
 
 /** Errors by member, with those of nested records at the fields that stand for them. */
 function byField(errors, fields) {
@@ -207,11 +173,11 @@ function byField(errors, fields) {
 	const found = {};
 	const others = [];
 	for (const [member, messages] of Object.entries(errors ?? {})) {
-		for (const message of [messages].flat()) {
+		for (const message of messages) {
 			const [, nested, rest] = /^(?:\d+: )?([A-Za-z]+): (.*)$/s.exec(message) ?? [];
-			if (known.has(member)) (found[member] ??= []).push(message);
-			else if (known.has(nested)) (found[nested] ??= []).push(rest);
-			else others.push(`${inWords(member)}: ${message}`);
+			if (known.has(member)) (found[member] ??= []).push(forPeople(message));
+			else if (known.has(nested)) (found[nested] ??= []).push(forPeople(rest));
+			else others.push(forPeople(`${inWords(member)}: ${message}`));
 		}
 	}
 	return { found, others };
@@ -220,9 +186,9 @@ function byField(errors, fields) {
 /**
  * A dialog that makes or changes a record.
  *
- * `fields` [{member, type, options, suggest, hint, required, more}], `record` none for a new one,
- * `etag` of the record, `save(body, etag)` asks the API, `again()` gets {data, etag} anew; `always`
- * saves even if nothing was changed, `said` is told afterwards.
+ * `fields` [{member, type, options, suggest, hint, required, more, like}] (`like` another that holds an
+ * address), `record` none for a new one, `save(body, etag)` asks the API, `again()` gets {data, etag} anew;
+ * `always` saves even if nothing was changed, `said`, or what it makes of the answer, is told.
  */
 export function RecordDialog({ title, intro, fields, record = null, etag, save, again, said, onSaved, onClose, verb = "Save", always }) {
 	const form = useForm(fields, record);
@@ -238,7 +204,7 @@ export function RecordDialog({ title, intro, fields, record = null, etag, save, 
 		if (form.base !== null && !always && !Object.keys(body).length) return onClose();
 		try {
 			const answer = await save(body, match);
-			if (said) say(said);
+			if (said) say(typeof said === "function" ? said(answer) : said);
 			onSaved(answer);
 		} catch (caught) {
 			setProblem(form.explain(caught));
@@ -276,16 +242,14 @@ function Difference({ form, newer, onTake }) {
 		<section class="difference">
 			<p>Somebody was faster, and nothing of theirs is overwritten. This is what differs:</p>
 			<${Comparison} label="What differs" headings=${["Member", "Now", "You loaded", "You typed"]}>
-				${rows.map(
-					(field) => html`
-						<tr>
-							<th scope="row">${field.label ?? inWords(field.member)}</th>
-							<td class=${differs(field) ? "changed" : ""}>${said(field, newer[field.member])}</td>
-							<td>${said(field, form.base[field.member])}</td>
-							<td>${field.member in mine && said(field, mine[field.member])}</td>
-						</tr>
-					`,
-				)}
+				${rows.map((field) => html`
+					<tr>
+						<th scope="row">${field.label ?? inWords(field.member)}</th>
+						<td class=${differs(field) ? "changed" : ""}>${said(field, newer[field.member])}</td>
+						<td>${said(field, form.base[field.member])}</td>
+						<td>${field.member in mine && said(field, mine[field.member])}</td>
+					</tr>
+				`)}
 			<//>
 			<p class="actions">
 				<button type="button" onClick=${() => onTake([])}>Load the newer record</button>

@@ -1,49 +1,51 @@
 // The lists, each as a declaration: where it comes from, its columns, filters and what can be done.
 import { ask, path, Problem } from "./api.js";
 import { audit } from "./audit.js";
+import { PRIVILEGES_CSV, USERS_CSV } from "./csv.js";
 import {
 	ChangeKeyDialog,
 	ChangePrivilegeDialog,
 	ChangeUserDialog,
 	GrantDialog,
+	HandOverDialog,
 	keyTitle,
 	NewKeyDialog,
 	NewUserDialog,
 	RemoveKeyDialog,
 	RevokeAllDialog,
+	RevokeChosenDialog,
 	RevokeDialog,
 	ROLES,
 	RotateKeyDialog,
 } from "./dialogs.js";
 import { folded, plain, suggesting, WINDOW_FIELDS } from "./form.js";
 import { Lines } from "./lines.js";
-import { Chip, Instant, State, UserLink } from "./pieces.js";
+import { chip, moment, stateOf, userLink } from "./pieces.js";
 import { changing, making, removing, showing } from "./records.js";
 import { column } from "./table.js";
 import { html } from "./view.js";
 import { dateAndTime, windowState } from "./words.js";
 
 const named = (member) => column(member, undefined, { isName: true });
-const chip = (member) => column(member, (record) => html`<${Chip}>${record[member]}<//>`);
+const chips = (member) => column(member, (record) => chip(record[member]));
 const flag = (member) => column(member, (record) => (record[member] ? "yes" : "no"));
-const instant = (member, none) => column(member, (record) => html`<${Instant} at=${record[member]} none=${none} />`);
-const OWNER = column("user", (record) => html`<${UserLink} name=${record.user?.username} />`, { label: "Username" });
+const instant = (member, none) => column(member, (record) => moment(record[member], undefined, none));
+const OWNER = column("user", (record) => userLink(record.user?.username), { label: "Username" });
 const WINDOW = [
 	instant("activeFrom"),
 	instant("activeUntil", "no end"),
-	{ member: "state", show: (record) => html`<${State} of=${record} />` },
+	{ member: "state", show: (record, at) => stateOf(record, at, record.active === false) },
 ];
 
 const oversees = (session) => session.isOverseer;
 const manages = (session) => session.manages;
 const makesKeys = (session) => session.may("makeKeys");
-export const isOver = (record, session) => ["ended", "revoked before it began"].includes(windowState(record, session.now()));
-const whileOpen = (session, record) => session.manages && !isOver(record, session);
+export const isOver = (record, now) => ["ended", "revoked before it began"].includes(windowState(record, now));
+const whileOpen = (session, record, now) => session.manages && !isOver(record, now);
 
 const change = (allowed) => ({ label: "Change", dialog: "change", allowed });
 const remove = (allowed, label = "Remove") => ({ label, dialog: "remove", danger: true, allowed });
 
-/** What a kind has unless it says otherwise. */
 function kind(one, facts) {
 	const title = `${one[0].toUpperCase()}${one.slice(1)}s`;
 	return {
@@ -53,13 +55,14 @@ function kind(one, facts) {
 		filters: [],
 		actions: [],
 		make: { label: `New ${one}`, allowed: manages },
-		empty: `No ${one}s.`,
+		empty: `No ${one}s yet.`,
+		how: "An administrator can make one.",
 		...facts,
 	};
 }
 
-/** A kind whose records are made, changed, shown and removed in the same way; `key` is the member that names one. */
-function plainKind(one, { place, key, called = one, fields, prepare, removed, isOwn = () => true, actions = [], dialogs, ...facts }) {
+/** A kind whose records are all handled in the same way; `key` is the member that names one. */
+function plainKind(one, { place, key, fields, called = one, prepare, removed, isOwn = () => true, actions = [], dialogs, ...facts }) {
 	const keyOf = (record) => record.id ?? record[key];
 	const at = (record) => `${place}/${encodeURIComponent(keyOf(record))}`;
 	const mayManage = (session, record) => session.manages && isOwn(record);
@@ -68,7 +71,7 @@ function plainKind(one, { place, key, called = one, fields, prepare, removed, is
 		keyOf,
 		actions: [...actions, change(mayManage), remove(mayManage)],
 		dialogs: {
-			create: making(() => ({ title: `New ${called}`, fields, place, said: `The ${one} is there.` })),
+			create: making(() => ({ title: `New ${called}`, fields, place, said: ({ data }) => `Created ${data[key]}.` })),
 			show: showing((record) => record[key]),
 			change: changing(({ record }) => ({
 				title: `Change ${one} ${record[key]}`,
@@ -90,15 +93,15 @@ function plainKind(one, { place, key, called = one, fields, prepare, removed, is
 
 export const users = kind("user", {
 	views: [
-		{ name: "tenant", label: "This tenant", place: "users", defaultActive: "true" },
+		{ name: "tenant", label: "This tenant", place: "users", defaultActive: "true", together: { label: "Revoke all privileges", dialog: RevokeChosenDialog } },
 		{ name: "everyone", label: "All tenants", place: "as-users", shortest: 3, allowed: oversees },
 	],
 	columns: (view) => [
-		column("username", (user) => (view.name === "tenant" ? html`<${UserLink} name=${user.username} />` : user.username), { isName: true }),
+		column("username", (user) => (view.name === "tenant" ? userLink(user.username) : user.username), { isName: true }),
 		column("firstName"),
 		column("lastName"),
 		column("email"),
-		...(view.name === "tenant" ? [{ member: "roles", show: (user, session) => html`<${Roles} user=${user} now=${session.now()} />` }] : []),
+		...(view.name === "tenant" ? [{ member: "roles", show: (user, at) => html`<${Roles} user=${user} at=${at} />` }] : []),
 	],
 	keyOf: (user) => user.username,
 	actions: [{ label: "New privilege", dialog: "grant", view: "everyone", allowed: manages }],
@@ -108,40 +111,36 @@ export const users = kind("user", {
 		change: ChangeUserDialog,
 		revokeAll: RevokeAllDialog,
 	},
-	empty: "Nobody is here yet.",
+	csv: USERS_CSV,
+	// The API takes no files: the command that does.
+	foot: ({ who }) => html`<p class="muted">To bring users in from such a file, on the server: <code>provisioning import people.csv --tenant ${who.tenant.label}</code></p>`,
 });
 
-function Roles({ user, now }) {
-	const held = user.tenantUserPrivileges.filter((privilege) => windowState(privilege, now) === "active");
-	if (!held.length) return html`<span class="muted">none now</span>`;
-	return [...new Set(held.map((privilege) => privilege.role))].map((role) => html`<${Chip}>${role}<//> `);
+function Roles({ user, at }) {
+	const held = user.tenantUserPrivileges.filter((privilege) => windowState(privilege, at) === "active");
+	if (!held.length) return html`<span class="muted">none</span>`;
+	return [...new Set(held.map((privilege) => privilege.role))].map((role) => html`${chip(role)} `);
 }
 
 export const privileges = kind("privilege", {
-	views: [
-		{ name: "list", label: "List", place: "privileges", defaultActive: "all" },
-		{ name: "lines", label: "Reporting lines", page: Lines },
-	],
+	views: [{ name: "list", label: "List", place: "privileges", defaultActive: "all" }, { name: "lines", label: "Reporting lines", page: Lines }],
 	filters: [{ name: "role", label: "Show", any: "all roles", options: ROLES }],
-	columns: () => [
-		{ ...OWNER, isName: true },
-		chip("role"),
-		column("reportsTo", (record) => html`<${UserLink} name=${record.reportsTo} />`),
-		...WINDOW,
+	columns: () => [{ ...OWNER, isName: true }, chips("role"), column("reportsTo", (record) => userLink(record.reportsTo)), ...WINDOW],
+	actions: [
+		{ label: "Hand over", dialog: "handOver", allowed: (session, record, now) => record.role === "ADMINISTRATOR" && whileOpen(session, record, now) },
+		change(whileOpen),
+		remove(whileOpen, "Revoke"),
 	],
-	actions: [change(whileOpen), remove(whileOpen, "Revoke")],
-	dialogs: { create: GrantDialog, change: ChangePrivilegeDialog, remove: RevokeDialog },
+	csv: PRIVILEGES_CSV,
+	dialogs: { create: GrantDialog, change: ChangePrivilegeDialog, remove: RevokeDialog, handOver: HandOverDialog },
 });
 
 export const apiKeys = kind("API key", {
-	views: [
-		{ name: "tenant", label: "Of the tenant", place: "api-keys", allowed: oversees },
-		{ name: "users", label: "Of users", place: "user-api-keys" },
-	],
+	views: [{ name: "tenant", label: "Of the tenant", place: "api-keys", allowed: oversees }, { name: "users", label: "Of users", place: "user-api-keys" }],
 	columns: (view) => [
-		column("name", (key, session) => html`${key.name ?? key.id}${key.apiToken === session.key ? html` <span class="chip mine">yours now</span>` : ""}`, { isName: true }),
+		column("name", (key, at, session) => html`${key.name ?? key.id}${key.apiToken === session.key ? html` <span class="chip mine">yours now</span>` : ""}`, { isName: true }),
 		...(view.name === "users" ? [OWNER] : []),
-		chip("type"),
+		chips("type"),
 		...WINDOW,
 	],
 	make: { label: "New API key", allowed: makesKeys },
@@ -151,13 +150,7 @@ export const apiKeys = kind("API key", {
 		change(makesKeys),
 		remove((session, key) => makesKeys(session) || (session.may("write") && session.isMe(key.user?.username))),
 	],
-	dialogs: {
-		create: NewKeyDialog,
-		rotate: RotateKeyDialog,
-		change: ChangeKeyDialog,
-		remove: RemoveKeyDialog,
-		show: showing(keyTitle),
-	},
+	dialogs: { create: NewKeyDialog, rotate: RotateKeyDialog, change: ChangeKeyDialog, remove: RemoveKeyDialog, show: showing(keyTitle) },
 });
 
 const SERVICE = { member: "label", label: "Service", suggest: suggesting("available-services", "label", { size: 20 }), required: true, hint: "Its label in the catalogue." };
@@ -167,7 +160,7 @@ const isMeant = (shown) => ({ activeFrom, service }) => {
 	if (activeFrom === shown.activeFrom) return;
 	throw new Problem(409, `Of several subscriptions to ${service.name} only the active one can be changed, or else the next to come: now that from ${dateAndTime(activeFrom)}. The one from ${dateAndTime(shown.activeFrom)} waits until that has ended.`);
 };
-const isFound = (session, record) => whileOpen(session, record) && record.service !== null;
+const isFound = (session, record, now) => whileOpen(session, record, now) && record.service !== null;
 
 const services = kind("service", {
 	views: [
@@ -176,10 +169,10 @@ const services = kind("service", {
 	],
 	columns: (view) =>
 		view.name === "catalogue"
-			? [named("name"), column("label"), chip("type"), chip("status"), column("shortDescription")]
+			? [named("name"), column("label"), chips("type"), chips("status"), column("shortDescription")]
 			: [
 					column("service", (record) => record.service?.name, { isName: true }),
-					{ member: "type", show: (record) => html`<${Chip}>${record.service?.type}<//>` },
+					{ member: "type", show: (record) => chip(record.service?.type) },
 					...WINDOW,
 				],
 	keyOf: (record) => record.label ?? `${record.service?.label} ${record.registeredDate} ${record.activeFrom}`,
@@ -187,7 +180,7 @@ const services = kind("service", {
 	actions: [
 		{ label: "Subscribe", dialog: "create", view: "catalogue", allowed: (session, record) => session.manages && record.status !== "ARCHIVED" },
 		{ ...change(isFound), view: "subscribed" },
-		{ ...remove((session, record) => isFound(session, record) && record.service.type !== "MANDATORY", "Unsubscribe"), view: "subscribed" },
+		{ ...remove((session, record, now) => isFound(session, record, now) && record.service.type !== "MANDATORY", "Unsubscribe"), view: "subscribed" },
 	],
 	dialogs: {
 		create: making(({ record }) => ({
@@ -208,35 +201,29 @@ const services = kind("service", {
 			verb: "Unsubscribe",
 			target: path`services/${record.service.label}`,
 			check: isMeant(record),
-			text: html`The subscription from <${Instant} at=${record.activeFrom} /> ends now, and the tenant has <strong>${record.service.name}</strong> with its dashboards and statements by it no longer. The record stays as history.`,
+			text: html`The subscription from ${moment(record.activeFrom)} ends now, and the tenant has <strong>${record.service.name}</strong> with its dashboards and statements by it no longer. The record stays as history.`,
 			said: "Unsubscribed.",
 		})),
 	},
-	empty: "No subscriptions.",
 });
 
 const domainMappings = plainKind("domain mapping", {
 	place: "domain-mapping",
 	key: "domain",
+	// The dialog must not be named as its field is.
 	called: "mapping",
 	columns: () => [named("domain"), column("theme"), column("icon"), ...WINDOW],
-	fields: [
-		{ member: "domain", required: true, natural: true, hint: "Such as insight.acme.example." },
-		...plain("theme", "icon"),
-		...WINDOW_FIELDS,
-	],
+	fields: [{ member: "domain", required: true, natural: true, hint: "Such as insight.acme.example." }, ...plain("theme", "icon"), ...WINDOW_FIELDS],
 	removed: (record) => html`<strong>${record.domain}</strong> leads to this tenant no longer, and anyone may map it.`,
 	allowed: oversees,
-	empty: "No domain leads here yet.",
 });
 
 const endpoints = plainKind("endpoint", {
 	place: "endpoints",
 	key: "url",
 	columns: () => [
-		named("url"),
+		column("url", undefined, { isName: true, isLong: true }),
 		column("endpointType", (record) => record.endpointType?.name),
-		flag("active"),
 		flag("durable"),
 		...WINDOW,
 	],
@@ -252,14 +239,13 @@ const endpoints = plainKind("endpoint", {
 	prepare: (record) => ({ ...record, endpointType: record.endpointType?.label ?? null }),
 	removed: (record) => html`Messages no longer pass <strong>${record.url}</strong>. Its passwords and keys are lost.`,
 	allowed: oversees,
-	empty: "No endpoints yet.",
 });
 
 const TITLE = { member: "title", required: true };
 const LABEL = { member: "label", required: true, natural: true, hint: "Lower-case letters and digits, joined by - or _." };
 const STATUS = { member: "status", required: true, options: ["ALPHA", "BETA", "PRODUCTION", "ARCHIVED"], initial: "PRODUCTION" };
 
-/** Dashboards and statements, which the catalogue has, too; `facts` are what only one of them has. */
+/** Dashboards and statements, which the catalogue has, too. */
 function entries(one, { columns = [], ...facts }) {
 	const own = `tenant-${one}s`;
 	return plainKind(one, {
@@ -274,8 +260,8 @@ function entries(one, { columns = [], ...facts }) {
 			named("title"),
 			...columns,
 			column("label"),
-			chip("type"),
-			chip("status"),
+			chips("type"),
+			chips("status"),
 			column("listOrder"),
 			column("service", (entry) => entry.service ?? "our own"),
 		],

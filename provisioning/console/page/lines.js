@@ -1,12 +1,11 @@
-// Reporting lines as a tree: who reports to whom by privileges that are active now.
+// Reporting lines as a tree: who reports to whom by privileges that are active now, or at another moment.
 import { askAll } from "./api.js";
-import { Chip, Empty, Trouble, UserLink, useLoaded } from "./pieces.js";
+import { chip, empty, userLink, useLoaded } from "./pieces.js";
 import { html } from "./view.js";
-import { nameOf, number } from "./words.js";
+import { dateAndTime, nameOf, number } from "./words.js";
 
 const fold = (username) => username.normalize("NFKC").toLowerCase();
 
-/** People by username, each with the roles that they hold, and with those who report to them by which roles. */
 function treeOf(privileges) {
 	const people = new Map();
 	const person = (profile) => {
@@ -26,38 +25,31 @@ function treeOf(privileges) {
 	return people;
 }
 
-export function Lines() {
-	const { data, problem, reload } = useLoaded(() => askAll("privileges", { active: "true", order: "user" }), "lines");
-	if (problem) return html`<${Trouble} problem=${problem} again=${reload} />`;
-	if (!data) return null;
+export function Lines({ at }) {
+	const { data, trouble } = useLoaded(() => askAll("privileges", { active: "true", at, order: "user" }), `lines ${at}`);
+	if (!data) return trouble;
 	const people = [...treeOf(data.data).values()];
 	const tops = people.filter((one) => !one.isBelow && one.reports.size);
 	const alone = people.filter((one) => !one.isBelow && !one.reports.size);
-	if (!tops.length) {
-		return html`<${Empty} title="Nobody reports to anybody yet."><p>Give a privilege a “Reports to”, and the line is drawn here.</p><//>`;
-	}
+	const tree = (ones) => html`<ul class="tree">${ones.map((one) => html`<${Branch} one=${one} roles=${one.roles} />`)}</ul>`;
+	if (!tops.length) return empty(at ? "Nobody reported to anybody then." : "Nobody reports to anybody yet.", "Give a privilege a “Reports to”, and the line is drawn here.");
 	return html`
 		<p role="status">
-			${number(people.length - alone.length)} people in reporting lines, ${number(alone.length)} outside of them.
+			${number(people.length - alone.length)} people in reporting lines, ${number(alone.length)} outside of them${at && `, as of ${dateAndTime(at)}`}.
 			${data.data.length < data.total && ` Only the first ${number(data.data.length)} of ${number(data.total)} privileges are drawn.`}
 		</p>
-		<ul class="tree">${tops.map((one) => html`<${Branch} one=${one} roles=${one.roles} />`)}</ul>
-		${alone.length > 0 &&
-		html`<details class="card"><summary>Outside of the lines</summary><ul class="tree">${alone.map((one) => html`<${Branch} one=${one} roles=${one.roles} />`)}</ul></details>`}
+		${tree(tops)}
+		${alone.length > 0 && html`<details class="card"><summary>Outside of the lines</summary>${tree(alone)}</details>`}
 	`;
 }
 
 function Branch({ one, roles }) {
-	const who = html`
-		<${UserLink} name=${one.profile.username} />
-		${nameOf(one.profile) !== one.profile.username && html`<span class="muted"> ${nameOf(one.profile)}</span>`}
-		${" "}${[...roles].map((role) => html`<${Chip}>${role}<//> `)}
-	`;
+	const { username } = one.profile;
+	const name = nameOf(one.profile);
 	return html`
 		<li>
-			${who}
-			${one.reports.size > 0 &&
-			html`
+			${userLink(username)}${name !== username && html`<span class="muted"> ${name}</span>`} ${[...roles].map((role) => html`${chip(role)} `)}
+			${one.reports.size > 0 && html`
 				<details open>
 					<summary>${number(one.reports.size)} directly</summary>
 					<ul>${[...one.reports].map(([below, by]) => html`<${Branch} one=${below} roles=${by} />`)}</ul>

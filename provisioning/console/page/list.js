@@ -1,44 +1,63 @@
-// A list page: search, filters, sorting, pages, and the dialogs of its kind. Its whole state is in
-// the address.
-import { ask } from "./api.js";
-import { address, Empty, Filter, go, Head, Switch, Text, Trouble, useDialog, useLoaded, Zone } from "./pieces.js";
+// A list page: search, filters, sorting, pages, and its dialogs. Its whole state is in the address.
+import { left } from "./address.js";
+import { ask, MOST } from "./api.js";
+import { SaveCsv } from "./csv.js";
+import { address, empty, Filter, go, Head, LOADING, Switch, Text, Trouble, useAct, useDialog, useLoaded, WhenFilter, ZONE_NOTE } from "./pieces.js";
 import { isAllowed, useCurrent } from "./session.js";
 import { Table } from "./table.js";
 import { html, useEffect, useRef, useState } from "./view.js";
-import { dateAndTime, fromField, number, plural, toField, utc } from "./words.js";
+import { dateAndTime, number, plural, toField, utc } from "./words.js";
 
 const ACTIVE = [["true", "Active"], ["false", "Not active"], ["all", "All"]];
-const SIZE = 20;
+const USUAL = Math.min(20, MOST);
+const SIZES = [USUAL, 50, 100].filter((size) => size <= MOST);
 
 export function ListPage({ kind, query }) {
 	const session = useCurrent();
 	const views = kind.views.filter((each) => isAllowed(each, session));
 	const view = views.find((each) => each.name === query.view) ?? views[0];
 	const set = (changes, replace = false) => go(address([kind.name], { ...query, page: undefined, ...changes }), replace);
+	const setter = (name) => (value) => set({ [name]: value });
+	const isDated = Boolean(view.defaultActive || view.page);
+	const now = session.now();
+	// What is shown is that of the moment that is chosen, what can be done that of now.
+	const at = (isDated && Date.parse(query.at)) || now;
+	const size = Math.min(Number(query.size) || USUAL, MOST);
 
-	const asked = {
+	const narrowed = {
 		q: query.q,
-		page: query.page,
-		size: query.size,
 		order: query.order,
 		active: view.defaultActive && (query.active ?? (query.at || !query.q ? view.defaultActive : "all")),
-		at: view.defaultActive && query.at,
+		at: isDated ? query.at : undefined,
 		...Object.fromEntries(kind.filters.map(({ name }) => [name, query[name]])),
 	};
+	const asked = { ...narrowed, page: query.page, size: query.size && size };
 	const isShort = view.shortest && (query.q ?? "").trim().length < view.shortest;
 	// Until the answer of another view is there, rows are shown as those of the view they came from.
-	const load = async () => {
-		const answer = isShort || view.page ? { data: [], total: 0 } : await ask(view.place, { query: asked });
-		return { ...answer, view };
-	};
-	const { data, problem, isLoading, reload } = useLoaded(load, `${kind.name} ${view.name} ${JSON.stringify(asked)}`);
+	const load = async () => ({ ...(isShort || view.page ? { data: [], total: 0 } : await ask(view.place, { query: asked })), view });
+	const { data, problem, isLoading, reload } = useLoaded(load, view.name + JSON.stringify(asked));
+	const [act, trouble] = useAct();
 
+	const page = Number(query.page) || 0;
+	const last = Math.max(0, Math.ceil((data?.total ?? 0) / size) - 1);
+	const hasChanged = useRef(false);
+	const [chosen, setChosen] = useState(new Map());
 	const mayMake = kind.make && isAllowed(kind.make, session);
-	const [open, dialog] = useDialog((made, { record }) => {
+	const [open, dialog] = useDialog((made, { record, chosen: those }) => {
 		if (!record && made && kind.afterMaking) set(kind.afterMaking(made));
+		hasChanged.current = true;
+		if (those) setChosen(new Map(made.map((each) => [kind.keyOf(each), each])));
 		reload();
 	});
+	useEffect(() => void (left[kind.name] = location.hash));
+	useEffect(() => {
+		// The last page may have gone with its only record.
+		if (hasChanged.current && data && page > last) set({ page: last || undefined }, true);
+		hasChanged.current = false;
+	}, [data]);
 
+	const shown = data?.view ?? view;
+	const together = session.manages && view.together;
 	return html`
 		<${Head} title=${kind.title}>
 			${mayMake && html`<button class="primary" onClick=${() => open(kind.dialogs.create, {})}>${kind.make.label}</button>`}
@@ -46,43 +65,42 @@ export function ListPage({ kind, query }) {
 		<div class="tools">
 			${views.length > 1 &&
 			html`<${Switch} label="Which" choices=${views.map((each) => [each.name, each.label])} chosen=${view.name} onChoose=${(name) => set({ view: name === views[0].name ? undefined : name, order: undefined })} />`}
-			${!view.page &&
-			html`
+			${!view.page && html`
 				<${Search} text=${query.q ?? ""} onText=${(q) => set({ q: q || undefined }, true)} />
-				${kind.filters.map((filter) => html`<${Narrow} key=${filter.name} filter=${filter} value=${query[filter.name]} onValue=${(value) => set({ [filter.name]: value })} />`)}
-				${view.defaultActive &&
-				html`
-					<${Switch} label="Active now or not" choices=${ACTIVE} chosen=${asked.active} onChoose=${(active) => set({ active })} />
-					<${AsOf} at=${query.at} onAt=${(at) => set({ at })} />
-				`}
+				${kind.filters.map((filter) => html`<${Narrow} key=${filter.name} filter=${filter} value=${query[filter.name]} onValue=${setter(filter.name)} />`)}
+				${view.defaultActive && html`<${Switch} label="Active or not" choices=${ACTIVE} chosen=${asked.active} onChoose=${setter("active")} />`}
 			`}
+			${isDated && html`<${AsOf} at=${query.at} onAt=${setter("at")} />`}
 		</div>
+		<${Trouble} problem=${problem} again=${reload} />
+		${trouble}
 		${view.page
-			? html`<${view.page} />`
+			? html`<${view.page} at=${query.at} />`
 			: html`
-					<${Trouble} problem=${problem} again=${reload} />
-					${data?.data.length > 0 &&
-					html`
+					${together && chosen.size > 0 && html`
+						<div class="chosen">
+							<p>${plural(chosen.size, kind.one)} chosen</p>
+							<button class="danger" onClick=${() => open(together.dialog, { chosen: [...chosen.values()] })}>${together.label}</button>
+							<button class="quiet" onClick=${() => setChosen(new Map())}>Choose none</button>
+						</div>
+					`}
+					${(data || !problem) && html`
 						<${Table}
-							columns=${kind.columns(data.view)}
-							rows=${data.data}
-							keyOf=${kind.keyOf}
-							actions=${kind.actions.filter((action) => !action.view || action.view === data.view.name)}
-							shows=${kind.dialogs.show}
-							order=${query.order ?? ""}
-							onOrder=${(order) => set({ order })}
-							onDialog=${(name, record) => open(kind.dialogs[name], { record })}
-							isLoading=${isLoading}
+							columns=${kind.columns(shown)} rows=${data?.data ?? []} now=${now} at=${at} keyOf=${kind.keyOf} shows=${kind.dialogs.show} isLoading=${isLoading}
+							actions=${kind.actions.filter((action) => !action.view || action.view === shown.name)} onDialog=${(name, record) => open(kind.dialogs[name], { record })}
+							order=${query.order ?? ""} onOrder=${setter("order")} chosen=${together && shown === view ? chosen : undefined} onChoose=${setChosen}
+							none=${data && !isLoading ? nothing({ kind, query, last, isShort, view, mayMake }) : LOADING}
 						/>
 					`}
-					${data && !problem && !isLoading && !data.data.length && html`<${Nothing} kind=${kind} query=${query} isShort=${isShort} view=${view} mayMake=${mayMake} />`}
-					<${Pager} kind=${kind} data=${data} query=${query} onPage=${(page) => set({ page: page || undefined })} onSize=${(size) => set({ size })} />
+					<${Pager} ...${{ kind, data, size, page, last }} which=${at !== now && `${asked.active === "all" ? ", seen" : ""} as of ${dateAndTime(at)}`} onPage=${(next) => set({ page: next || undefined })} onSize=${setter("size")}>
+						${kind.csv && !view.shortest && html`<${SaveCsv} csv=${kind.csv} name=${`${kind.name}-${utc(at).slice(0, 10)}`} place=${view.place} query=${narrowed} at=${at} act=${act} />`}
+					<//>
 				`}
+		${mayMake && !view.shortest && kind.foot?.(session)}
 		${dialog}
 	`;
 }
 
-/** A search field that asks when the typing pauses. */
 function Search({ text, onText }) {
 	const [typed, setTyped] = useState(text);
 	const timer = useRef();
@@ -99,27 +117,23 @@ function Search({ text, onText }) {
 	}
 	// Who types and leaves at once is not led back.
 	useEffect(() => () => clearTimeout(timer.current), []);
-	return html`
-		<div class="search"><${Text} type="search" aria-label="Search" placeholder="Search" value=${typed} onInput=${type} /></div>
-	`;
+	return html`<div class="search"><${Text} type="search" aria-label="Search" aria-keyshortcuts="/" placeholder="Search  /" value=${typed} onInput=${type} /></div>`;
 }
 
-function Narrow({ filter, value, onValue }) {
-	const { label, options, type } = filter;
-	if (options) return html`<${Filter} ...${filter} value=${value} onValue=${onValue} />`;
-	if (type) return html`<${Text} label=${label} type="datetime-local" title=${value} value=${toField(value)} onChange=${(text) => onValue(fromField(text))} />`;
-	return html`<${Text} label=${label} size="14" value=${value} onChange=${(text) => onValue(text.trim())} />`;
+function Narrow({ filter, ...facts }) {
+	if (filter.options) return html`<${Filter} ...${filter} ...${facts} />`;
+	if (filter.type) return html`<${WhenFilter} ...${filter} ...${facts} />`;
+	return html`<${Text} label=${filter.label} size="14" value=${facts.value} onChange=${(text) => facts.onValue(text.trim())} />`;
 }
 
 /** Another moment to look at; noon of a day unless its time is told. */
 function AsOf({ at, onAt }) {
-	const [day, time] = toField(at).split("T");
+	const [day, time] = Date.parse(at) ? toField(at).split(" ") : [];
 	const give = (newDay, newTime) => onAt(newDay ? utc(`${newDay}T${newTime || "12:00"}`) : undefined);
 	return html`
 		<div class="filter">
 			<${Text} label="As of" type="date" value=${day} onChange=${(text) => give(text, time)} />
-			${at &&
-			html`
+			${at && html`
 				<${Text} type="time" aria-label="Time of that day" title=${at} value=${time?.slice(0, 5)} onChange=${(text) => give(day, text)} />
 				<button class="quiet small" onClick=${() => onAt(undefined)}>Now</button>
 			`}
@@ -127,29 +141,32 @@ function AsOf({ at, onAt }) {
 	`;
 }
 
-function Nothing({ kind, query, isShort, view, mayMake }) {
-	if (isShort) return html`<${Empty} title="Who are you looking for?"><p>Type at least ${view.shortest} characters of a name, username or email.</p><//>`;
+function nothing({ kind, query, last, isShort, view, mayMake }) {
+	if (isShort) return empty("Who are you looking for?", `Type at least ${view.shortest} characters of a name, username or email.`);
 	const narrowed = query.q || query.active || query.at || kind.filters.some(({ name }) => query[name]);
-	if (query.page) return html`<${Empty} title="The list is shorter than that."><p><a href=${address([kind.name], { ...query, page: undefined })}>Go to its beginning</a></p><//>`;
-	if (narrowed) return html`<${Empty} title="Nothing matches."><p><a href=${address([kind.name], { view: query.view })}>Show the whole list</a></p><//>`;
-	return html`<${Empty} title=${kind.empty}>${mayMake && html`<p>Begin with the button “${kind.make.label}”.</p>`}<//>`;
+	if (query.page > last) return empty("The list is shorter than that.", html`<a href=${address([kind.name], { ...query, page: last || undefined })}>Go to its last page</a>`);
+	if (narrowed) return empty("Nothing matches.", html`<a href=${address([kind.name], { view: query.view })}>Show the whole list</a>`);
+	return empty(kind.empty, mayMake ? `Begin with the button “${kind.make.label}”.` : kind.how);
 }
 
-function Pager({ kind, data, query, onPage, onSize }) {
-	const size = Number(query.size) || SIZE;
-	const page = Number(query.page) || 0;
+function Pager({ kind, data, size, page, last, which, onPage, onSize, children }) {
 	const total = data?.total ?? 0;
 	const from = page * size + 1;
 	const until = Math.min(total, (page + 1) * size);
-	const which = query.at ? ` as of ${dateAndTime(query.at)}` : "";
+	const count = data ? `${plural(total, kind.one)}${which || ""}` : "Loading";
+	const sizes = [...new Set([...SIZES, size])].sort((one, other) => one - other).map(String);
+	const step = (label, to, isOff) => html`<button disabled=${isOff} onClick=${() => onPage(to)}>${label}</button>`;
 	return html`
 		<div class="pager">
-			<p role="status">${data && `${plural(total, kind.one)}${which}`}${data && from <= until && total > size ? `, ${number(from)}–${number(until)} shown` : ""}</p>
-			<${Zone} />
+			<p role="status">${count}${data && from <= until && total > size ? `, ${number(from)}–${number(until)} shown` : ""}</p>
+			${ZONE_NOTE}
 			<div class="actions">
-				<${Filter} label="Rows" options=${["20", "50", "100"]} any=${null} value=${String(size)} onValue=${onSize} />
-				<button disabled=${page <= 0} onClick=${() => onPage(page - 1)}>Previous page</button>
-				<button disabled=${until === total} onClick=${() => onPage(page + 1)}>Next page</button>
+				${children}
+				<${Filter} label="Rows" options=${sizes} any=${null} value=${String(size)} onValue=${onSize} />
+				${step("First page", 0, page <= 0)}
+				${step("Previous page", Math.min(page - 1, last), page <= 0)}
+				${step("Next page", page + 1, page >= last)}
+				${step("Last page", last, page === last)}
 			</div>
 		</div>
 	`;

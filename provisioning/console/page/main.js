@@ -1,14 +1,33 @@
-// The console begins here; the first line of each module says what it holds. The lists are declared
-// in kinds.js and audit.js, and shown by list.js.
+// The console begins here; the first line of each module says what it holds.
 import { address, useAddress } from "./address.js";
 import { EmulatorPage, People } from "./emulator.js";
+import { keepFocus } from "./focus.js";
 import { KINDS } from "./kinds.js";
 import { ListPage } from "./list.js";
 import { OverviewPage } from "./overview.js";
-import { Check, Dialog, Empty, Notes, sent, Trouble } from "./pieces.js";
+import { Check, Dialog, empty, Notes, sent, Trouble } from "./pieces.js";
 import { isAllowed, NEEDS_KEY, SessionProvider, useSession } from "./session.js";
 import { UserPage } from "./user.js";
 import { html, render, useEffect, useId, useRef, useState } from "./view.js";
+
+const SCHEME = "provisioning.scheme";
+const root = document.documentElement;
+if (localStorage.getItem(SCHEME)) root.dataset.scheme = localStorage.getItem(SCHEME);
+
+/** Switches between light and dark. What the system prefers is kept by keeping nothing. */
+function Scheme() {
+	const usual = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+	const [scheme, setScheme] = useState(root.dataset.scheme ?? usual);
+	function turn() {
+		const next = scheme === "dark" ? "light" : "dark";
+		if (next === usual) localStorage.removeItem(SCHEME);
+		else localStorage.setItem(SCHEME, next);
+		root.dataset.scheme = next;
+		setScheme(next);
+	}
+	const other = scheme === "dark" ? "Light" : "Dark";
+	return html`<button class="quiet" aria-label=${`${other} colours`} onClick=${turn}>${other}</button>`;
+}
 
 function Console() {
 	const session = useSession();
@@ -35,33 +54,23 @@ function SignInForm({ session, children }) {
 	const field = useRef();
 	useEffect(() => field.current.focus(), []);
 	async function signIn() {
-		if (!key.trim()) return setProblem({ detail: "Enter an API key. Whoever administers your tenant makes one." });
-		if (/[^!-~]/.test(key.trim())) return setProblem({ detail: "This is no API key: keys have neither blanks nor letters with accents." });
+		const typed = key.trim();
+		if (!typed) return setProblem({ message: "Enter an API key. Whoever administers your tenant makes one." });
+		if (/[^!-~]/.test(typed)) return setProblem({ message: "This is no API key: keys have neither blanks nor letters with accents." });
 		setBusy(true);
-		setProblem(await session.signIn(key.trim()));
+		setProblem(await session.signIn(typed));
 		setBusy(false);
 	}
 	return html`
 		<form onSubmit=${sent(signIn)} novalidate>
 			<div class="field wide">
 				<label for=${id}>API key</label>
-				<input
-					id=${id}
-					type="text"
-					class=${isShown ? "code" : "code concealed"}
-					autocomplete="off"
-					autocapitalize="off"
-					spellcheck=${false}
-					ref=${field}
-					value=${key}
-					aria-invalid=${problem ? "true" : undefined}
-					aria-describedby=${problem ? `${id}-error` : undefined}
-					onInput=${(event) => setKey(event.currentTarget.value)}
-				/>
-				${problem && html`<p class="error" role="alert" id=${`${id}-error`}>${problem.detail}</p>`}
+				<input id=${id} type="text" class=${isShown ? "code" : "code concealed"} autocomplete="off" autocapitalize="off" spellcheck=${false} ref=${field} value=${key}
+					aria-invalid=${problem ? "true" : undefined} aria-describedby=${problem ? `${id}-error` : undefined} onInput=${(event) => setKey(event.currentTarget.value)} />
+				${problem && html`<p class="error" role="alert" id=${`${id}-error`}>${problem.message}</p>`}
 			</div>
 			<p class="actions">
-				<button class="primary" disabled=${isBusy}>Sign in</button>
+				<button class="primary" aria-busy=${isBusy}>Sign in</button>
 				<${Check} checked=${isShown} onCheck=${setShown}>Show it<//>
 				${children}
 			</p>
@@ -74,18 +83,17 @@ function SignInPage({ session }) {
 		<main class="sign-in" tabindex="-1">
 			<h1>Provisioning console</h1>
 			<${Trouble} problem=${session.reason && { detail: session.reason }} again=${(session.key || !NEEDS_KEY) && (() => location.reload())} />
-			${NEEDS_KEY &&
-			html`
+			${NEEDS_KEY && html`
 				<${SignInForm} session=${session} />
 				<p class="muted">The key stays in this tab, and is forgotten when you close it.</p>
 				${session.control === "on" && html`<${People} session=${session} />`}
 			`}
 			${session.control !== "off" && html`<p><a href=${address(["emulator"])}>Emulator</a>: clock, faults, snapshots and requests, without a key.</p>`}
+			<p><${Scheme} /></p>
 		</main>
 	`;
 }
 
-/** The key is no longer taken: say why, and go on where one was. */
 function Ended({ session }) {
 	return html`
 		<${Dialog} title="Your session has ended" onClose=${session.putOff}>
@@ -119,7 +127,7 @@ function Shell({ place, session }) {
 		document.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 	}, [title]);
 
-	let page = html`<${Empty} title="There is no such page, or it is not for your role."><p><a href=${address(["overview"])}>Go to the overview</a></p><//>`;
+	let page = empty("There is no such page, or it is not for your role.", html`<a href=${address(["overview"])}>Go to the overview</a>`);
 	if (username) page = html`<${UserPage} key=${username} username=${username} />`;
 	else if (here?.page) page = html`<${here.page} key=${name} />`;
 	else if (here) page = html`<${ListPage} key=${name} kind=${here} query=${place.query} />`;
@@ -133,9 +141,7 @@ function Shell({ place, session }) {
 			<header class="side">
 				<p class="tenant">${session.who ? session.who.tenant.name : "Nobody is signed in"}</p>
 				<nav aria-label="Pages">
-					<ul>
-						${pages.map((each) => html`<li><a href=${address([each.name])} aria-current=${each === here ? "page" : undefined}>${each.title}</a></li>`)}
-					</ul>
+					<ul>${pages.map((each) => html`<li><a href=${address([each.name])} aria-current=${each === here ? "page" : undefined}>${each.title}</a></li>`)}</ul>
 				</nav>
 				<${Me} session=${session} />
 			</header>
@@ -150,7 +156,7 @@ function Shell({ place, session }) {
 
 function Me({ session }) {
 	const { who } = session;
-	if (!who) return html`<p class="me"><a class="button" href="#/">Use a key</a></p>`;
+	if (!who) return html`<p class="me"><a class="button" href="#/">Use a key</a><${Scheme} /></p>`;
 	const name = who.user?.username;
 	return html`
 		<div class="me">
@@ -158,9 +164,23 @@ function Me({ session }) {
 				${name ? html`<a href=${address(["users", name])}>${name}</a>` : NEEDS_KEY ? "A key of the tenant" : "No key is needed"}
 				<span class="muted">${who.role}${who.keyType === "BASIC" ? "" : `, ${who.keyType}`}</span>
 			</p>
-			${NEEDS_KEY && html`<button onClick=${session.signOut}>Sign out</button>`}
+			<div class="actions">
+				${NEEDS_KEY && html`<button onClick=${session.signOut}>Sign out</button>`}
+				<${Scheme} />
+			</div>
 		</div>
 	`;
 }
 
-render(html`<${Console} />`, document.getElementById("console"));
+/** A slash leads to the search, unless one is typing. */
+addEventListener("keydown", (event) => {
+	const search = document.querySelector("[type=search]");
+	if (event.key !== "/" || !search || document.querySelector("dialog") || document.activeElement.matches("input, select, textarea")) return;
+	event.preventDefault();
+	search.select();
+});
+
+const place = document.getElementById("console");
+place.replaceChildren();
+render(html`<${Console} />`, place);
+keepFocus(place);

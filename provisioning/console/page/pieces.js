@@ -2,37 +2,42 @@
 import { address, go } from "./address.js";
 import { useCurrent } from "./session.js";
 import { html, useEffect, useId, useLayoutEffect, useRef, useState } from "./view.js";
-import { dateAndTime, windowState, ZONE } from "./words.js";
+import { dateAndTime, fromTyped, toField, windowState, ZONE } from "./words.js";
 
-/** An instant in the browser's zone, with the exact one in its title. */
-export const Instant = ({ at, none = "—", as = dateAndTime }) => (at ? html`<time datetime=${at} title=${at}>${as(at)}</time>` : none);
-
-export function State({ of }) {
-	const state = windowState(of, useCurrent().now());
-	return html`<span class=${`state ${state.split(" ")[0]}`}>${state}</span>`;
+/** An instant in the browser's zone, with the exact one in its title. It breaks between date and time. */
+export function moment(at, as = dateAndTime, none = "—") {
+	if (!at) return none;
+	const parts = as(at).split(/(?<=,) (?=[^,]+$)/);
+	return html`<time datetime=${at} title=${at}>${parts.map((part, nth) => html`${nth > 0 && " "}<span>${part}</span>`)}</time>`;
 }
 
-export const Chip = ({ children }) => html`<span class="chip">${children}</span>`;
+/** Where the window of a record stands at a moment; `isOff` if a switch beside it is off. */
+export function stateOf(record, at, isOff) {
+	const state = windowState(record, at);
+	return isOff && state === "active" ? html`<span class="state">switched off</span>` : html`<span class=${`state ${state.split(" ")[0]}`}>${state}</span>`;
+}
+
+/** What is shown while something loads; the style sheet shows it after a moment only. */
+export const LOADING = html`<p class="wait">Loading</p>`;
+
+export const chip = (text) => html`<span class="chip">${text}</span>`;
 
 /** A username leads to the user's page, and breaks before its @ if it must. */
-export const UserLink = ({ name, none = "—" }) => (name ? html`<a href=${address(["users", name])}>${name.split(/(?=@)/).map((part) => html`${part}<wbr />`)}</a>` : none);
+export const userLink = (name, none = "—") => (name ? html`<a href=${address(["users", name])}>${name.split(/(?=@)/).map((part) => html`${part}<wbr />`)}</a>` : none);
 
 export function Trouble({ problem, again }) {
 	if (!problem) return null;
 	return html`
 		<div class="trouble" role="alert">
-			<p>${problem.detail ?? String(problem)}</p>
+			<p>${problem.detail ?? problem.message}</p>
 			${again && html`<button onClick=${again}>Try again</button>`}
 		</div>
 	`;
 }
 
-export const Empty = ({ title, children }) => html`<div class="empty"><p class="lead">${title}</p>${children}</div>`;
+export const empty = (title, how) => html`<div class="empty"><p class="lead">${title}</p>${how && html`<p>${how}</p>`}</div>`;
 
-/**
- * A modal dialog: the browser keeps the focus in it, and gives it back. At a second Escape it closes
- * the dialog whatever `onEscape` does. `leave` is on its button, where it has only one.
- */
+/** A modal dialog, which a second Escape closes whatever `onEscape` does. `leave` is on its button, if it has only one. */
 export function Dialog({ title, onClose, onEscape, leave, wide, children }) {
 	const ref = useRef();
 	const id = useId();
@@ -47,19 +52,9 @@ export function Dialog({ title, onClose, onEscape, leave, wide, children }) {
 		};
 	}, []);
 	return html`
-		<dialog
-			ref=${ref}
-			aria-labelledby=${id}
-			class=${wide ? "wide" : ""}
-			onCancel=${(event) => {
-				event.preventDefault();
-				(onEscape ?? onClose)();
-			}}
-			onClose=${() => ref.current?.isConnected && onClose()}
-		>
+		<dialog ref=${ref} aria-labelledby=${id} class=${wide ? "wide" : ""} onCancel=${sent(onEscape ?? onClose)} onClose=${() => ref.current?.isConnected && onClose()}>
 			<h2 id=${id}>${title}</h2>
-			${children}
-			${leave && html`<footer><button class="primary" onClick=${onClose}>${leave}</button></footer>`}
+			${leave ? html`<div class="body">${children}</div><footer><button class="primary" onClick=${onClose}>${leave}</button></footer>` : children}
 		</dialog>
 	`;
 }
@@ -68,6 +63,8 @@ export function Dialog({ title, onClose, onEscape, leave, wide, children }) {
 export function FormDialog({ formRef, act, verb, isDanger, children, ...facts }) {
 	const [isBusy, setBusy] = useState(false);
 	async function submit() {
+		// The button isn't disabled meanwhile, as it would lose the focus.
+		if (isBusy) return;
 		setBusy(true);
 		await act();
 		setBusy(false);
@@ -78,7 +75,7 @@ export function FormDialog({ formRef, act, verb, isDanger, children, ...facts })
 				<div class="body">${children}</div>
 				<footer>
 					<button type="button" autofocus=${isDanger} onClick=${facts.onClose}>Cancel</button>
-					<button class=${isDanger ? "danger" : "primary"} disabled=${isBusy}>${verb}</button>
+					<button class=${isDanger ? "danger" : "primary"} aria-busy=${isBusy}>${verb}</button>
 				</footer>
 			</form>
 		<//>
@@ -87,17 +84,16 @@ export function FormDialog({ formRef, act, verb, isDanger, children, ...facts })
 
 /** Asks before something is done that can't be undone; `act` may throw a Problem. */
 export function Confirm({ act, warning, children, ...facts }) {
-	const [problem, setProblem] = useState(null);
+	const [trying, trouble] = useAct();
 	return html`
-		<${FormDialog} ...${facts} act=${() => act().catch(setProblem)} isDanger>
+		<${FormDialog} ...${facts} act=${() => trying(act)} isDanger>
 			${children}
 			${warning && html`<p class="warning">${warning}</p>`}
-			<${Trouble} problem=${problem} />
+			${trouble}
 		<//>
 	`;
 }
 
-/** The title of a page or of a part of one, with what can be done there beside it. */
 export const Head = ({ level = "h1", title, children }) => html`<header class="head"><${level}>${title}<//><div class="actions">${children}</div></header>`;
 
 export function Card({ title, actions, children }) {
@@ -109,7 +105,6 @@ export function Card({ title, actions, children }) {
 	`;
 }
 
-/** What a form does when it is sent; the page stays. */
 export const sent = (act) => (event) => {
 	event.preventDefault();
 	act();
@@ -132,7 +127,7 @@ export function Copy({ text, label = "Copy" }) {
 			button.focus();
 		}
 		setDone(true);
-		setTimeout(() => setDone(false), 2000);
+		setTimeout(setDone, 2000, false);
 	}
 	return html`
 		<button onClick=${copy}>${label}</button>
@@ -140,21 +135,18 @@ export function Copy({ text, label = "Copy" }) {
 	`;
 }
 
-/** A new key, which is shown this once. */
 export function NewKey({ apiKey, onClose, children }) {
 	return html`
 		<${Dialog} title="The new key" onClose=${onClose} onEscape=${() => {}} leave="Done">
-			<div class="body">
-				<p>Copy it now: lists never show it. Whoever has it acts as ${apiKey.user?.username ?? "the tenant"}.</p>
-				<p class="token"><code>${apiKey.apiToken}</code></p>
-				<p><${Copy} text=${apiKey.apiToken} /></p>
-				${children}
-			</div>
+			<p>Copy it now: lists never show it. Whoever has it acts as ${apiKey.user?.username ?? "the tenant"}.</p>
+			<p class="token"><code>${apiKey.apiToken}</code></p>
+			<p><${Copy} text=${apiKey.apiToken} /></p>
+			${children}
 		<//>
 	`;
 }
 
-export const Zone = () => html`<span class="zone">Times in ${ZONE}</span>`;
+export const ZONE_NOTE = html`<span class="zone">Times in ${ZONE}</span>`;
 
 let show = () => {};
 /** Say in a corner of the page what has just been done. */
@@ -167,14 +159,20 @@ export function Notes() {
 		show = (given) => {
 			setText(given);
 			clearTimeout(timer);
-			timer = setTimeout(() => setText(""), 5000);
+			timer = setTimeout(setText, 5000, "");
 		};
-		return () => clearTimeout(timer);
 	}, []);
 	return html`<div class="notes" aria-live="polite">${text && html`<p>${text}</p>`}</div>`;
 }
 
-/** Data that a page loads; `key` says what for. Answers {data, problem, isLoading, reload}. */
+/** What a page does: [act(work), what went wrong]. `act` answers whether it went well. */
+export function useAct() {
+	const [problem, setProblem] = useState(null);
+	const act = (work) => Promise.resolve().then(work).then(() => setProblem(null) ?? true, setProblem);
+	return [act, html`<${Trouble} problem=${problem} />`];
+}
+
+/** Data that a page loads; `key` says what for. `trouble`, to be shown, is what went wrong, or that it loads. */
 export function useLoaded(load, key) {
 	const [state, setState] = useState({ data: null, problem: null, isLoading: true });
 	const [round, setRound] = useState(0);
@@ -186,17 +184,14 @@ export function useLoaded(load, key) {
 			(data) => isWanted && setState({ data, problem: null, isLoading: false }),
 			(problem) => isWanted && setState((old) => ({ data: old.data, problem, isLoading: false })),
 		);
-		return () => {
-			isWanted = false;
-		};
+		return () => (isWanted = false);
 	}, [key, round, session.key]);
-	return { ...state, reload: () => setRound((old) => old + 1) };
+	const reload = () => setRound((old) => old + 1);
+	const trouble = state.problem ? html`<${Trouble} problem=${state.problem} again=${reload} />` : !state.data && LOADING;
+	return { ...state, round, reload, trouble };
 }
 
-/**
- * The dialog that is open on a page: [open(component, facts), what to show]. `onDone(made, facts)` hears
- * that it has changed something, maybe one's own rights, too.
- */
+/** A page's dialog: [open(component, facts), what to show]. `onDone(made, facts)` hears that it has changed something. */
 export function useDialog(onDone) {
 	const session = useCurrent();
 	const [dialog, setDialog] = useState(null);
@@ -206,10 +201,7 @@ export function useDialog(onDone) {
 		onDone(made, dialog.facts);
 		session.refresh();
 	}
-	return [
-		(component, facts) => setDialog({ component, facts }),
-		dialog && html`<${dialog.component} ...${dialog.facts} onDone=${done} onClose=${close} />`,
-	];
+	return [(component, facts) => setDialog({ component, facts }), dialog && html`<${dialog.component} ...${dialog.facts} onDone=${done} onClose=${close} />`];
 }
 
 /** A table beside which nothing is cut off, however narrow the dialog is. */
@@ -222,7 +214,6 @@ export const Comparison = ({ label, headings, children }) => html`
 	</div>
 `;
 
-/** Does something regularly while a page is open. */
 export function useEvery(milliseconds, act) {
 	useEffect(() => {
 		const timer = setInterval(act, milliseconds);
@@ -230,15 +221,10 @@ export function useEvery(milliseconds, act) {
 	}, []);
 }
 
-/** Links that show the same thing in another way. */
 export function Switch({ label, choices, chosen, onChoose }) {
 	return html`
 		<div class="switch" role="group" aria-label=${label}>
-			${choices.map(
-				([value, text]) => html`
-					<button aria-pressed=${value === chosen} onClick=${() => onChoose(value)}>${text}</button>
-				`,
-			)}
+			${choices.map(([value, text]) => html`<button aria-pressed=${value === chosen} onClick=${() => onChoose(value)}>${text}</button>`)}
 		</div>
 	`;
 }
@@ -250,10 +236,38 @@ export function Text({ label, type = "text", onInput, onChange, ...facts }) {
 	return label ? html`<label class="filter">${label} ${field}</label>` : field;
 }
 
+/** A field for an instant: a day, or a day and its time, typed or taken from the calendar. */
+export function When({ value, onText, ...facts }) {
+	function pick({ currentTarget: calendar }) {
+		if (calendar.value) onText([calendar.value, ...value.split(/[T ]/).slice(1)].join(" "));
+		calendar.value = "";
+	}
+	return html`
+		<span class="when-field">
+			<input type="text" autocomplete="off" spellcheck=${false} placeholder="yyyy-mm-dd hh:mm" ...${facts} value=${value} onInput=${(event) => onText(event.currentTarget.value)} />
+			<input type="date" tabindex="-1" aria-label="Calendar" title="Calendar" onChange=${pick} />
+		</span>
+	`;
+}
+
+/** An instant that narrows a list, as soon as it can be read. */
+export function WhenFilter({ label, value, isEnd, onValue }) {
+	const [typed, setTyped] = useState({ text: toField(value), value });
+	function type(text) {
+		try {
+			const found = fromTyped(text, isEnd) ?? undefined;
+			setTyped({ text, value: found });
+			onValue(found);
+		} catch {
+			setTyped({ text, value });
+		}
+	}
+	return html`<label class="filter">${label} <${When} size="16" title=${value} value=${typed.value === value ? typed.text : toField(value)} onText=${type} /></label>`;
+}
+
 export const Check = ({ checked, onCheck, children }) =>
 	html`<label class="check"><input type="checkbox" checked=${checked} onChange=${(event) => onCheck(event.currentTarget.checked)} /> ${children}</label>`;
 
-/** A choice that narrows a list; "" for any. */
 export function Filter({ label, options, any = "any", value = "", onValue }) {
 	const id = useId();
 	return html`

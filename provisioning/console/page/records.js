@@ -1,38 +1,29 @@
 // Dialogs over one record: showing it, changing it safely, removing it.
 import { ask } from "./api.js";
 import { RecordDialog } from "./form.js";
-import { Confirm, Dialog, Instant, say, Trouble, UserLink, useLoaded } from "./pieces.js";
+import { Confirm, Dialog, moment, LOADING, say, Trouble, userLink, useLoaded } from "./pieces.js";
 import { useCurrent } from "./session.js";
 import { html } from "./view.js";
 import { inWords, isSecret } from "./words.js";
 
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 
-/** A member's value for people. */
 export function Value({ member, value }) {
 	if (value === null || value === undefined || value === "") return "—";
 	if (isSecret(member)) return "set, not shown here";
-	if (Array.isArray(value) || (typeof value === "object" && !value.username)) {
-		return html`<pre>${JSON.stringify(value, null, 2)}</pre>`;
-	}
-	if (typeof value === "object") return html`<${UserLink} name=${value.username} />`;
+	if (typeof value === "object") return value.username ? userLink(value.username) : html`<pre>${JSON.stringify(value, null, 2)}</pre>`;
 	if (typeof value === "boolean") return value ? "yes" : "no";
-	if (INSTANT.test(value)) return html`<${Instant} at=${value} />`;
+	if (INSTANT.test(value)) return moment(value);
 	// Nothing but such a URL should be followed.
 	if (/^https?:\/\//i.test(value)) return html`<a href=${value} rel="noreferrer noopener" target="_blank">${value}</a>`;
 	return value;
 }
 
-/** All members of a record, apart from those left out. */
 export function Members({ record, without = [] }) {
 	const names = Object.keys(record).filter((member) => !without.includes(member));
 	return html`
 		<dl class="members">
-			${names.map(
-				(member) => html`
-					<div><dt>${inWords(member)}</dt><dd><${Value} member=${member} value=${record[member]} /></dd></div>
-				`,
-			)}
+			${names.map((member) => html`<div><dt>${inWords(member)}</dt><dd><${Value} member=${member} value=${record[member]} /></dd></div>`)}
 		</dl>
 	`;
 }
@@ -40,15 +31,12 @@ export function Members({ record, without = [] }) {
 function ShowDialog({ title, record, onClose }) {
 	return html`
 		<${Dialog} title=${title} onClose=${onClose} leave="Close" wide>
-			<div class="body"><${Members} record=${record} without=${["apiToken"]} /></div>
+			<${Members} record=${record} without=${["apiToken"]} />
 		<//>
 	`;
 }
 
-/**
- * A dialog about the record at `target` as it is now: `children` makes it of {data, etag, again, reload};
- * `check(data)` throws a Problem if it is not the one that is meant.
- */
+/** A dialog, made by `children`, about the record at `target` as it is now, if `check(data)` throws no Problem. */
 function Current({ title, target, check, onClose, children }) {
 	const again = async () => {
 		const answer = await ask(target);
@@ -57,14 +45,8 @@ function Current({ title, target, check, onClose, children }) {
 	};
 	const { data, problem, reload } = useLoaded(again, target);
 	if (data) return children({ ...data, again, reload });
-	return (
-		problem &&
-		html`
-			<${Dialog} title=${title} onClose=${onClose} leave="Close">
-				<div class="body"><${Trouble} problem=${problem} /></div>
-			<//>
-		`
-	);
+	if (!problem) return html`<div class="notes">${LOADING}</div>`;
+	return html`<${Dialog} title=${title} onClose=${onClose} leave="Close"><${Trouble} problem=${problem} /><//>`;
 }
 
 /** Change the record at `target`. `prepare` makes it fit the fields, and `facts` are those of the form. */
@@ -73,18 +55,9 @@ export function ChangeDialog({ title, warning, target, check, prepare = (data) =
 	return html`
 		<${Current} title=${title} target=${target} check=${check} onClose=${onClose}>
 			${({ data, etag, again }) => html`
-				<${RecordDialog}
-					title=${title}
-					intro=${warning?.(session)}
-					record=${prepare(data)}
-					etag=${etag}
+				<${RecordDialog} title=${title} intro=${warning?.(session)} record=${prepare(data)} etag=${etag}
 					again=${() => again().then(({ data, etag }) => ({ data: prepare(data), etag }))}
-					save=${(body, etag) => ask(target, { method: "PUT", body, etag })}
-					said="Saved."
-					onSaved=${onDone}
-					onClose=${onClose}
-					...${facts}
-				/>
+					save=${(body, etag) => ask(target, { method: "PUT", body, etag })} said="Saved." onSaved=${onDone} onClose=${onClose} ...${facts} />
 			`}
 		<//>
 	`;

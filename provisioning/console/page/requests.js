@@ -1,7 +1,6 @@
 // The requests as they come: what was asked, by whom, what was answered, and what to do with it.
-import { BASE_PATH, control, MARK, Problem, SERVER } from "./api.js";
-import { messageOf } from "./form.js";
-import { Card, Check, Chip, Copy, Empty, Filter, Instant, Text, Trouble } from "./pieces.js";
+import { BASE_PATH, control, SERVER } from "./api.js";
+import { Card, Check, chip, Copy, empty, Filter, moment, Text, Trouble } from "./pieces.js";
 import { html, useEffect, useRef, useState } from "./view.js";
 import { number, plural, toTheSecond } from "./words.js";
 
@@ -14,7 +13,6 @@ const KEPT = 500;
 export function Requests({ round, onFault }) {
 	const [entries, setEntries] = useState([]);
 	const [filters, setFilters] = useState({});
-	const [hasOwn, setOwn] = useState(false);
 	const [isPaused, setPaused] = useState(false);
 	const [problem, setProblem] = useState(null);
 	const key = `${round} ${JSON.stringify(filters)}`;
@@ -32,7 +30,7 @@ export function Requests({ round, onFault }) {
 			const since = last.current ? { since: last.current } : { limit: FIRST };
 			try {
 				if (!document.hidden || !last.current) {
-					const { data } = await control("requests", { query: { ...filters, ...since } });
+					const { data } = await control("requests", { query: { console: "false", ...filters, ...since } });
 					if (!isWanted) return;
 					setProblem(null);
 					if (data.length) {
@@ -41,8 +39,7 @@ export function Requests({ round, onFault }) {
 					}
 				}
 			} catch (caught) {
-				if (!(caught instanceof Problem)) throw caught;
-				if (isWanted) setProblem(messageOf(caught));
+				if (isWanted) setProblem(caught);
 			}
 			if (isWanted) timer = setTimeout(poll, POLL);
 		}
@@ -53,32 +50,27 @@ export function Requests({ round, onFault }) {
 		};
 	}, [key, isPaused]);
 
-	const shown = hasOwn ? entries : entries.filter((entry) => !entry.requestId.startsWith(MARK));
 	const set = (name) => (value) => setFilters((old) => ({ ...old, [name]: value }));
 	async function forget() {
 		await control("requests", { method: "DELETE" }).catch(setProblem);
 		setEntries([]);
 	}
 	return html`
-		<${Card}
-			title="Requests"
-			actions=${html`
-				<button class="small" aria-pressed=${isPaused} onClick=${() => setPaused(!isPaused)}>Pause</button>
-				<button class="small" onClick=${forget}>Forget all</button>
-			`}
-		>
+		<${Card} title="Requests" actions=${html`
+			<button class="small" aria-pressed=${isPaused} onClick=${() => setPaused(!isPaused)}>Pause</button>
+			<button class="small" onClick=${forget}>Forget all</button>
+		`}>
 			<div class="tools">
 				<${Filter} label="Verb" options=${VERBS} value=${filters.method} onValue=${set("method")} />
 				<${Text} label="Asked for" size="12" placeholder="/users/**" onChange=${set("path")} />
 				<${Text} label="Answer" size="5" placeholder="4xx" onChange=${set("status")} />
 				<${Check} onCheck=${(isUnmatched) => set("matched")(isUnmatched ? "false" : "")}>What no route matched<//>
-				<${Check} checked=${hasOwn} onCheck=${setOwn}>The console's own, too<//>
 			</div>
 			<${Trouble} problem=${problem} />
-			<p role="status">${plural(shown.length, "request")}${isPaused ? ", paused" : ""}</p>
-			${shown.length
-				? html`<ol class="log">${shown.map((entry) => html`<${Entry} key=${entry.id} entry=${entry} onFault=${onFault} />`)}</ol>`
-				: html`<${Empty} title="Nothing has been asked."><p>Point your client at <code>${SERVER}${BASE_PATH}</code>, and watch.</p><//>`}
+			<p role="status">${plural(entries.length, "request")}${isPaused ? ", paused" : ""}</p>
+			${entries.length
+				? html`<ol class="log">${entries.map((entry) => html`<${Entry} key=${entry.id} entry=${entry} onFault=${onFault} />`)}</ol>`
+				: empty("Nothing has been asked.", html`Point your client at <code>${SERVER}${BASE_PATH}</code>, and watch.`)}
 		<//>
 	`;
 }
@@ -94,24 +86,18 @@ function Entry({ entry, onFault }) {
 					<span class=${`verdict s${kind}`}>${entry.status ?? "cut"}</span>
 					<span class="verb">${entry.method}</span>
 					<span class="target code">${below}${entry.query && `?${entry.query}`}</span>
-					<span class="muted">${entry.user ?? entry.key ?? ""} ${entry.fault !== null && html`<${Chip}>fault ${entry.fault}<//>`}${entry.matched === null && html`<${Chip}>no route<//>`}</span>
+					<span class="muted">${entry.user ?? entry.key ?? ""} ${entry.fault !== null && chip(`fault ${entry.fault}`)}${entry.matched === null && chip("no route")}</span>
 				</summary>
-				${isOpen &&
-				html`
+				${isOpen && html`
 					<div class="entry">
-						<p class="muted">
-							<${Instant} at=${entry.at} as=${toTheSecond} />, ${number(entry.duration)} ms${entry.matched !== null && html`, route <code>${entry.matched}</code>`}, request <code>${entry.requestId}</code>
-						</p>
+						<p class="muted">${moment(entry.at, toTheSecond)}, ${number(entry.duration)} ms${entry.matched !== null && html`, route <code>${entry.matched}</code>`}, request <code>${entry.requestId}</code></p>
 						<p class="actions">
 							<${Copy} label="Copy as curl" text=${curl(entry)} />
 							<button onClick=${() => onFault({ path: below, method: VERBS.includes(entry.method) ? entry.method : "" })}>Make a fault of this</button>
 						</p>
-						<h3>Headers</h3>
-						<${Body} body=${Object.entries(entry.headers).map(([name, text]) => `${name}: ${text}`).join("\n")} />
-						<h3>Request body</h3>
-						<${Body} body=${entry.requestBody} />
-						<h3>Answer</h3>
-						<${Body} body=${entry.responseBody} />
+						<${Body} title="Headers" body=${Object.entries(entry.headers).map((each) => each.join(": ")).join("\n")} />
+						<${Body} title="Request body" body=${entry.requestBody} />
+						<${Body} title="Answer" body=${entry.responseBody} />
 					</div>
 				`}
 			</details>
@@ -119,8 +105,7 @@ function Entry({ entry, onFault }) {
 	`;
 }
 
-const Body = ({ body }) =>
-	body === null ? html`<p class="muted">none</p>` : html`<pre tabindex="0">${typeof body === "string" ? body : JSON.stringify(body, null, 2)}</pre>`;
+const Body = ({ title, body }) => html`<h3>${title}</h3>${body === null ? html`<p class="muted">none</p>` : html`<pre tabindex="0">${typeof body === "string" ? body : JSON.stringify(body, null, 2)}</pre>`}`;
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 const REPEATED = /^(accept|content-type|if-match|if-none-match)$/i;
@@ -128,8 +113,10 @@ const REPEATED = /^(accept|content-type|if-match|if-none-match)$/i;
 /** The request as a command; its key, which the log doesn't hold, is that of the shell. */
 function curl(entry) {
 	const path = entry.path.split("/").map(encodeURIComponent).join("/");
-	const target = `${SERVER}${path}${entry.query && `?${entry.query}`}`;
-	const verb = { GET: [], HEAD: ["--head"] }[entry.method] ?? ["-X", entry.method];
+	// What curl would take for a pattern of several addresses is quoted, too.
+	const query = entry.query.replace(/[[\]{}]/g, encodeURIComponent);
+	const target = `${SERVER}${path}${query && `?${query}`}`;
+	const verb = { GET: [], HEAD: ["--head"] }[entry.method] ?? ["-X", quoted(entry.method)];
 	const parts = ["curl", ...verb, quoted(target)];
 	if (entry.key !== null) parts.push('-H "Authorization: Bearer $API_KEY"');
 	for (const [name, text] of Object.entries(entry.headers)) if (REPEATED.test(name)) parts.push("-H", quoted(`${name}: ${text}`));

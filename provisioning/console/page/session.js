@@ -1,5 +1,5 @@
 // Who is signed in, and what time it is at the server.
-import { ask, control, credentials, Problem } from "./api.js";
+import { ask, control, credentials } from "./api.js";
 import { createContext, useContext, useEffect, useState } from "./view.js";
 
 const KEY = "provisioning.key";
@@ -13,9 +13,9 @@ const Session = createContext(null);
 export const SessionProvider = Session.Provider;
 export const useCurrent = () => useContext(Session);
 /** Whether a session, and for a record, allows a thing that says by whom it may be done or seen. */
-export const isAllowed = (thing, session, record) => !thing.allowed || thing.allowed(session, record);
+export const isAllowed = (thing, ...facts) => !thing.allowed || thing.allowed(...facts);
 
-/** The session as the whole page shares it. `who` is null while nobody is signed in. */
+/** The session as the whole page shares it; `who` is null while nobody is signed in. */
 export function useSession() {
 	const [state, setState] = useState({ ...OUT, phase: "asking" });
 	const [clock, setClock] = useState({ offset: 0, frozenAt: null, isMoved: false });
@@ -30,12 +30,11 @@ export function useSession() {
 			credentials.key = given;
 			if (given) sessionStorage.setItem(KEY, given);
 			setKey(given);
-			setState({ phase: "in", who, reason: null, ended: null });
+			setState({ ...OUT, phase: "in", who });
+			return null;
 		} catch (problem) {
-			if (!(problem instanceof Problem)) throw problem;
 			return problem;
 		}
-		return null;
 	}
 
 	async function start() {
@@ -66,13 +65,11 @@ export function useSession() {
 
 	async function giveControlToken(token) {
 		credentials.controlToken = token;
-		const answer = await control("clock");
+		tell(await control("clock"));
 		sessionStorage.setItem(CONTROL_TOKEN, token);
-		tell(answer);
 		setControlState("on");
 	}
 
-	/** What an answer says about the server's clock. */
 	function tell({ asked, data: { now, frozen, offset } }) {
 		// What runs is told to the second, cut off, and on its way: better early than what has ended active.
 		const at = Date.parse(now);
@@ -85,16 +82,15 @@ export function useSession() {
 	}, []);
 
 	const { who } = state;
-	const may = (what) => who !== null && who.can.includes(what);
+	const may = (what) => Boolean(who?.can.includes(what));
 	return {
 		...state,
 		key,
 		control: controlState,
 		clock,
-		/** The server's time in milliseconds. */
 		now: () => clock.frozenAt ?? Date.now() + clock.offset,
 		isMe: (username) => who?.user?.username === username,
-		isOverseer: who?.role === "ADMINISTRATOR" || who?.role === "INTERNAL_AUDITING",
+		isOverseer: ["ADMINISTRATOR", "INTERNAL_AUDITING"].includes(who?.role),
 		manages: who?.role === "ADMINISTRATOR" && may("write"),
 		may,
 		/** Sign in, or go on with another key; the Problem, or null. */

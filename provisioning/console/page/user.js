@@ -1,9 +1,10 @@
 // A user's page: the profile, privileges over time, keys, reporting lines and history.
+import { left } from "./address.js";
 import { ask, askAll, path } from "./api.js";
 import { LastChanges } from "./audit.js";
 import { ROLES } from "./dialogs.js";
 import { apiKeys, isOver, privileges as privilegesKind, users } from "./kinds.js";
-import { address, Card, Chip, Empty, Head, Trouble, useDialog, useLoaded, UserLink, Zone } from "./pieces.js";
+import { address, Card, chip, empty, Head, useDialog, useLoaded, userLink, ZONE_NOTE } from "./pieces.js";
 import { Members } from "./records.js";
 import { useCurrent } from "./session.js";
 import { Table } from "./table.js";
@@ -18,36 +19,30 @@ const NOT_IN_PROFILE = ["tenantUserPrivileges", "activeApiKeys", "username", "ho
 export function UserPage({ username }) {
 	const session = useCurrent();
 	const load = async () => {
-		const [{ data: user }, { data: keys }] = await Promise.all([
-			ask(path`users/${username}`),
-			askAll(path`users/${username}/api-keys`, {}, 300),
-		]);
-		const { data: below } = await ask("privileges", { query: { reportsTo: user.username, active: "true", size: 100 } });
+		const [{ data: user }, { data: keys }] = await Promise.all([ask(path`users/${username}`), askAll(path`users/${username}/api-keys`)]);
+		const { data: below } = await askAll("privileges", { reportsTo: user.username, active: "true" });
 		return { user, keys, below };
 	};
-	const { data, problem, reload } = useLoaded(load, username);
+	const { data, trouble, round, reload } = useLoaded(load, username);
 	const [show, dialog] = useDialog(reload);
-	if (!data) {
-		return html`
-			<${Head} title=${username} />
-			${problem && html`<${Trouble} problem=${problem} again=${reload} />`}
-		`;
-	}
+	const now = session.now();
+	const back = html`<p class="back"><a href=${left.users ?? address(["users"])}>← All people</a></p>`;
+	if (!data) return html`${back}<${Head} title=${username} />${trouble}`;
 
 	const { user, keys, below } = data;
 	const isMe = session.isMe(user.username);
 	const mayProfile = (session.manages || (isMe && session.may("write") && session.who.role !== "INTERNAL_AUDITING")) && user.home !== false;
 	const privileges = user.tenantUserPrivileges.map((privilege) => ({ ...privilege, user }));
 	const open = (kind) => (name, record) => show(kind.dialogs[name], { record, username: user.username, owner: user.username });
-	const lasting = privileges.filter((each) => !isOver(each, session));
+	const lasting = privileges.filter((each) => !isOver(each, now));
 	const above = [...new Set(lasting.map((each) => each.reportsTo).filter(Boolean))];
 	return html`
-		<p class="back"><a href=${address(["users"])}>← All people</a></p>
+		${back}
 		<${Head} title=${html`${nameOf(user)}${isMe && html` <span class="chip mine">you</span>`}`}>
 			${mayProfile && html`<button onClick=${() => open(users)("change", user)}>Change profile</button>`}
 			${session.manages && lasting.length > 0 && html`<button class="danger" onClick=${() => open(users)("revokeAll", user)}>Revoke all</button>`}
 		<//>
-		<${Trouble} problem=${problem} again=${reload} />
+		${trouble}
 
 		<${Card} title="Profile">
 			${user.home === false && html`<p class="muted">This account is at home in another tenant: its profile is changed there, and here its private part is not shown.</p>`}
@@ -55,31 +50,23 @@ export function UserPage({ username }) {
 			<${Members} record=${user} without=${NOT_IN_PROFILE} />
 		<//>
 		<${Card} title="Roles over time" actions=${session.manages && html`<button class="primary" onClick=${() => open(privilegesKind)("create")}>New privilege</button>`}>
-			${privileges.length
-				? html`
-						<${Timeline} privileges=${privileges} roles=${ROLES} />
-						<${Table} columns=${HELD} rows=${privileges} actions=${privilegesKind.actions} onDialog=${open(privilegesKind)} />
-					`
-				: html`<${Empty} title="No role in this tenant, and none before."><//>`}
-			<${Zone} />
+			${privileges.length > 0 && html`<${Timeline} privileges=${privileges} roles=${ROLES} now=${now} />`}
+			<${Table} columns=${HELD} rows=${privileges} now=${now} actions=${privilegesKind.actions} onDialog=${open(privilegesKind)} none=${empty("No role in this tenant, and none before.")} />
+			${ZONE_NOTE}
 		<//>
 		<${Card} title="Keys" actions=${session.may("makeKeys") && html`<button class="primary" onClick=${() => open(apiKeys)("create")}>New API key</button>`}>
-			${keys.length
-				? html`<${Table} columns=${KEYS} rows=${keys} actions=${apiKeys.actions} onDialog=${open(apiKeys)} />`
-				: html`<${Empty} title=${session.isOverseer || isMe ? "No keys yet." : "Their keys are not yours to see."}><//>`}
+			<${Table} columns=${KEYS} rows=${keys} now=${now} actions=${apiKeys.actions} onDialog=${open(apiKeys)} none=${empty(session.isOverseer || isMe ? "No keys yet." : "Their keys are not yours to see.")} />
 		<//>
 		<${Card} title="Reporting line">
-			<p>${above.length ? html`Reports to ${above.map((each) => html`<${UserLink} name=${each} /> `)}` : "Reports to nobody."}</p>
-			${below.length > 0 &&
-			html`
+			<p>${above.length ? html`Reports to ${above.map((each) => html`${userLink(each)} `)}` : "Reports to nobody."}</p>
+			${below.length > 0 && html`
 				<p>Report directly:</p>
-				<ul class="tree">${below.map((each) => html`<li><${UserLink} name=${each.user.username} /> <${Chip}>${each.role}<//></li>`)}</ul>
+				<ul class="tree">${below.map((each) => html`<li>${userLink(each.user.username)} ${chip(each.role)}</li>`)}</ul>
 			`}
 		<//>
-		${session.isOverseer &&
-		html`
+		${session.isOverseer && html`
 			<${Card} title="History" actions=${html`<a href=${address(["audit"], { user: user.username })}>All of it</a>`}>
-				<${LastChanges} query=${{ user: user.username, size: 8 }} />
+				<${LastChanges} key=${round} query=${{ user: user.username, size: 8 }} />
 			<//>
 		`}
 		${dialog}

@@ -21,7 +21,6 @@ function dates(timeStyle) {
 }
 export const dateAndTime = dates("short");
 export const toTheSecond = dates("medium");
-export const date = dates();
 
 /** "in 3 days", seen from `now` (milliseconds). */
 export function fromNow(instant, now) {
@@ -33,18 +32,28 @@ export function fromNow(instant, now) {
 
 const two = (value, width = 2) => String(value).padStart(width, "0");
 
-/** An instant as the value of a datetime-local field, in the browser's zone. */
+/** An instant as fields show it, in the browser's zone. */
 export function toField(instant) {
 	if (!instant) return "";
 	const at = new Date(instant);
 	const day = `${two(at.getFullYear(), 4)}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
 	const time = `${two(at.getHours())}:${two(at.getMinutes())}`;
-	return `${day}T${time}${at.getSeconds() ? `:${two(at.getSeconds())}` : ""}`;
+	return `${day} ${time}${at.getSeconds() ? `:${two(at.getSeconds())}` : ""}`;
 }
 
-/** The instant that such a field holds, as the API writes it; null for an empty field. */
-export function fromField(text) {
-	return text ? utc(new Date(text)) : null;
+/**
+ * The instant that somebody has typed, in the browser's zone unless it names one; null for nothing. A
+ * day alone is its beginning, or its end for a window's end. Throws what can't be read.
+ */
+export function fromTyped(text, isEnd) {
+	const typed = text.trim();
+	if (!typed) return null;
+	const [, day, time] = /^(\d{4}-\d\d-\d\d)(?:[T ]+(\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)?))?$/i.exec(typed) ?? [];
+	const at = new Date(`${day}T${time ?? "00:00"}`);
+	const isDay = new Date(`${day}T00:00Z`).toJSON()?.startsWith(day);
+	if (!isDay || Number.isNaN(at.getTime())) throw new Error("Is not complete. Write a day as 2026-12-31, or with its time as 2026-12-31 18:00.");
+	if (!time && isEnd) at.setDate(at.getDate() + 1);
+	return utc(at);
 }
 
 export const utc = (at) => new Date(at).toISOString().replace(/\.\d+Z$/, "Z");
@@ -58,9 +67,20 @@ export function windowState({ activeFrom, activeUntil }, now) {
 	return now < from ? "to come" : "active";
 }
 
-/** A person's name, else the username. */
 export function nameOf(profile) {
 	return [profile.firstName, profile.lastName].filter(Boolean).join(" ") || profile.username;
 }
 
 export const plural = (count, one) => `${number(count)} ${one}${count === 1 ? "" : "s"}`;
+
+const SAID = [
+	[/^(Missing data for required field|Field may not be null|Must not be blank)\.$/, "Fill this in."],
+	[/Grant that role to someone else for that time first\./, "“Hand over”, beside the role, gives it to somebody else in one go."],
+	[/: (GET|POST|PUT|DELETE) \/.*?\.(?= |$)/g, "."],
+	[/, or null for/g, ", or empty for"],
+	[/\b[a-z]+[A-Z]\w*/g, (member) => `“${inWords(member)}”`],
+	[/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g, (instant) => dateAndTime(instant)],
+];
+
+/** What the API says to developers, in words for people: members, instants and verbs are the page's. */
+export const forPeople = (text) => SAID.reduce((said, [pattern, words]) => said.replace(pattern, words), text);

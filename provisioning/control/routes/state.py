@@ -1,6 +1,7 @@
 """Routes for all records, or a tenant's: reset, seeds, snapshots, new tenants, and keys."""
 
 import secrets
+from itertools import islice
 
 from flask import Response, request
 from marshmallow import fields
@@ -10,6 +11,7 @@ from provisioning.control.parts import Snapshot
 from provisioning.control.routes.serving import SEVERAL, control, control_resource, created
 from provisioning.domain import roles
 from provisioning.domain.errors import Invalid, NotFound
+from provisioning.domain.tables import TENANTS
 from provisioning.onboarding import begin_tenant
 from provisioning.seed import BadFile, export
 from provisioning.store import Record
@@ -22,6 +24,7 @@ from provisioning.web.records import RecordSchema, load_new, show
 LARGEST_SEED = 2**26
 """The most bytes of a seed, which may be more than the API's limit of a body."""
 MODES = ("replace", "merge")
+MOST_TENANTS = 300
 COUNTS = {"tenants": 2, "users": 50, "privileges": 59}
 
 
@@ -82,6 +85,15 @@ class TenantSchema(RecordSchema):
     admin = Text(254)
 
 
+class LabelSchema(RecordSchema):
+    """A tenant that there is."""
+
+    example = {"label": "acme", "name": "Acme Logistics"}
+
+    label = Text(32, dump_only=True, allow_none=False)
+    name = Text(dump_only=True, allow_none=False)
+
+
 class AccessSchema(RecordSchema):
     """Where a new tenant is reached, and with which key."""
 
@@ -128,6 +140,7 @@ SEED_BODY = SeedSchema()
 LOADED = CountsSchema()
 SNAPSHOT = SnapshotSchema()
 NEW_TENANT = TenantSchema()
+LABEL = LabelSchema()
 ACCESS = AccessSchema()
 KEY = KeySchema()
 
@@ -266,6 +279,12 @@ def delete_snapshot(name: str) -> Response:
     """Forget a snapshot."""
     control().snapshots.pop(_snapshot(name).name, None)
     return nothing()
+
+
+@state.operation("GET", "/tenants", answer=LABEL, many=True)
+def list_tenants() -> Response:
+    """List the tenants, the oldest first, and at most 300 of them."""
+    return plain([show(LABEL, each) for each in islice(view().all(TENANTS), MOST_TENANTS)])
 
 
 @state.operation(

@@ -1,0 +1,25 @@
+// Focus stays where one works, also when what had it goes away or is switched off.
+const FOCUSABLE = "a[href], button:not(:disabled), input:not(:disabled), select, textarea";
+
+/** Watch `root`; where the focused thing goes, its neighbour gets the focus, else the page's main part. */
+export function keepFocus(root) {
+	let way = []; // the focused element and those around it, each with its place
+	root.addEventListener("focusin", ({ target }) => {
+		way = [];
+		for (let each = target; each !== root; each = each.parentElement) way.push([each, [...each.parentElement.children].indexOf(each)]);
+	});
+	const look = () => {
+		if (!way.length) return;
+		const [[last]] = way;
+		const { activeElement } = document;
+		if ((last.isConnected && !last.disabled) || (activeElement !== document.body && activeElement !== last)) return;
+		const level = way.findIndex(([each], at) => at > 0 && each.isConnected);
+		if (level < 0) return;
+		const [near] = way[level];
+		const next = near.children[Math.min(way[level - 1][1], near.children.length - 1)];
+		const around = near.matches("main, .shell") ? [] : [next, near, near.closest("dialog, section")];
+		const target = around.map((each) => (each?.matches(FOCUSABLE) ? each : each?.querySelector(FOCUSABLE))).find(Boolean);
+		(target ?? root.querySelector("main"))?.focus();
+	};
+	new MutationObserver(look).observe(root, { subtree: true, childList: true, attributes: true, attributeFilter: ["disabled"] });
+}
