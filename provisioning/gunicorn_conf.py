@@ -202,8 +202,12 @@ def post_worker_init(worker: Any) -> None:
     worker.log.error_log.addFilter(_redact_record)
     # Modules and records stay in memory: the collector needn't look through them again and again.
     gc.freeze()
-    # The control API must know how many threads there are: its delays leave at least one free.
+    # The control API must know how many threads there are: its delays leave at least one free. So
+    # must the places of requests that change something.
     with suppress(AttributeError, KeyError):  # gunicorn runs another application than ours
-        worker.wsgi.extensions["provisioning.threads"] = worker.cfg.threads
+        extensions, threads = worker.wsgi.extensions, worker.cfg.threads
+        extensions["provisioning.threads"] = threads
+        server = extensions["provisioning.server"]
+        server.places.resize(threads, getattr(worker, "waiting", 1))
         # A database that hangs must leave one to those who ask whether the process lives.
-        worker.wsgi.extensions["provisioning.server"].store.share(worker.cfg.threads)
+        server.store.share(threads)

@@ -13,7 +13,7 @@ import socket
 import ssl
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker
@@ -25,6 +25,9 @@ that sends a body which is refused as too large, and reads only then, gets the a
 MOST_CLOSING = 1_000
 """The most connections that wait for their clients; if there are more, the oldest is closed."""
 CHUNK = 65_536
+WAITING = 56
+"""Threads beside those of the setting, for requests that wait for a place to change something: so
+others read meanwhile, also if the setting is 1. A thread is made only when it is needed."""
 
 
 class Closing:
@@ -94,7 +97,13 @@ class Closing:
 
 
 class Worker(ThreadWorker):
-    """gthread, which waits for no client to close."""
+    """gthread, which waits for no client to close, and has threads in which changes wait."""
+
+    waiting = WAITING
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        # At least one thread more than there are places and requests that wait for one.
+        return ThreadPoolExecutor(max_workers=max(2, self.cfg.threads) + self.waiting)
 
     def init_process(self) -> None:
         self.closing = Closing()

@@ -93,7 +93,7 @@ class Control:
     def reset(self) -> None:
         """Put records, clock, faults and request log back as they began; snapshots stay."""
         beginning = self.beginning
-        with self.server.store.transaction() as transaction:
+        with self.server.places.of(None), self.server.store.transaction() as transaction:
             transaction.restore(beginning)
         clock = self.server.clock
         clock.reset()
@@ -106,14 +106,15 @@ class Control:
     def reset_tenant(self, label: str) -> None:
         """Put one tenant's records back as they began; see `tenants.bring_back`."""
         beginning = self.beginning
-        with self.server.store.transaction() as transaction:
+        with self.server.places.of(None), self.server.store.transaction() as transaction:
             tenants.bring_back(self.server.collections, transaction, beginning, label)
 
     def load(self, given: Record, replace: bool) -> None:
         """Load a seed over all records, or in place of them; after BadFile nothing has changed."""
         now = self.server.clock.now()
-        entries = seed.prepare_seed(self.server, given, now)
-        with self.server.store.transaction() as transaction:
+        with self.server.places.of(None):
+            entries = seed.prepare_seed(self.server, given, now)
+        with self.server.places.of(None), self.server.store.transaction() as transaction:
             seed.load_seed(self.server, transaction, entries, now, replace)
             loaded = copied(transaction) if replace else None
         if replace:
@@ -145,7 +146,7 @@ class Control:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot's records; clock, faults and request log stay as they are."""
-        with self.server.store.transaction() as transaction:
+        with self.server.places.of(None), self.server.store.transaction() as transaction:
             transaction.restore(snapshot.view)
 
 

@@ -24,7 +24,7 @@ from provisioning.resources.privileges import (
     revoke_all,
 )
 from provisioning.store import Order, Query, Record, Related, fold, is_active_at
-from provisioning.web.access import changing, reading
+from provisioning.web.access import changing, place, reading
 from provisioning.web.answers import answer, created, require_match
 from provisioning.web.collection import ID, NAME, REFERENCE, Collection
 from provisioning.web.context import current, server
@@ -308,7 +308,8 @@ def create_user(body: Record) -> Response:
         return terms
 
     allowed(reading())
-    password_hash = hashed(server(), password)
+    with place():
+        password_hash = hashed(server(), password)
     with changing() as records:
         terms = allowed(records)
         account = new_account(records, account, password_hash)
@@ -345,7 +346,8 @@ def replace_user(username: str, body: Record) -> Response:
 
     if password is not None:
         allowed(reading())
-        changes["passwordHash"] = hashed(server(), password)
+        with place():
+            changes["passwordHash"] = hashed(server(), password)
     # No rule looks at another user's profile.
     with changing(only=(USERS, username_key(username))) as records:
         user, account = allowed(records)

@@ -21,7 +21,7 @@ from provisioning.scim.people import Asked
 from provisioning.scim.routing import CHANGE, QUERY, RESOURCE, scim
 from provisioning.scim.search import USER_KINDS, search, users_asked
 from provisioning.store import Record
-from provisioning.web.access import changing, reading
+from provisioning.web.access import changing, place, reading
 from provisioning.web.answers import nothing
 from provisioning.web.context import server
 
@@ -111,7 +111,8 @@ def done(
         with suppress(Tried), changing(also=also) as records:
             change(records, None)
             raise Tried
-        password_hash = hashed(server(), asked["password"])
+        with place():
+            password_hash = hashed(server(), asked["password"])
     with changing(also=also) as records:
         account = change(records, password_hash)
         return answer(people.describe(records, account), chosen, status)

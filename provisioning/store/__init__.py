@@ -22,6 +22,7 @@ The store knows no HTTP and no rule of provisioning. `Table` declares what it mu
 from provisioning.store.errors import (
     Collision,
     OtherForm,
+    StoreBusy,
     StoreDamaged,
     StoreUnavailable,
     TooManyRecords,
@@ -62,6 +63,7 @@ __all__ = [
     "Related",
     "Step",
     "Store",
+    "StoreBusy",
     "StoreDamaged",
     "StoreUnavailable",
     "Table",

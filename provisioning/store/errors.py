@@ -22,6 +22,10 @@ class StoreUnavailable(Exception):
         return type(self)(*self.args)
 
 
+class StoreBusy(StoreUnavailable):
+    """Somebody else holds the lock, and has held it for longer than one waits."""
+
+
 class Collision(StoreUnavailable):
     """Another change came between. Nothing was changed, and a repetition may well succeed."""
 

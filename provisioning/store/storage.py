@@ -182,16 +182,18 @@ class DurableStorage(tinydb.storages.Storage):
         return signature
 
     @contextmanager
-    def lock(self, *, is_patient: bool = False) -> Iterator[Any]:
-        """Exclude every other thread and process; StoreUnavailable when it takes too long.
+    def lock(self, *, is_patient: bool = False, waits: bool = True) -> Iterator[Any]:
+        """Exclude every other thread and process; StoreBusy when it takes too long.
 
         The block gets what `lend_lock` was given if another thread lends the lock, else None.
-        `is_patient`: wait for as long as it takes.
+        `is_patient`: wait for as long as it takes. `waits=False`: don't wait.
         """
-        patience = None if is_patient else self._patience
+        patience = None if is_patient else self._patience if waits else 0.0
         deadline = None if patience is None else time.monotonic() + patience
         lent = self._threads.take(patience)
         try:
+            if lent is not None and not waits:
+                raise StoreBusy(BUSY)  # until it is written
             if lent is not None:
                 yield lent
                 return
@@ -223,7 +225,7 @@ class DurableStorage(tinydb.storages.Storage):
                 left = -1 if deadline is None else max(0.0, deadline - time.monotonic())
                 processes.acquire(timeout=left)
             except Timeout:
-                raise StoreUnavailable(BUSY) from None
+                raise StoreBusy(BUSY) from None
             if not self._resolve():
                 return processes
             processes.release()
@@ -371,10 +373,10 @@ class MemoryStorage(tinydb.storages.MemoryStorage):
         return self._version
 
     @contextmanager
-    def lock(self, *, is_patient: bool = False) -> Iterator[None]:
-        """Exclude all other threads; StoreUnavailable if this takes too long."""
-        if not self._threads.acquire(timeout=-1 if is_patient else self._patience):
-            raise StoreUnavailable(BUSY)
+    def lock(self, *, is_patient: bool = False, waits: bool = True) -> Iterator[None]:
+        """Exclude all other threads; StoreBusy if this takes too long."""
+        if not self._threads.acquire(timeout=-1 if is_patient else self._patience if waits else 0):
+            raise StoreBusy(BUSY)
         try:
             yield
         finally:

@@ -164,12 +164,11 @@ class Store:
     def probe(self) -> None:
         """Prove that the store can be read and written; raises StoreUnavailable if not.
 
-        That takes the lock and writes to the disk, or waits for the write of a batch.
+        That writes to the disk. It raises StoreBusy at once if somebody else holds the lock.
         """
-        with self._alone() as batch:
-            if batch is None:
-                self._sound()
-                self._storage.probe()
+        with self._alone(waits=False):
+            self._sound()
+            self._storage.probe()
 
     def share(self, threads: int) -> None:
         """So many threads will use the store; one that may hang leaves one of them free."""
@@ -186,7 +185,7 @@ class Store:
         self._storage.renew_lock()
 
     @contextmanager
-    def _alone(self) -> Iterator[Batch | None]:
+    def _alone(self, waits: bool = True) -> Iterator[Batch | None]:
         """Run the block while no other thread or process changes anything.
 
         If another thread has begun a batch, the block gets that, and may add a state to it. The end
@@ -198,7 +197,7 @@ class Store:
         batch: Batch | None = None
         number = 0
         try:
-            with self._storage.lock() as batch:
+            with self._storage.lock(waits=waits) as batch:
                 self._thread.inside = True
                 try:
                     yield batch

@@ -3,7 +3,7 @@
 import threading
 from typing import Any
 
-from provisioning.store.errors import StoreUnavailable
+from provisioning.store.errors import StoreBusy
 
 BUSY = "The store is busy with other changes. Try again."
 
@@ -20,7 +20,7 @@ class Turns:
         self._lent: Any = None
 
     def take(self, patience: float | None) -> Any:
-        """Wait for the turn, at most so many seconds, then raise StoreUnavailable; None: no end.
+        """Wait for the turn, at most so many seconds, then raise StoreBusy; None: no end.
 
         Returns what `lend` was given if another thread lends the turn, else None.
         """
@@ -28,7 +28,7 @@ class Turns:
             self._waiting += 1
             try:
                 if not self._free.wait_for(lambda: self._holder is None, patience):
-                    raise StoreUnavailable(BUSY)
+                    raise StoreBusy(BUSY)
                 self._holder = threading.get_ident()
                 return self._lent
             finally:

@@ -20,6 +20,19 @@ def reading() -> Records:
 
 
 @contextmanager
+def place() -> Iterator[None]:
+    """A place of the caller's tenant among those that change the store or hash a password.
+
+    It ends the request's view, as `changing` does, so that whoever waits keeps nothing busy.
+    """
+    request = current()
+    tenant = caller_of(request).tenant
+    request.end_reading()
+    with request.parts.places.of(tenant):
+        yield
+
+
+@contextmanager
 def changing(only: RecordId | None = None, also: Collection[str] = ()) -> Iterator[Records]:
     """The caller's records in a transaction, which commits unless the block raises an error.
 
@@ -30,9 +43,8 @@ def changing(only: RecordId | None = None, also: Collection[str] = ()) -> Iterat
     """
     request = current()
     tenant, view = caller_of(request).tenant, request.view
-    request.end_reading()
     parts = request.parts
-    with parts.store.transaction(tenant, only, view, also) as transaction:
+    with place(), parts.store.transaction(tenant, only, view, also) as transaction:
         now = parts.clock.now(transaction.time())
         caller = admit(request, transaction, lambda: now)
         if caller.tenant != tenant:

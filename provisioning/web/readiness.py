@@ -3,32 +3,63 @@
 import threading
 import time
 
-from provisioning.store import Store, StoreUnavailable
+from provisioning.store import Store, StoreBusy, StoreUnavailable, deadline
 
 REMEMBERED = 1.0
 """Seconds for which a result is kept, since each trial writes to the store."""
+LONGEST_TRIAL = 4.0
+"""Seconds after which a trial of a store that hangs is given up."""
+LONGEST_LOCK = 5.0
+"""Seconds for which somebody else may hold the lock, or a trial last, until the store counts as not
+ready: a change waits for no longer either."""
+PAUSE = 0.05
+HELD = "The store has been busy with one change for too long."
 
 
 class Readiness:
-    """Remembers the result of a store's last probe. Threads may share it."""
+    """Remembers the result of a store's last trial. Threads may share it, and none waits for one.
+
+    While somebody else holds the store's lock it is ready; a thread then looks when it is free.
+    """
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
         self._asked_at: float | None = None
         self._problem: str | None = None
+        self._trying_since: float | None = None
 
     def problem(self, store: Store) -> str | None:
         """A sentence about what is wrong with the store, which names no record; None if ready."""
-        with self._turn:
-            if self._asked_at is None or time.monotonic() - self._asked_at >= REMEMBERED:
-                self._problem = self._probe(store)
-                self._asked_at = time.monotonic()
-            return self._problem
+        if self._turn.acquire(blocking=False):
+            now = time.monotonic()
+            if self._asked_at is None or now - self._asked_at >= REMEMBERED:
+                self._trying_since = now
+                if not self._tries(store):
+                    # The turn goes with it.
+                    threading.Thread(target=self._watch, args=(store,), daemon=True).start()
+                    return None
+            self._turn.release()
+        since = self._trying_since
+        is_held = since is not None and time.monotonic() - since >= LONGEST_LOCK
+        return HELD if is_held else self._problem
 
-    @staticmethod
-    def _probe(store: Store) -> str | None:
+    def _tries(self, store: Store) -> bool:
+        """Try the store and keep the result; False if somebody else holds the lock."""
+        problem = None
         try:
-            store.probe()
+            with deadline.within(LONGEST_TRIAL):
+                store.probe()
+        except StoreBusy:
+            self._problem = None
+            return False
         except StoreUnavailable as error:
-            return error.public
-        return None
+            problem = error.public
+        self._problem, self._asked_at, self._trying_since = problem, time.monotonic(), None
+        return True
+
+    def _watch(self, store: Store) -> None:
+        try:
+            while not self._tries(store):
+                time.sleep(PAUSE)
+        finally:
+            self._turn.release()

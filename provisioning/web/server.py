@@ -9,6 +9,7 @@ from provisioning.settings import Settings
 from provisioning.store import Store
 from provisioning.web.collection import Collections
 from provisioning.web.metrics import Metrics
+from provisioning.web.places import Places
 from provisioning.web.readiness import Readiness
 
 SERVER = "provisioning.server"
@@ -26,6 +27,7 @@ class Server:
     collections: Collections
     """All collections that the resources declare."""
     readiness: Readiness = field(default_factory=Readiness)
+    places: Places = field(default_factory=Places)
     control: Any = None
     """What the control API keeps for this server; None until it is first needed."""
     metrics: Metrics | None = field(init=False)

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 import pytest
 
 from .conftest import BASE, Edge
+from .serving import prepared, served
 from .wire import Wire, chunked, request
 
 pytestmark = pytest.mark.slow
@@ -56,3 +57,21 @@ def test_a_connection_is_closed_after_a_413(edge):
         wire.send(sent + too_long + request("GET", f"{BASE}/whoami", edge.key))
         assert wire.reply().status == 413
         assert wire.rest() == b""
+
+
+@pytest.mark.parametrize("threads", ["1", "8"])
+@pytest.mark.parametrize("path", [f"{BASE}/whoami", "/health/ready", "/health/live"])
+def test_changes_behind_a_slow_one_hold_up_nobody_who_reads(tmp_path, threads, path):
+    """Another process holds the lock of the file meanwhile."""
+    data = tmp_path / "db.json"
+    with prepared(data) as provisioner:
+        provisioner.add_tenant("acme")
+        key = f"Authorization: Bearer {provisioner.add_key()}"
+        with served(data, f"--threads={threads}") as server, ExitStack() as staying:
+            with provisioner.store.transaction():
+                for _ in range(CLIENTS):
+                    wire = staying.enter_context(Wire(server.port))
+                    wire.send(request("PUT", f"{BASE}/info", key, JSON, body=b'{"name": "x"}'))
+                with Wire(server.port) as other:
+                    other.socket.settimeout(SOON)
+                    assert other.send(request("GET", path, key)).reply().status == 200

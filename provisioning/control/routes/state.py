@@ -304,7 +304,8 @@ def create_tenant(body: Record) -> Response:
     label = wanted["label"] or f"tenant-{secrets.token_hex(4)}"
     admin = wanted["admin"] or f"admin@{label}.test"
     email = admin if "@" in admin else f"admin@{label}.test"
-    begun = begin_tenant(server(), label, wanted["name"] or label, admin, email)
+    with server().places.of(None):
+        begun = begin_tenant(server(), label, wanted["name"] or label, admin, email)
     host = request.host_url.rstrip("/")
     return created(begun | {"url": f"{host}{request.script_root}{BASE_PATH}"})
 
@@ -316,7 +317,7 @@ def delete_tenant(label: str) -> Response:
     An account at home there that holds something in another tenant moves home to that one; the
     others are removed.
     """
-    with server().store.transaction() as transaction:
+    with server().places.of(None), server().store.transaction() as transaction:
         tenants.forget(server().collections, transaction, label)
     return nothing()
 
