@@ -18,7 +18,7 @@ from typing import Any
 import tinydb.storages
 from filelock import FileLock, Timeout
 
-from provisioning.store.errors import Collision, StoreUnavailable, UnknownFate
+from provisioning.store.errors import Collision, StoreBusy, StoreUnavailable, UnknownFate
 from provisioning.store.layout import (
     META,
     Content,

@@ -166,7 +166,9 @@ class Store:
 
         That writes to the disk. It raises StoreBusy at once if somebody else holds the lock.
         """
-        with self._alone(waits=False):
+        if self._inside():
+            raise RuntimeError("a probe inside a transaction")
+        with self._storage.lock(waits=False):
             self._sound()
             self._storage.probe()
 
@@ -185,7 +187,7 @@ class Store:
         self._storage.renew_lock()
 
     @contextmanager
-    def _alone(self, waits: bool = True) -> Iterator[Batch | None]:
+    def _alone(self) -> Iterator[Batch | None]:
         """Run the block while no other thread or process changes anything.
 
         If another thread has begun a batch, the block gets that, and may add a state to it. The end
@@ -197,7 +199,7 @@ class Store:
         batch: Batch | None = None
         number = 0
         try:
-            with self._storage.lock(waits=waits) as batch:
+            with self._storage.lock() as batch:
                 self._thread.inside = True
                 try:
                     yield batch

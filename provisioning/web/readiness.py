@@ -31,14 +31,17 @@ class Readiness:
     def problem(self, store: Store) -> str | None:
         """A sentence about what is wrong with the store, which names no record; None if ready."""
         if self._turn.acquire(blocking=False):
-            now = time.monotonic()
-            if self._asked_at is None or now - self._asked_at >= REMEMBERED:
-                self._trying_since = now
-                if not self._tries(store):
-                    # The turn goes with it.
+            is_over = True
+            try:
+                now = time.monotonic()
+                if self._asked_at is None or now - self._asked_at >= REMEMBERED:
+                    self._trying_since = now
+                    is_over = self._tries(store)
+            finally:
+                if is_over:
+                    self._turn.release()
+                else:  # the thread has the turn from here on
                     threading.Thread(target=self._watch, args=(store,), daemon=True).start()
-                    return None
-            self._turn.release()
         since = self._trying_since
         is_held = since is not None and time.monotonic() - since >= LONGEST_LOCK
         return HELD if is_held else self._problem

@@ -87,11 +87,10 @@ def test_changes_behind_a_slow_one_wait_it_out_as_far_as_they_have_places(sandbo
     def change(number):
         return sandbox.administrator.put("/info", json={"name": str(number)}).status_code
 
-    with ThreadPoolExecutor(PLACES + 3) as pool:
-        with sandbox.store.transaction():
-            sent = [pool.submit(change, number) for number in range(PLACES + 3)]
-            while sum(each.done() for each in sent) < 3:
-                assert sandbox.administrator.get("/info").status_code == 200
+    with ThreadPoolExecutor(PLACES + 3) as pool, sandbox.store.transaction():
+        sent = [pool.submit(change, number) for number in range(PLACES + 3)]
+        while sum(each.done() for each in sent) < 3:
+            assert sandbox.administrator.get("/info").status_code == 200
     assert sorted(each.result() for each in sent) == [200] * PLACES + [503] * 3
 
 

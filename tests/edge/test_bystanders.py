@@ -67,11 +67,14 @@ def test_changes_behind_a_slow_one_hold_up_nobody_who_reads(tmp_path, threads, p
     with prepared(data) as provisioner:
         provisioner.add_tenant("acme")
         key = f"Authorization: Bearer {provisioner.add_key()}"
-        with served(data, f"--threads={threads}") as server, ExitStack() as staying:
-            with provisioner.store.transaction():
-                for _ in range(CLIENTS):
-                    wire = staying.enter_context(Wire(server.port))
-                    wire.send(request("PUT", f"{BASE}/info", key, JSON, body=b'{"name": "x"}'))
-                with Wire(server.port) as other:
-                    other.socket.settimeout(SOON)
-                    assert other.send(request("GET", path, key)).reply().status == 200
+        change = request("PUT", f"{BASE}/info", key, JSON, body=b'{"name": "x"}')
+        with (
+            served(data, f"--threads={threads}") as server,
+            ExitStack() as staying,
+            provisioner.store.transaction(),
+        ):
+            for _ in range(CLIENTS):
+                staying.enter_context(Wire(server.port)).send(change)
+            with Wire(server.port) as other:
+                other.socket.settimeout(SOON)
+                assert other.send(request("GET", path, key)).reply().status == 200
