@@ -63,9 +63,11 @@ CONNECTING = {
 """How libpq connects unless the URL says otherwise: a host that has vanished is noticed soon, and
 of several hosts the one that takes changes is used."""
 
+STRICTER = "remote_apply"
+"""A kind of commit that keeps what `on` keeps, and more."""
 SET = (
     "SELECT set_config(name, CASE WHEN name <> 'synchronous_commit' THEN value "
-    "WHEN current_setting(name) = 'remote_apply' THEN 'remote_apply' ELSE value END, %(local)s) "
+    f"WHEN current_setting(name) = '{STRICTER}' THEN '{STRICTER}' ELSE value END, %(local)s) "
     "FROM unnest(%(names)s::text[], %(values)s::text[]) AS told(name, value)"
 )
 """What sets settings, for the transaction or for the session."""
@@ -160,8 +162,10 @@ class Sessions:
             # What can be set later isn't asked for at first, which poolers refuse.
             self._connecting["options"] = rest
         self._theirs = theirs
+        durable = theirs.get("synchronous_commit")
         self._ours = {
-            "synchronous_commit": "on",
+            "client_encoding": "UTF8",
+            "synchronous_commit": STRICTER if durable == STRICTER else "on",
             "lock_timeout": str(round(patience * 1000)),
             "statement_timeout": "0",
             "idle_session_timeout": "0",
