@@ -68,6 +68,7 @@ COLLECTION = Collection(
         "changes": fields.Dict(required=True),
     },
     key=lambda record: key_of(record["tenant"], record["number"]),
+    numbered="{}",
     is_journal=True,
     unique={"id": lambda record: record["id"]},
     text=("by", "user", "target", "resource", "action"),

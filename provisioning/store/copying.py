@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from provisioning.store.documents import Documents
 from provisioning.store.errors import StoreUnavailable
 from provisioning.store.form import Form
 from provisioning.store.layout import META
@@ -13,7 +14,7 @@ from provisioning.store.store import COPYING, is_unfinished, require_form
 from provisioning.store.views import View
 
 NOT_EMPTY = "There are records in it already. Nothing was changed."
-Documents = Iterable[tuple[str, Record]]
+Contents = Iterable[tuple[str, Record]]
 Progress = Callable[[int], object]
 
 
@@ -51,7 +52,7 @@ def copy(
 def _fill(
     target: Place,
     form: Form,
-    contents: Iterator[tuple[str, Documents]],
+    contents: Iterator[tuple[str, Contents]],
     ids: Mapping[str, int],
     instance: str,
 ) -> None:
@@ -72,14 +73,15 @@ def _fill(
         signature = storage.replace(COPYING, {}, signature)
         kept = {name: dict(documents) for name, documents in contents}
         meta = {"schema": form.number, "instance": instance, "ids": dict(ids)}
-        storage.replace(meta, kept, signature)
+        facts = {fact.name: fact for fact in form.tables}
+        storage.replace(meta, {}, signature, Documents.of(facts, kept, {}).layout)
 
 
-def _carried(table: str, view: View, carried: Callable[[str, Record], Record]) -> Documents:
+def _carried(table: str, view: View, carried: Callable[[str, Record], Record]) -> Contents:
     return ((key, carried(table, record)) for key, record in view.documents(table))
 
 
-def _counted(documents: Documents, progress: Progress) -> Documents:
+def _counted(documents: Contents, progress: Progress) -> Contents:
     for document in documents:
         yield document
         progress(1)

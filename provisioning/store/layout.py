@@ -16,7 +16,7 @@ from provisioning.store.errors import StoreDamaged
 Tables = dict[str, dict[str, Any]]
 Meta = dict[str, Any]
 Touched = Mapping[str, Iterable[str] | None]
-"""Table -> document ids of records that a change has put or removed; None: maybe all of them."""
+"""Table -> keys of records that a change has put or removed; None: maybe all of them."""
 META = "_meta"
 _INDENTED = orjson.OPT_INDENT_2
 _BETWEEN = b",\n"
@@ -84,17 +84,10 @@ class Layout(NamedTuple):
         """The layout of these tables, with every record encoded."""
         return cls({name: TableLayout.of(table) for name, table in tables.items()})
 
-    def changed(self, tables: Mapping[str, Mapping[str, Any]], touched: Touched) -> "Layout":
-        """The layout of later tables, in which only these records have been put or removed."""
-        later = dict(self.tables)
-        for name, keys in touched.items():
-            table = tables[name]
-            if keys is None or name not in later:
-                later[name] = TableLayout.of(table)
-            else:
-                pieces = ((k, _laid_out({k: table[k]}) if k in table else b"") for k in keys)
-                later[name] = later[name].changed(pieces)
-        return Layout(later)
+    def changed(self, name: str, changes: Iterable[tuple[str, Any]]) -> "Layout":
+        """The layout after changes of a table, (document id, record) in order; None removes it."""
+        pieces = ((n, b"" if each is None else _laid_out({n: each})) for n, each in changes)
+        return Layout({**self.tables, name: self.tables[name].changed(pieces)})
 
     def data(self, meta: Meta) -> Iterator[bytes]:
         """The bytes of the whole file, in parts."""
@@ -131,8 +124,9 @@ class Difference(NamedTuple):
     """The difference between a known file and a later one, both written by a store."""
 
     meta: Meta
-    changes: dict[str, list[tuple[str, Any]]]
-    """Table -> (document id, record, or None for a removed one), to apply in this order."""
+    changes: dict[str, list[tuple[str, Any, Any]]]
+    """Table -> (document id, record before, record after), to apply in this order; None where there
+    is none."""
     layout: Layout
 
 
@@ -179,7 +173,7 @@ def difference(known: Layout, data: bytes) -> Difference | None:
     Only the records that differ are parsed.
     """
     begin = b'{\n  "_meta": {\n'
-    changes: dict[str, list[tuple[str, Any]]] = {}
+    changes: dict[str, list[tuple[str, Any, Any]]] = {}
     tables = dict(known.tables)
     try:
         _, meta, piece = _record_at(data, len(begin))
@@ -188,8 +182,8 @@ def difference(known: Layout, data: bytes) -> Difference | None:
             at += len(b",\n  " + orjson.dumps(name) + b": {")
             found, at = _changed_records(table, data, at)
             if found:
-                changes[name] = [(key, record) for key, record, _ in found]
-                tables[name] = table.changed((key, piece) for key, _, piece in found)
+                changes[name] = [(key, before, after) for key, before, after, _ in found]
+                tables[name] = table.changed((key, piece) for key, _, _, piece in found)
     except ValueError:
         return None
     layout = Layout(tables)
@@ -205,8 +199,8 @@ def _is(data: bytes, parts: Iterable[bytes]) -> bool:
     return at == len(data)
 
 
-Found = tuple[str, Any, bytes]
-"""A document id, its record and its bytes; for a removed record None and b""."""
+Found = tuple[str, Any, Any, bytes]
+"""A document id, its record before and after, and its bytes; for a removed record None and b""."""
 
 
 def _changed_records(known: TableLayout, data: bytes, at: int) -> tuple[list[Found], int]:
@@ -221,17 +215,18 @@ def _changed_records(known: TableLayout, data: bytes, at: int) -> tuple[list[Fou
             if data.startswith(piece, at + gap):
                 at, gap = at + gap + len(piece), len(_BETWEEN)
                 continue
-            key, _ = _parsed(piece)
+            key, before = _parsed(piece)
             other = None if _ends(data, at) else _record_at(data, at + gap)
             if other is None or other[0] != key:
                 # A record that has only moved is found again below.
-                found.append((key, None, b""))
+                found.append((key, before, None, b""))
             else:
-                found.append(other)
+                found.append((key, before, *other[1:]))
                 at, gap = at + gap + len(other[2]), len(_BETWEEN)
     while not _ends(data, at):
-        found.append(_record_at(data, at + gap))
-        at, gap = at + gap + len(found[-1][2]), len(_BETWEEN)
+        key, record, piece = _record_at(data, at + gap)
+        found.append((key, None, record, piece))
+        at, gap = at + gap + len(piece), len(_BETWEEN)
     return found, at + (len("}") if data.startswith(b"}", at) else len("\n  }"))
 
 
@@ -239,8 +234,8 @@ def _ends(data: bytes, at: int) -> bool:
     return data.startswith((b"}", b"\n  }"), at)
 
 
-def _record_at(data: bytes, at: int) -> Found:
-    """The record that begins at this place; ValueError if none does."""
+def _record_at(data: bytes, at: int) -> tuple[str, Any, bytes]:
+    """Document id, record and bytes of what begins at this place; ValueError if none does."""
     piece = data[at : data.index(_END, at) + len(_END)]
     return *_parsed(piece), piece
 

@@ -26,7 +26,6 @@ from provisioning.store.layout import (
     Layout,
     Meta,
     Tables,
-    Touched,
     decode,
     difference,
     encode,
@@ -143,23 +142,12 @@ class DurableStorage(tinydb.storages.Storage):
             except FileNotFoundError:
                 return None
 
-    def lay_out(
-        self, tables: Tables, known: Layout | None = None, touched: Touched | None = None
-    ) -> Layout:
-        """The bytes of these tables.
-
-        `known` is the layout of an earlier state, and `touched` names the records that may have
-        changed since. If either is None, all records are laid out.
-        """
-        if known is None or touched is None:
-            return Layout.of(tables)
-        return known.changed(tables, touched)
-
     def replace(
         self, meta: Meta, tables: Tables, expected: Signature | None, layout: Layout | None = None
     ) -> Signature:
-        """Durably put these tables in place of those with the expected signature."""
-        return self._replace((layout or self.lay_out(tables)).data(meta), expected)
+        """Durably put these tables by document id, or their bytes, in place of those with the
+        expected signature."""
+        return self._replace((layout or Layout.of(tables)).data(meta), expected)
 
     def _replace(self, data: Iterable[bytes], expected: Signature | None) -> Signature:
         with _explained("The change could not be saved, nothing was changed"):
@@ -354,15 +342,10 @@ class MemoryStorage(tinydb.storages.MemoryStorage):
         """The same as `load`, since nothing has to be read."""
         return self.load()
 
-    def lay_out(
-        self, tables: Tables, known: Layout | None = None, touched: Touched | None = None
-    ) -> None:
-        """Return None: memory keeps no bytes."""
-
     def replace(
         self, meta: Meta, tables: Tables, expected: Signature | None, layout: Layout | None = None
     ) -> Signature:
-        """Put these tables in place of those with the expected signature."""
+        """Put these tables, here by key, in place of those with the expected signature."""
         return self._replace({META: {"1": meta}, **tables}, expected)
 
     def _replace(self, tables: Tables, expected: Signature | None) -> Signature:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 from weakref import WeakSet
 
+from provisioning.store.documents import Documents, documents_of
 from provisioning.store.errors import (
     Collision,
     OtherForm,
@@ -19,7 +20,7 @@ from provisioning.store.errors import (
 )
 from provisioning.store.form import Form, Upgrade
 from provisioning.store.ids import LARGEST_ID, mended
-from provisioning.store.layout import META, Content, Difference, Layout, Meta, Tables
+from provisioning.store.layout import META, Content, Difference, Meta, Tables
 from provisioning.store.query import Record
 from provisioning.store.storage import DurableStorage, MemoryStorage, Signature
 from provisioning.store.views import (
@@ -32,6 +33,8 @@ from provisioning.store.views import (
     load_own,
 )
 
+KEYS_IN_FILES = 1
+"""The last form in which keys were the document ids of a file."""
 COPYING = {"copying": True}
 """The meta record of a file while a copy fills it."""
 UNFINISHED_COPY = "A copy to here has not been finished. Begin it again: provisioning copy FROM TO"
@@ -47,8 +50,8 @@ class State(NamedTuple):
     signature: Signature | None
     """The signature of the content that was read last, of which the view is, unless `fault`."""
     instance: str
-    layout: Layout | None = None
-    """The bytes of the view's records; None if they aren't known."""
+    documents: Documents | None = None
+    """The documents of the view's records in the file; None if they aren't known."""
     fault: StoreDamaged | OtherForm | None = None
     """Why no view could be made of the content, so that the view is that of an earlier one."""
 
@@ -93,7 +96,7 @@ class Store:
     ) -> None:
         self._storage = storage
         self.is_in_memory = isinstance(storage, MemoryStorage)
-        self._names = {fact.name for fact in form.tables} | {META}
+        self._facts = {fact.name: fact for fact in form.tables}
         self._form = form
         self._catching_up = threading.Lock()
         self._thread = threading.local()
@@ -154,8 +157,8 @@ class Store:
                     raise RuntimeError("a transaction can't be committed by a forked child")
                 transaction.check_references()
                 touched = transaction.to_lay_out()
-                layout = self._storage.lay_out(view.tables(), base.layout, touched)
-                state = base._replace(view=view, layout=layout)
+                documents = base.documents and base.documents.changed(base.view, view, touched)
+                state = base._replace(view=view, documents=documents)
                 if batch is None:
                     self._write(state)
                 else:
@@ -263,9 +266,8 @@ class Store:
         """Durably replace the content that has this state's signature, and publish the state."""
         with self._catching_up:
             meta = {"schema": self._form.number, "instance": state.instance, "ids": state.view._ids}
-            signature = self._storage.replace(
-                meta, state.view.tables(), state.signature, state.layout
-            )
+            layout = None if state.documents is None else state.documents.layout
+            signature = self._storage.replace(meta, state.view.tables(), state.signature, layout)
             self._state = state._replace(signature=signature)
 
     def _begin(self) -> None:
@@ -291,47 +293,56 @@ class Store:
         if content is not None:
             meta = meta_of(content.tables)
             self._require_known(content.tables)
-            tables, ids = _upgraded(self._form, content.tables, meta)
+            tables = content.tables
+            if not self.is_in_memory and meta["schema"] > KEYS_IN_FILES:
+                tables, _ = documents_of(self._facts, content)
+            tables, ids = _upgraded(self._form, tables, meta)
             meta = meta | {"ids": ids}
         view = load(tables, meta["ids"], self._state.view, self._form.check)
-        layout = self._storage.lay_out(view.tables())
         if content is not None:
             self._storage.keep_copy(f"v{meta['schema']}")
-        self._commit(State(view, signature, meta["instance"], layout))
+        documents = None if self.is_in_memory else Documents.of(self._facts, view.tables(), {})
+        self._commit(State(view, signature, meta["instance"], documents))
 
     def _loaded(self, signature: Signature, known: State) -> State:
         """The state of new content; if a store wrote it, only the records that differ are read."""
-        if known.layout is not None:
-            content = self._storage.load_after(known.layout)
+        if known.documents is not None:
+            content = self._storage.load_after(known.documents.layout)
             if not isinstance(content, Difference):
                 return self._read(signature, content)
             meta = require_form({META: {"1": content.meta}}, self._form)
+            documents, changes = known.documents.followed(content)
             with suppress(ValueError):
-                view = follow(content.changes, meta["ids"], known.view)
-                return State(view, signature, meta["instance"], content.layout)
+                view = follow(changes, meta["ids"], known.view)
+                return State(view, signature, meta["instance"], documents)
         return self._read(signature, self._storage.load())
 
     def _read(self, signature: Signature | None, content: Content | None) -> State:
         if content is None:
             raise StoreUnavailable(GONE)
-        meta = require_form(content.tables, self._form)
+        meta, known = require_form(content.tables, self._form), self._state.view
         self._require_known(content.tables)
-        known = self._state.view
-        if content.is_own:
-            view = load_own(content.tables, meta["ids"], known)
-        else:
-            view = load(content.tables, meta["ids"], known, self._form.check)
-        return State(view, signature, meta["instance"], content.layout)
+        tables, documents = content.tables, None
+        if not self.is_in_memory:
+            tables, documents = documents_of(self._facts, content)
+        try:
+            if content.is_own:
+                view = load_own(tables, meta["ids"], known)
+            else:
+                view = load(tables, meta["ids"], known, self._form.check)
+        except StoreDamaged as damaged:
+            raise documents.naming(damaged, tables) if documents else damaged from None
+        return State(view, signature, meta["instance"], documents)
 
     def _require_known(self, tables: Tables) -> None:
         for name, records in tables.items():
             # An optional part of the server that was removed leaves an empty table behind.
-            if name not in self._names and records:
+            if name not in (META, *self._facts) and records:
                 raise StoreDamaged("no such table is known", table=name)
 
 
 def _upgraded(form: Form, tables: Tables, meta: Meta) -> tuple[Tables, dict[str, int]]:
-    """Tables of an older form, and their counters of ids, in the present form."""
+    """Tables of an older form, by key, and their counters of ids, in the present form."""
 
     def get(table: str, key: str) -> Record | None:
         return tables.get(table, {}).get(key)
@@ -339,10 +350,13 @@ def _upgraded(form: Form, tables: Tables, meta: Meta) -> tuple[Tables, dict[str,
     upgrade = Upgrade(form, meta["schema"], get)
     later: Tables = {}
     for fact in form.tables:
-        later[fact.name] = {}
-        for key, record in tables.get(fact.name, {}).items():
+        later[fact.name] = records = {}
+        for old, record in tables.get(fact.name, {}).items():
             if (found := upgrade.record(fact.name, record)) is not None:
-                later[fact.name][key if fact.key is None else fact.key(found)] = found
+                key = old if fact.key is None else fact.key(found)
+                if key in records:
+                    raise StoreDamaged("two records have this key", table=fact.name, record=key)
+                records[key] = found
     return later, mended(upgrade.counters(meta["ids"]))
 
 

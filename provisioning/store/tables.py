@@ -23,7 +23,12 @@ class Table:
 
     name: str
     key: Callable[[Record], str] | None = None
-    """A function from a record to its key; None where a key is nothing that a record holds."""
+    """A function from a record to its key. None: a record doesn't hold its key, which is therefore
+    its document id in a file."""
+    numbered: str | None = None
+    """The format of its member `id`: `{}` for an integer, `key-{}` for such texts; None: no id."""
+    nullable: tuple[str, ...] = ()
+    """The members that may be null; a person may leave them out of a document."""
     unique: Mapping[str, Key] = field(default_factory=dict)
     """Unique index, beside the key -> function from a record to its value there; None keeps
     a record out of the index."""

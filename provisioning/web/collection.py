@@ -121,6 +121,8 @@ class Collection:
         return Table(
             self.table,
             key=self.key,
+            numbered=self.numbered,
+            nullable=tuple(name for name, each in self.members.items() if each.allow_none),
             unique=self.unique,
             groups=owned | dict(self.groups),
             text=self.text,

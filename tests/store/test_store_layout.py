@@ -63,12 +63,13 @@ def same(one: Layout, other: Layout) -> bool:
     return data[0] == data[1] and order[0] == order[1]
 
 
-def in_order(before: dict[str, Any], after: dict[str, Any]) -> list[str] | None:
-    """What was touched; None where a record has got another place."""
+def changes(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What leads from one table to the other: a record with another place is removed before."""
     kept = [key for key in before if key in after]
-    if list(after)[: len(kept)] != kept:
-        return None
-    return [key for key in (before | after) if before.get(key) != after.get(key)]
+    is_moved = list(after)[: len(kept)] != kept
+    gone = [key for key in before if is_moved or key not in after]
+    touched = [key for key in after if is_moved or before.get(key) != after[key]]
+    return [*((key, None) for key in gone), *((key, after[key]) for key in touched)]
 
 
 def written(contents: Tables, meta: dict[str, Any] = META_DATA) -> bytes:
@@ -100,8 +101,9 @@ def test_a_layout_after_changes_is_that_of_the_tables_as_they_are_then(seed: int
     before = tables(chance)
     after = later(chance, before)
     after["people"]["nothing"] = {}
-    touched = {name: in_order(before[name], after[name]) for name in NAMES}
-    changed = Layout.of(before).changed(after, touched)
+    changed = Layout.of(before)
+    for name in NAMES:
+        changed = changed.changed(name, changes(before[name], after[name]))
     assert same(changed, Layout.of(after))
 
 
@@ -117,8 +119,9 @@ def test_the_difference_leads_from_the_known_tables_to_those_of_the_file(seed: i
     assert found is not None
     assert same(found.layout, Layout.of(after))
     assert found.meta.items() >= meta.items()
-    for name, changes in found.changes.items():
-        for key, changed in changes:
+    for name, changed_records in found.changes.items():
+        for key, known, changed in changed_records:
+            assert before[name].get(key) == known
             if changed is None:
                 del before[name][key]
             else:
@@ -132,7 +135,13 @@ def test_the_difference_names_only_what_differs() -> None:
     del after["people"]["6"]
     found = difference(Layout.of(before), written(after))
     assert found is not None
-    assert found.changes == {"people": [("4", {"n": "four"}), ("6", None), ("9", {"n": 9})]}
+    assert found.changes == {
+        "people": [
+            ("4", {"n": 4}, {"n": "four"}),
+            ("6", {"n": 6}, None),
+            ("9", None, {"n": 9}),
+        ]
+    }
 
 
 @pytest.mark.usefixtures("blocks")
