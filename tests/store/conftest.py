@@ -25,6 +25,7 @@ PEOPLE = Table(
     text_of=("team",),
     asked=("team",),
     orders=("name", "team"),
+    weighed=lambda record: record["team"],
 )
 FORM = Form((TEAMS, PEOPLE))
 
