@@ -1,5 +1,6 @@
 """A disk that is soon full, for tests."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -29,12 +30,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def full(disk: Path) -> Iterator[None]:
-    """Nothing more can be written to a disk within."""
+def full(disk: Path, but: int = 0) -> Iterator[None]:
+    """Nothing more can be written to a disk within, but so many bytes."""
     filler = disk / "filler"
     with suppress(OSError), filler.open("wb", buffering=0) as file:
         while file.write(b"x" * 4096) == 4096:
             pass
+    os.truncate(filler, max(0, filler.stat().st_size - but))
     try:
         yield
     finally:

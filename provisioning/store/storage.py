@@ -51,6 +51,13 @@ _PROBE = b" " * 4096
 _MOUNTED = "The data file is mounted by itself, so that it can't be replaced. Mount its folder."
 
 
+def reserve(descriptor: int, size: int) -> None:
+    """Take so many bytes of the disk for a file, without writing them; OSError where there are
+    less. macOS can't tell."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+
+
 class Disk:
     """The system calls on which durability depends. Tests replace this object to make them fail."""
 
@@ -59,6 +66,9 @@ class Disk:
 
     def write(self, descriptor: int, parts: Sequence[memoryview]) -> int:
         return os.writev(descriptor, parts)
+
+    def reserve(self, descriptor: int, size: int) -> None:
+        reserve(descriptor, size)
 
     def fsync(self, descriptor: int) -> None:
         os.fsync(descriptor)
@@ -310,11 +320,14 @@ class DurableStorage(tinydb.storages.Storage):
         )
 
     def probe(self) -> None:
-        """Write a file and remove it. For a holder of the lock; raises StoreUnavailable."""
+        """Write a file and remove it, with room for one as large as that which is there.
+
+        For a holder of the lock; raises StoreUnavailable.
+        """
         self._require_replaceable()
         with _explained("The store can't be written"):
             try:
-                self._write_new([_PROBE])
+                self._write_new([_PROBE], self._disk.stat(self._path).st_size)
             finally:
                 with suppress(OSError):
                     self._disk.unlink(self._new)
@@ -339,12 +352,17 @@ class DurableStorage(tinydb.storages.Storage):
                 self._disk.replace(self._new, copy)
                 self._sync_folder(self._folder)
 
-    def _write_new(self, data: Iterable[bytes]) -> Signature:
-        """Write these parts to the temporary file and to the disk; returns its signature."""
+    def _write_new(self, data: Iterable[bytes], size: int = 0) -> Signature:
+        """Write these parts to the temporary file and to the disk; returns its signature.
+
+        `size`: for how many bytes there has to be room at least.
+        """
         with suppress(FileNotFoundError):
             self._disk.unlink(self._new)
         descriptor = self._disk.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
+            if size:
+                self._disk.reserve(descriptor, size)
             parts = [memoryview(part) for part in data]
             while parts:
                 written = self._disk.write(descriptor, parts[:_MOST_PARTS])

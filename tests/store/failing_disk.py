@@ -35,6 +35,10 @@ class FailingDisk(Disk):
         self._call("write")
         return written
 
+    def reserve(self, descriptor: int, size: int) -> None:
+        self._call("reserve")
+        super().reserve(descriptor, size)
+
     def fsync(self, descriptor: int) -> None:
         self._call("fsync folder" if descriptor in self._folders else "fsync")
         super().fsync(descriptor)

@@ -9,13 +9,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from provisioning.store import Disk, DurableStorage, Form, Store, StoreUnavailable, layout
+from tests.disks import full
 
 from .conftest import FORM
 from .failing_disk import FailingDisk
@@ -224,7 +224,7 @@ def test_a_store_in_a_read_only_folder_can_be_opened_and_read(store: Store, path
     assert number(other) == 0
 
 
-@pytest.mark.parametrize("call", ["open", "write", "utime", "fsync"])
+@pytest.mark.parametrize("call", ["open", "reserve", "write", "utime", "fsync"])
 def test_the_probe_notices_what_would_stop_a_write(
     store: Store, disk: FailingDisk, path: Path, call: str
 ) -> None:
@@ -373,31 +373,31 @@ def test_a_file_that_is_really_mounted_by_itself_is_found_out(tmp_path: Path) ->
     assert number(store) == reopened(path) == 1
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["/bin/mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk needs root")
-    yield folder
-    subprocess.run(["/bin/umount", str(folder)], check=True)
-
-
 def test_a_full_disk_stops_writes_until_there_is_room_again(small_disk: Path) -> None:
     path = small_disk / "db.json"
     store = Store(DurableStorage(path), FORM)
     put(store, 1)
-    filler = small_disk / "filler"
-    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):
-        while True:
-            file.write(b"\0" * 4096)
-    with pytest.raises(StoreUnavailable, match="No space left"):
-        put(store, 2)
-    with pytest.raises(StoreUnavailable, match="No space left"):
-        store.probe()
-    assert number(store) == reopened(path) == 1
-    filler.unlink()
+    with full(small_disk):
+        with pytest.raises(StoreUnavailable, match="No space left"):
+            put(store, 2)
+        with pytest.raises(StoreUnavailable, match="No space left"):
+            store.probe()
+        assert number(store) == reopened(path) == 1
     store.probe()
     put(store, 2)
     assert number(store) == reopened(path) == 2
+
+
+def test_a_store_is_not_ready_while_its_file_could_not_be_written_once_more(
+    small_disk: Path,
+) -> None:
+    store = Store(DurableStorage(small_disk / "db.json"), FORM)
+    with store.transaction() as transaction:
+        transaction.put("teams", "red", {"text": "x" * 100_000})
+    with full(small_disk, but=50_000):
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="No space left"):
+                store.probe()
+    with full(small_disk, but=150_000):
+        store.probe()
+        put(store, 1)

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from provisioning.store import Form, StoreUnavailable, Table, Transaction, View
+from provisioning.store import Form, StoreBusy, StoreUnavailable, Table, Transaction, View
 from provisioning.store.errors import Collision
 from provisioning.store.opening import open_store, place_of
 from provisioning.store.sql import SqlStore
@@ -389,6 +389,21 @@ def test_a_forked_child_uses_connections_of_its_own(store: SqlStore) -> None:
         note(transaction, "of the parent")
 
 
+# Whether it is ready
+
+
+def test_while_somebody_holds_a_table_the_probe_says_so_at_once(
+    open_postgresql: Opener, postgresql: Cluster, schema_url: str
+) -> None:
+    store = open_postgresql(patience=60)
+    schema = conninfo_to_dict(schema_url)["application_name"]
+    with psycopg.connect(postgresql.url()) as holder:
+        holder.execute(f"LOCK TABLE {schema}.notes IN SHARE MODE")
+        with pytest.raises(StoreBusy):
+            store.probe()
+    store.probe()
+
+
 # A database that takes no changes
 
 
@@ -462,6 +477,43 @@ def test_on_a_full_disk_a_store_is_read_and_changed_again_once_there_is_room(
     with again.read() as view:
         assert [key for key, _ in view.documents("notes")] == ["before", "after"]
     again.close()
+
+
+def test_a_store_is_not_ready_while_a_change_as_large_as_the_last_finds_no_room(
+    small_disk: Path,
+) -> None:
+    store = SqlStore(SQLite(small_disk / "p.db", FORM, 0.2))
+    begin(store)
+    with store.transaction() as transaction:
+        note(transaction, "large", title="x" * 100_000)
+    store.probe()
+    with full(small_disk, but=50_000):
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="No space left"):
+                store.probe()
+    store.probe()
+    with full(small_disk, but=250_000):
+        store.probe()
+    store.close()
+    assert not list(small_disk.glob("*.tmp"))
+
+
+@pytest.mark.parametrize("holder", ["ours", "another program"])
+def test_while_another_changes_a_file_its_probe_says_so_at_once(
+    file: SqlStore, tmp_path: Path, holder: str
+) -> None:
+    patient = SqlStore(SQLite(tmp_path / "p.db", FORM, 60))
+    with sqlite3.connect(tmp_path / "p.db", isolation_level=None) as connection:
+        connection.execute("BEGIN IMMEDIATE" if holder == "another program" else "SELECT 1")
+        with file.transaction() if holder == "ours" else nullcontext():
+            for _ in range(3):
+                with pytest.raises(StoreBusy):
+                    patient.probe()
+    connection.close()
+    patient.probe()
+    with patient.transaction() as transaction:
+        note(transaction, "mine")
+    patient.close()
 
 
 def test_more_than_there_is_room_for_is_kept_out_and_leaves_the_store_whole(

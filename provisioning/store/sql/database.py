@@ -286,9 +286,9 @@ class Database(ABC):
 
     # Turns
 
-    def turn(self, is_patient: bool = False) -> AbstractContextManager[None]:
-        """Wait for the turn of this process, where the database itself has none; `is_patient`: for
-        as long as it takes."""
+    def turn(self, _patience: float | None = None) -> AbstractContextManager[None]:
+        """Wait for the turn of this process, where the database itself has none: for so many
+        seconds, else as long as usual. Raises StoreBusy."""
         return nullcontext()
 
     @abstractmethod
@@ -298,9 +298,13 @@ class Database(ABC):
         """What waits for the turns of these tenants' changes, or of all. Those that share them run
         beside each other."""
 
+    @abstractmethod
     def probing(self) -> tuple[Statement, ...]:
-        """What shows that changes can be made, and changes nothing that counts."""
-        return ((self._probe, {}),)
+        """What raises StoreBusy at once where somebody else has locked what a change needs."""
+
+    def probe(self) -> None:
+        """Change something that doesn't count. Raises StoreUnavailable if that can't be done."""
+        self.commit(self.begin_writing(*self.probing(), (self._probe, {})).connection)
 
     # Statements
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provisioning.store import deadline
-from provisioning.store.errors import StoreUnavailable
+from provisioning.store.errors import StoreBusy, StoreUnavailable
 
 BUSY = "The store is busy with other requests. Try again."
 STALLED = 0.8
@@ -107,7 +107,7 @@ class Pool:
                 until = end if mine is not None else self._patient_until(began, end)
                 seconds = until - time.monotonic()
                 if seconds <= 0:
-                    raise StoreUnavailable(BUSY) if mine is None else again(self._problem)
+                    raise StoreBusy(BUSY) if mine is None else again(self._problem)
                 self._changed.wait(None if math.isinf(seconds) else seconds)
             # The last one back is the first one out: it knows statements and pages already.
             driver = self._idle.pop().driver

@@ -14,7 +14,7 @@ import psycopg
 from sqlalchemy import ARRAY, ColumnElement, FromClause, Text, any_, bindparam
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from provisioning.store.errors import Collision, StoreUnavailable
+from provisioning.store.errors import Collision, StoreBusy, StoreUnavailable
 from provisioning.store.form import Form
 from provisioning.store.sql.columns import plain
 from provisioning.store.sql.database import (
@@ -60,7 +60,7 @@ FAULTS: dict[str, Callable[[], Fault]] = {
     "42703": lambda: Fault(StoreUnavailable(MISFIT), is_misfit=True),
     # A statement that was prepared for other columns.
     "0A000": lambda: Fault(StoreUnavailable(MISFIT), is_misfit=True),
-    "55P03": lambda: Fault(StoreUnavailable(BUSY)),
+    "55P03": lambda: Fault(StoreBusy(BUSY)),
     "57014": lambda: Fault(StoreUnavailable(TOO_LATE)),
     "42501": lambda: Fault(StoreUnavailable(DENIED)),
     # A pooler has given the statement to another session than that which it was prepared in.
@@ -189,6 +189,10 @@ class PostgreSQL(Database):
         # In order, so that two that need several never wait for each other.
         keys = [{"key": key} for key in sorted(map(plain, tenants))]
         return tuple((statement, key) for key in keys for statement in (queue, row))
+
+    def probing(self) -> tuple[Statement, ...]:
+        names = ", ".join(f'"{name}"' for name in self.layouts)
+        return ((f"LOCK TABLE {names} IN ROW EXCLUSIVE MODE NOWAIT", {}),)
 
     # Statements
 

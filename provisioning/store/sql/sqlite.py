@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy import table as table_called
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from provisioning.store.errors import StoreUnavailable
+from provisioning.store.errors import StoreBusy, StoreUnavailable
 from provisioning.store.form import Form
 from provisioning.store.sql.database import (
     BUSY,
@@ -42,11 +42,14 @@ from provisioning.store.sql.database import (
 )
 from provisioning.store.sql.layout import ONE, Layout
 from provisioning.store.sql.pool import Connection, Pool
+from provisioning.store.storage import reserve
 
 HEADER = b"SQLite format 3\0"
 GONE = "The data file is gone. Put it back, or restart to begin an empty store."
 REPLACED = "The data file was replaced while it was open. Restart the server to use the new one."
 CACHE_KIB = 16_384
+LARGEST_JOURNAL = 64 * 1024 * 1024
+"""Bytes that are kept of a journal that has grown beside a long read, once that has ended."""
 SEARCHES = "__text"
 """What the table that finds words of three characters and more is called after its table."""
 
@@ -59,8 +62,11 @@ class SQLite(Database):
 
     def __init__(self, path: Path, form: Form, patience: float) -> None:
         self.path = Path(os.path.realpath(path))
-        self._queue = Queue(self.path.with_name(self.path.name + ".lock"), patience)
+        self._queue = Queue(self.path.with_name(self.path.name + ".lock"))
         self._file: tuple[int, int] | None = None
+        self._journal = self.path.with_name(self.path.name + "-wal")
+        self._needed = 0
+        """By how much the last change has made the journal grow, if any has."""
         super().__init__(form, SQLiteDialect_pysqlite(paramstyle="named"), patience)
         try:
             self._make_file()
@@ -101,6 +107,7 @@ class SQLite(Database):
     def open_writer(self) -> sqlite3.Connection:
         connection = self._open()
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA journal_size_limit = {LARGEST_JOURNAL}")
         return connection
 
     def _open(self) -> sqlite3.Connection:
@@ -131,7 +138,7 @@ class SQLite(Database):
             raise error
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return Fault(StoreUnavailable(BUSY))
+            return Fault(StoreBusy(BUSY))
         if code == sqlite3.SQLITE_FULL:
             return Fault(StoreUnavailable(f"{NOTHING_CHANGED}: No space left on device."))
         if code == sqlite3.SQLITE_READONLY:
@@ -151,8 +158,8 @@ class SQLite(Database):
     # Turns
 
     @contextmanager
-    def turn(self, is_patient: bool = False) -> Iterator[None]:
-        with self._queue.turn(is_patient):
+    def turn(self, patience: float | None = None) -> Iterator[None]:
+        with self._queue.turn(self.patience if patience is None else patience):
             yield
 
     def taking_turn(
@@ -160,6 +167,49 @@ class SQLite(Database):
     ) -> tuple[Statement, ...]:
         # One that becomes a writer later fails at once where another was faster.
         return (("BEGIN IMMEDIATE", {}),)
+
+    def probing(self) -> tuple[Statement, ...]:
+        begin = self.taking_turn(None)
+        patience = round(self.patience * 1000)
+        return (("PRAGMA busy_timeout = 0", {}), *begin, (f"PRAGMA busy_timeout = {patience}", {}))
+
+    def probe(self) -> None:
+        needed = self._needed
+        try:
+            super().probe()
+        except StoreBusy:
+            self._writing.clear()  # it waits for nobody any more
+            raise
+        finally:
+            self._needed = needed
+        self._require_room(needed)
+
+    def commit(self, connection: Connection, statements: Sequence[Statement] = ()) -> None:
+        before = self._journal_size()
+        super().commit(connection, statements)
+        # What the journal has room for already needs none on the disk.
+        self._needed = max(0, self._journal_size() - before) or self._needed
+
+    def _journal_size(self) -> int:
+        try:
+            return self._journal.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def _require_room(self, size: int) -> None:
+        """StoreUnavailable where so many more bytes don't fit on the disk."""
+        if size == 0:
+            return
+        trial = self.path.with_name(self.path.name + ".tmp")
+        try:
+            descriptor = os.open(trial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+            try:
+                reserve(descriptor, size)
+            finally:
+                os.close(descriptor)
+                trial.unlink()
+        except OSError as error:
+            raise _unusable(error) from error
 
     # Statements
 
@@ -253,9 +303,8 @@ class Queue:
     A process waits in the system's own queue for the file, which is served in order.
     """
 
-    def __init__(self, path: Path, patience: float) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._patience = patience
         self.renew()
 
     def renew(self) -> None:
@@ -263,13 +312,13 @@ class Queue:
         self._threads = threading.Lock()
 
     @contextmanager
-    def turn(self, is_patient: bool) -> Iterator[None]:
-        """Have the turn within; StoreUnavailable when it takes too long to come."""
-        patience = threading.TIMEOUT_MAX if is_patient else self._patience
+    def turn(self, patience: float) -> Iterator[None]:
+        """Have the turn within; StoreBusy when it takes longer than so many seconds to come."""
+        patience = min(patience, threading.TIMEOUT_MAX)
         deadline = time.monotonic() + patience
         threads = self._threads
         if not threads.acquire(timeout=patience):
-            raise StoreUnavailable(BUSY)
+            raise StoreBusy(BUSY)
         try:
             descriptor = self._locked(deadline)
             try:
@@ -289,7 +338,10 @@ class Queue:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return _Waiting(descriptor).until(deadline)
+            if time.monotonic() < deadline:
+                return _Waiting(descriptor).until(deadline)
+            os.close(descriptor)
+            raise StoreBusy(BUSY) from None
         return descriptor
 
 
@@ -310,7 +362,7 @@ class _Waiting(threading.Thread):
             if self._is_locked.is_set():
                 return self._descriptor
             self._is_given_up = True
-        raise StoreUnavailable(BUSY)
+        raise StoreBusy(BUSY)
 
     def run(self) -> None:
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)

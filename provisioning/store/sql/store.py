@@ -1,6 +1,7 @@
 """SqlStore: the store over a database, opened, migrated, read and changed."""
 
 import json
+import math
 import threading
 import uuid
 import weakref
@@ -123,9 +124,8 @@ class SqlStore(Store):
         return SqlTransaction(self._database, self._questions, begun, known, only, turns)
 
     def probe(self) -> None:
-        with self._alone():
-            begun = self._database.begin_writing(*self._database.probing())
-            self._database.commit(begun.connection)
+        with self._alone(patience=0):
+            self._database.probe()
 
     def share(self, threads: int) -> None:
         self._database.share(threads)
@@ -137,16 +137,15 @@ class SqlStore(Store):
     def renew_locks(self) -> None:
         """In a forked child: leave connections and threads to the parent, which has them."""
         self._forks += 1
-        self._probing = threading.Lock()
         self._thread = threading.local()
         self._database.renew()
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self, patience: float | None = None) -> Iterator[None]:
         if self._inside():
             raise RuntimeError("a transaction inside a transaction")
         forks = self._forks
-        with self._database.turn():
+        with self._database.turn(patience):
             self._thread.inside = True
             try:
                 yield
@@ -201,7 +200,7 @@ class SqlStore(Store):
         """A transaction beside which nobody else makes, upgrades or copies tables. It waits for
         that however long it takes."""
         database = self._database
-        with database.turn(is_patient=True):
+        with database.turn(math.inf):
             begun = database.begin_writing(*database.taking_over())
             try:
                 yield SqlTransaction(database, self._questions, begun)
