@@ -10,7 +10,7 @@ from provisioning.domain.activity import ActivityWindow, Instant
 from provisioning.domain.errors import Conflict, NotFound
 from provisioning.domain.names import username_key
 from provisioning.domain.records import Records
-from provisioning.domain.tables import API_KEYS, AUDIT, PRIVILEGES, TENANTS, USERS
+from provisioning.domain.tables import API_KEYS, PRIVILEGES, TENANTS, USERS
 from provisioning.domain.tenants import as_administrator
 from provisioning.resources.users import USER
 from provisioning.store import Collision, Query, Record, Transaction, View
@@ -86,9 +86,6 @@ def rename_within(
             raise Collision(CHANGED_MEANWHILE)
         members = {n: renamed for n in collection.people.values() if record[n] == user}
         _rewrite(transaction, collection, record, record | members)
-    for record in _audit_records(transaction, user):
-        members = {n: renamed for n in ("byUser", "aboutUser") if record[n] == user}
-        transaction.put(AUDIT, collections[AUDIT].key(record), record | members)
     return account
 
 
@@ -104,8 +101,8 @@ def erase(server: Server, username: str) -> Record:
     they hold null afterwards. The audit still says that something was changed, but not what.
     """
     with server.store.read() as view:
-        user, _ = find_account(view, username)
-    with by_command_line(server, erasing=user) as transaction:
+        _, account = find_account(view, username)
+    with by_command_line(server, erasing=account["id"]) as transaction:
         user, account = find_account(transaction, username)
         now = server.clock.now(transaction.time())
         naming = list(_naming(server.collections, transaction, user))
@@ -119,7 +116,7 @@ def erase(server: Server, username: str) -> Record:
                 members = {n: None for n in collection.people.values() if record[n] == user}
                 _rewrite(transaction, collection, record, record | members)
         for collection in server.collections.owned:
-            for member in collection.account_ids:
+            for member in collection.identities:
                 same_id = Query(equal={member: account["id"]})
                 for record in transaction.query(collection.table, same_id).records:
                     _rewrite(transaction, collection, record, record | {member: None})
@@ -155,15 +152,6 @@ def _rewrite(transaction: Transaction, collection: Collection, old: Record, new:
     if collection.key(old) != collection.key(new):
         transaction.remove(collection.table, collection.key(old))
     transaction.put(collection.table, collection.key(new), new)
-
-
-def _audit_records(transaction: Transaction, user: str) -> list[Record]:
-    """The audit records of changes that were made by a user, or to one."""
-    found: dict[str, Record] = {}
-    for member in ("byUser", "aboutUser"):
-        for record in transaction.query(AUDIT, Query(equal={member: user})).records:
-            found[str(record["id"])] = record
-    return list(found.values())
 
 
 def revoke_key(server: Server, key_id: str) -> Record:

@@ -13,7 +13,7 @@ from provisioning.domain.activity import ActivityWindow, Instant
 from provisioning.domain.errors import Conflict, Invalid, NotFound
 from provisioning.domain.names import username_key
 from provisioning.domain.records import Records
-from provisioning.domain.rules import of_privilege
+from provisioning.domain.rules import UNKNOWN_SUPERVISOR, of_privilege
 from provisioning.domain.tables import PRIVILEGES, TENANTS, USERS
 from provisioning.domain.tenants import as_administrator, new_account
 from provisioning.resources.privileges import PRIVILEGE_OF_USER
@@ -257,7 +257,10 @@ class _Loading:
             same = max((each for each in held if each["role"] == role), key=self._rank, default={})
         terms: dict[str, Any] = dict(row.terms)
         if terms.get("reportsTo") is not None:
-            terms["reportsTo"] = username_key(terms["reportsTo"])
+            supervisor = people.id_of(self.records.view, username_key(terms["reportsTo"]))
+            if supervisor is None:
+                self.faults.add(row.line, "reportsTo", UNKNOWN_SUPERVISOR)
+            terms["reportsTo"] = supervisor
         if same:
             privilege = same | {n: v for n, v in terms.items() if n != "role"}
         else:

@@ -7,8 +7,8 @@ time of loading: `now`, `+P30D`, `-P1DT2H`.
 """
 
 import json
-from collections.abc import Callable, Container, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,9 @@ from provisioning.domain.activity import (
     parse_duration,
     parse_instant,
 )
-from provisioning.domain.bounds import overfull
 from provisioning.domain.catalogue import Catalogue
 from provisioning.domain.errors import BadRequest, Invalid
-from provisioning.domain.names import ascii_domain, printable, username_key
+from provisioning.domain.names import LONGEST_USERNAME, ascii_domain, printable, username_key
 from provisioning.domain.passwords import has_cheap_hash
 from provisioning.domain.rules import RULES
 from provisioning.domain.services import subscribe_to_mandatory
@@ -66,10 +65,18 @@ class Entry:
     place: str
     collection: Collection
     record: Record
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Stored member that is to hold an account's id -> the key of that account."""
+
+    def with_ids(self, view: View) -> "Entry":
+        """The entry whose record names accounts by their ids; `names` keeps the unknown ones."""
+        ids = {member: people.id_of(view, user) for member, user in self.names.items()}
+        unknown = {member: self.names[member] for member in ids if ids[member] is None}
+        return replace(self, record=self.record | ids, names=unknown)
 
     def place_of(self, member: str) -> str:
         """The place in the seed of a stored member, for messages: `users[3].email`."""
-        seed_names = {stored: name for name, stored in self.collection.people.items()}
+        seed_names = {stored: name for name, stored in self.collection.usernames.items()}
         return f"{self.place}.{seed_names.get(member, member)}"
 
     def sentences(self, faults: Iterable[tuple[str, str]]) -> list[str]:
@@ -128,7 +135,8 @@ def load_seed(
     errors: list[str] = []
     put: list[Entry] = []
     seen: set[tuple[str, str]] = set()
-    for entry in entries:
+    for given in entries:
+        entry = given.with_ids(transaction)
         collection = entry.collection
         record, table = entry.record, collection.table
         if collection.numbered and record["id"] is None:
@@ -149,7 +157,6 @@ def load_seed(
             errors.append(f"{entry.place}: {error}")
         put.append(replace(entry, record=record))
     errors += [fault for entry in put for fault in dangling(transaction, entry)]
-    errors += overfull_tenants(server, transaction, entries)
     if not errors:
         for entry in put:
             rules = broken_rules(server, transaction, entry.collection, entry.record, now)
@@ -191,9 +198,9 @@ def prepare_seed(
             if unfit:
                 errors += unfit
                 continue
-            record, faulty = _stored_form(server, collection, item, now)
+            record, names, faulty = _stored_form(server, collection, item, now)
             errors += [f"{place}.{fault}" for fault in faulty]
-            prepared.append(Entry(place, collection, record))
+            prepared.append(Entry(place, collection, record, names))
         entries += sorted(prepared, key=lambda entry: entry.record.get("id", 0) is None)
     if errors:
         raise BadFile(errors)
@@ -217,18 +224,19 @@ def _printable(name: str) -> str:
 
 def _stored_form(
     server: Server, collection: Collection, item: Record, now: Instant
-) -> tuple[Record, list[str]]:
+) -> tuple[Record, dict[str, str], list[str]]:
+    """The record as it is stored, the keys of accounts that it is to name by id, and faults."""
     members = collection.members
     ignored = collection.schema.ignored
-    given = {collection.people.get(n, n): value for n, value in item.items() if n not in ignored}
+    given = {collection.usernames.get(n, n): value for n, value in item.items() if n not in ignored}
     defaults = {name: now for name in SINCE_LOADING if name in members}
     record: Record = {**dict.fromkeys(members), **collection.defaults, **defaults}
     password = given.pop("password", None) if collection.table == USERS else None
     record |= given
-    faulty = []
-    for name in collection.people.values():
-        if isinstance(record[name], str):
-            record[name] = username_key(record[name])
+    faulty: list[str] = []
+    keys = _keys(collection, record, faulty)
+    record |= dict.fromkeys(collection.usernames.values())
+    record |= {stored: keys.pop(stored, None) for stored in collection.people.values()}
     for name in INSTANTS:
         if isinstance(record.get(name), str):
             try:
@@ -251,7 +259,19 @@ def _stored_form(
         record["passwordHash"] = None
     if collection.table == API_KEYS and record["apiToken"] is None:
         record["apiToken"] = new_token()
-    return record, faulty
+    return record, keys, faulty
+
+
+def _keys(collection: Collection, record: Record, faulty: list[str]) -> dict[str, str]:
+    """The keys of the accounts that a record has usernames of, by stored member."""
+    keys: dict[str, str] = {}
+    for name, stored in collection.usernames.items():
+        username = record[stored]
+        if isinstance(username, str) and len(username) <= LONGEST_USERNAME:
+            keys[stored] = username_key(username)
+        elif username is not None:
+            faulty.append(f"{name}: must be a username.")
+    return keys
 
 
 def instant_since(text: str, now: Instant) -> Instant:
@@ -272,10 +292,10 @@ def export(collections: Collections, view: View) -> Record:
 
 
 def as_given(view: View, collection: Collection, record: Record) -> Record:
-    """A stored record as a seed has it: usernames in place of users' keys."""
-    seed_names = {stored: name for name, stored in collection.people.items()}
+    """A stored record as a seed has it: usernames in place of accounts' keys and ids."""
+    seed_names = {stored: name for name, stored in collection.usernames.items()}
     shown = {seed_names.get(name, name): value for name, value in record.items()}
-    return shown | {name: people.username_of(view, shown[name]) for name in collection.people}
+    return shown | {name: people.username_of(view, shown[name]) for name in collection.usernames}
 
 
 def key_of(collection: Collection, record: Record) -> str:
@@ -318,28 +338,16 @@ def given_anyway(
     return None
 
 
-def overfull_tenants(
-    server: Server, transaction: Transaction, entries: Iterable[Entry]
-) -> list[str]:
-    """A sentence for each tenant that keeps more than it may, by what these entries add."""
-    places: dict[str, str] = {}
-    for entry in entries:
-        if entry.collection.table == TENANTS:
-            places[str(entry.record["label"])] = entry.place
-        elif entry.collection.is_bounded:
-            tenant = str(entry.record["tenant"])
-            places.setdefault(tenant, f"{entry.place}.tenant")
-    most = server.settings.tenant_bytes
-    found = ((place, overfull(transaction, label, most)) for label, place in places.items())
-    return [f"{place}: {fault}" for place, fault in found if fault is not None]
-
-
 def dangling(transaction: Transaction, entry: Entry) -> list[str]:
     record = entry.record
-    return entry.sentences(
-        (member, f"'{record[member]}' is not in {target}.")
+    missing = {
+        member: (record[member], target)
         for member, target in entry.collection.facts.references.items()
         if record.get(member) is not None and transaction.get(target, record[member]) is None
+    }
+    missing |= {member: (user, USERS) for member, user in entry.names.items()}
+    return entry.sentences(
+        (member, f"'{key}' is not in {target}.") for member, (key, target) in missing.items()
     )
 
 

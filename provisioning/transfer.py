@@ -96,21 +96,23 @@ def export(server: Server, view: View, label: str | None = None) -> Record:
     if tenant is None:
         raise NotFound(f"There is no tenant '{label}'.")
     lists: dict[str, list[Record]] = {name: [] for name in collections.seeded}
-    named: dict[str, None] = {}
+    named: dict[int, Record] = {}
     for collection in collections.owned:
         if collection.seed is None:
             continue
         for record in view.group(collection.table, "tenant", label):
             lists[collection.seed].append(seed.as_given(view, collection, record))
-            named.update(dict.fromkeys(record[each] for each in collection.people.values()))
+            for member in collection.usernames.values():
+                account = people.account_of(view, record[member])
+                if account is not None:
+                    named[account["id"]] = account
     lists["tenants"] = [seed.as_given(view, collections[TENANTS], tenant)]
     at_home = view.query(USERS, Query(equal={"home": label})).records
     for account in at_home:
-        named.pop(collections[USERS].key(account), None)
-    guests = [view.get(USERS, user) for user in named if user is not None]
+        named.pop(account["id"], None)
     lists["users"] = [
         *(seed.as_given(view, collections[USERS], account) for account in at_home),
-        *({"username": account["username"]} for account in guests if account is not None),
+        *({"username": account["username"]} for account in named.values()),
     ]
     return lists
 
@@ -247,6 +249,7 @@ class Import:
 
         None for an account at home elsewhere, which stays as it is, and for a faulty record.
         """
+        entry = entry.with_ids(self.transaction)
         collection, record, table = entry.collection, entry.record, entry.collection.table
         for member in collection.account_ids:
             if record.get(member) in self.account_ids:
@@ -378,7 +381,7 @@ class Import:
                 user = accounts.key(account)
                 if (USERS, user) in kept or user in guests:
                     continue
-                if self._is_named(user):
+                if self._is_named(user, account["id"]):
                     self.outcome.told.append(
                         f"The account '{account['username']}' is not in the file, and stays, "
                         "since another tenant names it."
@@ -386,17 +389,17 @@ class Import:
                 else:
                     self.transaction.remove(USERS, user)
 
-    def _is_named(self, user: str) -> bool:
+    def _is_named(self, user: str, account_id: int) -> bool:
         return any(
-            self.transaction.query(each.table, Query(equal={member: user}, size=1)).records
+            self.transaction.query(each.table, Query(equal={member: value}, size=1)).records
             for each in self.server.collections.owned
-            for member in each.people.values()
+            for members, value in ((each.people, user), (each.named, account_id))
+            for member in members.values()
         )
 
     def _check(self, put: list[Entry], before: dict[str, list[ActivityWindow]]) -> None:
         for entry in put:
             self.errors += seed.dangling(self.transaction, entry)
-        self.errors += seed.overfull_tenants(self.server, self.transaction, put)
         if self.errors:
             return
         for entry in put:

@@ -10,7 +10,25 @@ from provisioning.domain.errors import Conflict, Invalid
 from provisioning.store import Collision
 from provisioning.web.audit import API, Author, keep
 
-BOB, ROBERT = "bob@acme.test", "Robert@acme.test"
+ALICE, BOB, ROBERT = "alice@acme.test", "bob@acme.test", "Robert@acme.test"
+AUDITED = {
+    "tenant": "acme",
+    "at": "2026-01-01T00:00:00Z",
+    "by": BOB,
+    "byUser": BOB,
+    "byAccount": 2,
+    "key": None,
+    "via": "api",
+    "requestId": None,
+    "action": "change",
+    "resource": "users",
+    "target": BOB,
+    "user": BOB,
+    "aboutUser": BOB,
+    "aboutAccount": 2,
+    "client": None,
+    "changes": {},
+}
 
 
 @pytest.fixture
@@ -130,6 +148,81 @@ def test_the_command_line_tells_a_rename_in_each_tenant_too(bob):
     for tenant in ("acme", "globex"):
         record = audit_of(bob, tenant)[0]
         assert (record["via"], record["by"], record["changes"]) == ("cli", None, RENAMED)
+
+
+def found(sandbox, query):
+    """The actions and requests of what the audit of acme finds, oldest first."""
+    return [
+        (each["action"], each["by"], each["user"]) for each in audit_of(sandbox, "acme", query)
+    ][::-1]
+
+
+@pytest.fixture
+def robert(bob):
+    """Bob, who has had his name changed by himself, and then his profile."""
+    client = bob.client(bob.add_key(BOB))
+    client.put(f"/users/{BOB}", json={"firstName": "Bob"})
+    rename(bob, ["acme", "globex"], author=BOB)
+    client.put("/users/robert@acme.test", json={"firstName": "Robert"})
+    return bob
+
+
+@pytest.mark.parametrize("member", ["by", "user"])
+def test_the_audit_finds_by_the_name_of_today_what_was_under_earlier_ones(robert, member):
+    assert found(robert, f"&{member}=ROBERT@acme.test") == [
+        ("change", BOB, BOB),
+        ("change", ROBERT, ROBERT),
+        ("change", ROBERT, ROBERT),
+    ]
+
+
+@pytest.mark.parametrize("member", ["by", "user"])
+def test_the_audit_finds_by_a_name_that_nobody_has_what_was_shown_under_it(robert, member):
+    assert found(robert, f"&{member}=BOB@acme.test") == [("change", BOB, BOB)]
+
+
+def test_a_name_that_somebody_else_has_now_stands_for_them_in_the_audit(robert):
+    robert.administrator.post("/users", json={"username": BOB, "email": BOB, "password": "pw"})
+    assert found(robert, f"&user={BOB}") == [("create", ALICE, BOB)] * 2
+
+
+def test_a_supervisor_who_is_renamed_is_shown_and_found_by_the_new_name(bob):
+    bob.add_user("carl@acme.test", reports_to=BOB)
+    rename(bob, ["acme", "globex"])
+    shown = bob.administrator.get("/privileges?reportsTo=robert@acme.test").json
+    assert [(each["user"]["username"], each["reportsTo"]) for each in shown] == [
+        ("carl@acme.test", ROBERT)
+    ]
+    assert bob.administrator.get(f"/privileges?reportsTo={BOB}").json == []
+
+
+def test_who_has_registered_and_configured_is_shown_and_ordered_by_the_new_name(bob):
+    bob.grant(BOB, "ADMINISTRATOR")
+    client = bob.client(bob.add_key(BOB))
+    client.post("/services/enterprise")
+    bob.administrator.post("/services/geo-tracking")
+    client.put("/statements/delayed-shipments/config", json={"days": 3})
+    rename(bob, ["acme", "globex"], "aaron@acme.test")
+    shown = client.get("/services?order=-registeredBy").json
+    assert [each["registeredBy"] and each["registeredBy"]["username"] for each in shown][:2] == [
+        ALICE,
+        "aaron@acme.test",
+    ]
+    details = client.get("/statements/delayed-shipments/details").json
+    assert details["configChangedBy"]["username"] == "aaron@acme.test"
+
+
+@pytest.mark.parametrize("records", [0, 500])
+def test_a_rename_changes_as_many_records_however_many_name_the_account(bob, records):
+    with bob.store.transaction() as transaction:
+        for _ in range(records):
+            number = transaction.next_id("audit")
+            record = AUDITED | {"id": number, "number": number}
+            transaction.put("audit", f"acme/{number}", record)
+    with bob.store.transaction() as transaction:
+        accounts.rename_within(transaction, bob.parts.collections, BOB, ROBERT)
+        tables = Counter(change.table for change in transaction.changes())
+    assert tables == {"users": 2, "privileges": 2}
 
 
 @pytest.mark.slow

@@ -72,17 +72,17 @@ def bring_back(
     for user, account in accounts.items():
         _put_back(transaction, USERS, user, account)
     for each in collections.owned:
-        people_named = each.people.values()
+        naming = each.usernames.values()
         for record in beginning.group(each.table, "tenant", label):
             # An account of another tenant may be gone, and what it held is then left out.
-            lost = {name for name in people_named if _is_gone(transaction, record[name])}
+            lost = {name for name in naming if _is_gone(transaction, record[name])}
             if "user" not in lost:
                 known = record | dict.fromkeys(lost)
                 _put_back(transaction, each.table, each.key(record), known)
 
 
-def _is_gone(transaction: Transaction, user: str | None) -> bool:
-    return user is not None and transaction.get(USERS, user) is None
+def _is_gone(transaction: Transaction, user: str | int | None) -> bool:
+    return user is not None and people.account_of(transaction, user) is None
 
 
 def _put_back(transaction: Transaction, table: str, key: str, record: Record) -> None:
@@ -137,6 +137,6 @@ def _remove_accounts(
     for each in collections.owned:
         for record in transaction.all(each.table):
             lost = {name: None for name in each.people.values() if record[name] in gone}
-            lost |= {name: None for name in each.account_ids if record[name] in gone.values()}
+            lost |= {name: None for name in each.identities if record[name] in gone.values()}
             if lost:
                 transaction.put(each.table, each.key(record), record | lost)

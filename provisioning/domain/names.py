@@ -8,6 +8,10 @@ import idna
 LONGEST_USERNAME = 254
 
 
+LONGEST_USERNAME = 254
+"""Characters of a username, as it is typed and as it is compared."""
+
+
 def username_key(username: str) -> str:
     """The form in which usernames are compared, which is also a user's document id (section 7).
 

@@ -14,26 +14,49 @@ from provisioning.domain.records import (
     require_no_overlap,
     require_not_history,
 )
-from provisioning.domain.rules import above
+from provisioning.domain.rules import UNKNOWN_SUPERVISOR, above
 from provisioning.domain.tables import PRIVILEGES, USERS
 from provisioning.store import Query, Record, View
 
 PUBLIC_PROFILE = ("username", "email", "firstName", "lastName", "avatar")
 
 
-def public_profile(view: View, user: str | None) -> Record | None:
-    """The public profile (section 4) of the account with this key; None if there is none."""
-    account = view.get(USERS, user) if user is not None else None
+def account_of(view: View, user: str | int | None) -> Record | None:
+    """The account with this key, if it is a text, or with this id; None if there is none.
+
+    What an account holds has its key, in the member `user`. All else names it by its id, which
+    stays when it is renamed.
+    """
+    if user is None:
+        return None
+    return view.get(USERS, user) if isinstance(user, str) else view.find(USERS, "id", user)
+
+
+def public_profile(view: View, user: str | int | None) -> Record | None:
+    """The public profile (section 4) of the account with this key or id; None without one."""
+    account = account_of(view, user)
     return None if account is None else {name: account.get(name) for name in PUBLIC_PROFILE}
 
 
-def username_of(view: View, user: str | None) -> str | None:
-    """The username of the account with this key, in the spelling that its owner typed."""
-    profile = public_profile(view, user)
-    return None if profile is None else profile["username"]
+def username_of(view: View, user: str | int | None) -> str | None:
+    """The username of the account with this key or id, in the spelling that its owner typed."""
+    account = account_of(view, user)
+    return None if account is None else account["username"]
 
 
-def privileges_of(records: Records, user: str) -> Collection[Record]:
+def id_of(view: View, user: str | None) -> int | None:
+    """The id of the account with this key; None if there is none."""
+    account = account_of(view, user)
+    return None if account is None else account["id"]
+
+
+def key_of(view: View, account_id: int | None) -> str | None:
+    """The key of the account with this id; None if there is none."""
+    account = account_of(view, account_id)
+    return None if account is None else username_key(account["username"])
+
+
+def privileges_of(records: Records, user: str | None) -> Collection[Record]:
     return records.view.group(PRIVILEGES, "tenantUser", (records.label, user))
 
 
@@ -67,26 +90,28 @@ def is_visible(records: Records, user: str) -> bool:
         return True
     if caller.role == roles.USER:
         return False
-    above: set[str] = set()
-    waiting = [user]
+    asking = id_of(records.view, caller.user)
+    above: set[int] = set()
+    waiting: list[str | None] = [user]
     while waiting:
         supervisors = _supervisors(records, waiting.pop()) - above
-        if caller.user in supervisors:
+        if asking in supervisors:
             return True
         above |= supervisors
         if caller.role == roles.MANAGEMENT:
-            waiting.extend(supervisors)
+            waiting.extend(key_of(records.view, each) for each in supervisors)
     return False
 
 
 def _reports_to(records: Records, supervisor: str) -> set[str]:
     """The keys of users with an active privilege whose `reportsTo` is this supervisor."""
-    named = Query(within=("reportsTo", (records.label, supervisor)), active=True, at=records.now)
+    line = (records.label, id_of(records.view, supervisor))
+    named = Query(within=("reportsTo", line), active=True, at=records.now)
     return {privilege["user"] for privilege in records.query(PRIVILEGES, named).records}
 
 
-def _supervisors(records: Records, user: str) -> set[str]:
-    """The keys of users whom the user's active privileges have in `reportsTo`."""
+def _supervisors(records: Records, user: str | None) -> set[int]:
+    """The ids of the accounts that the user's active privileges have in `reportsTo`."""
     return {
         privilege["reportsTo"]
         for privilege in privileges_of(records, user)
@@ -230,17 +255,18 @@ def require_known_supervisor(records: Records, user: str, username: str | None) 
     if username is None or username_key(username) == user:
         return
     if not privileges_of(records, username_key(username)):
-        raise Invalid.member("reportsTo", "Must be a username with a privilege in this tenant.")
+        raise Invalid.member("reportsTo", UNKNOWN_SUPERVISOR)
 
 
-def _supervisor(records: Records, user: str, username: str | None) -> str | None:
+def _supervisor(records: Records, user: str, username: str | None) -> int | None:
+    """The id of the account to which a user is to report."""
     require_known_supervisor(records, user, username)
     if username is None:
         return None
     supervisor = username_key(username)
     if supervisor == user:
         raise Conflict("Nobody reports to themselves. Name somebody else in reportsTo.")
-    return supervisor
+    return id_of(records.view, supervisor)
 
 
 def _check_rules(records: Records, privilege: Record) -> None:
@@ -252,7 +278,8 @@ def _check_rules(records: Records, privilege: Record) -> None:
     require_no_overlap(privilege, same_role, "This user holds that role already")
     has_ended = ActivityWindow.of(privilege).has_ended(records.now)
     reports = privilege["reportsTo"] is not None and not has_ended
-    if reports and privilege["user"] in above(records.view, privilege, records.now):
+    own = id_of(records.view, privilege["user"])
+    if reports and own in above(records.view, privilege, records.now):
         raise Conflict(
             "reportsTo would close a circle: that user reports, through others, to this one."
         )

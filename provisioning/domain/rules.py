@@ -4,13 +4,15 @@ Each rule yields a (member, sentence) pair for every fault. In the API, people.p
 keep the same rules.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from provisioning.domain.activity import ActivityWindow, Instant
-from provisioning.domain.tables import PRIVILEGES, SUBSCRIPTIONS
+from provisioning.domain.names import username_key
+from provisioning.domain.tables import PRIVILEGES, SUBSCRIPTIONS, USERS
 from provisioning.store import Record, View
 
 Fault = tuple[str, str]
+UNKNOWN_SUPERVISOR = "Must be a username with a privilege in this tenant."
 
 
 def _overlaps(record: Record, others: Iterable[Record], what: str) -> Iterator[Fault]:
@@ -23,36 +25,45 @@ def _overlaps(record: Record, others: Iterable[Record], what: str) -> Iterator[F
 
 def of_privilege(view: View, privilege: Record, now: Instant) -> Iterator[Fault]:
     """Overlapping windows of one role, supervisors without a privilege, circles."""
-    tenant, user, supervisor = privilege["tenant"], privilege["user"], privilege["reportsTo"]
-    own = view.group(PRIVILEGES, "tenantUser", (tenant, user))
-    same_role = [other for other in own if other["role"] == privilege["role"]]
+    tenant, user = privilege["tenant"], privilege["user"]
+    held = view.group(PRIVILEGES, "tenantUser", (tenant, user))
+    same_role = [other for other in held if other["role"] == privilege["role"]]
     yield from _overlaps(privilege, same_role, "Another privilege of that role:")
-    if supervisor is None:
+    if privilege["reportsTo"] is None:
         return
-    if supervisor == user:
+    account = view.get(USERS, user)
+    own_id: int | None = None if account is None else account["id"]
+    supervisor = view.find(USERS, "id", privilege["reportsTo"])
+    if privilege["reportsTo"] == own_id:
         yield "reportsTo", "Nobody reports to themselves."
-    elif not view.group(PRIVILEGES, "tenantUser", (tenant, supervisor)):
-        yield "reportsTo", "Must be a username with a privilege in this tenant."
-    elif not ActivityWindow.of(privilege).has_ended(now) and user in above(view, privilege, now):
+    elif supervisor is None or not _held_by(view, tenant, supervisor):
+        yield "reportsTo", UNKNOWN_SUPERVISOR
+    elif not ActivityWindow.of(privilege).has_ended(now) and own_id in above(view, privilege, now):
         yield "reportsTo", "Closes a circle of those who report to each other."
 
 
-def above(view: View, privilege: Record, now: Instant) -> frozenset[str]:
-    """The keys of all users to whom a privilege's user reports through it, at any distance.
+def _held_by(view: View, tenant: str, account: Record) -> Collection[Record]:
+    """The privileges of an account in a tenant."""
+    return view.group(PRIVILEGES, "tenantUser", (tenant, username_key(account["username"])))
+
+
+def above(view: View, privilege: Record, now: Instant) -> frozenset[int]:
+    """The ids of all accounts to whom a privilege's user reports through it, at any distance.
 
     Only privileges that have not ended count. The user is among them if the reporting lines close
     a circle.
     """
-    found: set[str] = set()
+    found: set[int] = set()
     waiting = [privilege["reportsTo"]]
     while waiting:
         supervisor = waiting.pop()
         if supervisor in found:
             continue
         found.add(supervisor)
+        account = view.find(USERS, "id", supervisor)
         waiting.extend(
             other["reportsTo"]
-            for other in view.group(PRIVILEGES, "tenantUser", (privilege["tenant"], supervisor))
+            for other in (_held_by(view, privilege["tenant"], account) if account else ())
             if other["reportsTo"] and not ActivityWindow.of(other).has_ended(now)
         )
     return frozenset(found)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from provisioning.domain import people
 from provisioning.domain.activity import ActivityWindow, Instant
 from provisioning.domain.catalogue import (
     ARCHIVED,
@@ -63,7 +64,8 @@ def active_subscriptions(records: Records) -> list[Record]:
 
 def subscribe(records: Records, service: Record, window: ActivityWindow) -> Record:
     entry_id = records.transaction.next_id(SUBSCRIPTIONS)
-    entry = new_subscription(entry_id, service, window, records.caller.user, records.now)
+    by = people.id_of(records.view, records.caller.user)
+    entry = new_subscription(entry_id, service, window, by, records.now)
     if service["status"] == ARCHIVED:
         raise Conflict("This service is archived and can't be newly subscribed.")
     others = subscriptions_of(records, service["label"])
@@ -106,13 +108,13 @@ def require_optional(records: Records, entry: Record) -> None:
 
 
 def new_subscription(
-    entry_id: int, service: Record, window: ActivityWindow, user: str | None, now: Instant
+    entry_id: int, service: Record, window: ActivityWindow, by: int | None, now: Instant
 ) -> Record:
     return {
         "id": entry_id,
         "service": service["label"],
         **window.members,
-        "registeredBy": user,
+        "registeredBy": by,
         "registeredDate": now,
     }
 

@@ -6,21 +6,20 @@ from dataclasses import replace
 from flask import Response
 from marshmallow import fields
 
-from provisioning.domain import roles
+from provisioning.domain import people, roles
 from provisioning.domain.activity import parse_instant
 from provisioning.domain.errors import Invalid
-from provisioning.domain.names import username_key
 from provisioning.domain.records import Records, not_found
 from provisioning.domain.tables import AUDIT
 from provisioning.store import Record
 from provisioning.web.access import reading
 from provisioning.web.answers import answer
 from provisioning.web.audit import ACTIONS, WAYS, key_of, shown_to
-from provisioning.web.collection import ID, NAME, REFERENCE, Collection
+from provisioning.web.collection import ACCOUNT, ID, NAME, REFERENCE, Collection
 from provisioning.web.context import server
 from provisioning.web.fields import Choice, Moment, Text, Whole
 from provisioning.web.operation import Parameter, Variable
-from provisioning.web.paging import asked_once, list_query, listed
+from provisioning.web.paging import asked_once, list_query, listed, user_asked
 from provisioning.web.records import RecordSchema, show, together
 from provisioning.web.routing import Resource
 
@@ -56,6 +55,7 @@ COLLECTION = Collection(
         "at": Moment(required=True),
         "by": REFERENCE,
         "byUser": REFERENCE,
+        "byAccount": ACCOUNT,
         "key": REFERENCE,
         "via": NAME,
         "requestId": REFERENCE,
@@ -64,6 +64,7 @@ COLLECTION = Collection(
         "target": NAME,
         "user": REFERENCE,
         "aboutUser": REFERENCE,
+        "aboutAccount": ACCOUNT,
         "client": REFERENCE,
         "changes": fields.Dict(required=True),
     },
@@ -74,7 +75,9 @@ COLLECTION = Collection(
     text=("by", "user", "target", "resource", "action"),
     asked=(
         "byUser",
+        "byAccount",
         "aboutUser",
+        "aboutAccount",
         "at",
         "key",
         "via",
@@ -102,10 +105,17 @@ def show_record(records: Records, record: Record) -> Record:
     return show(AUDIT_RECORD, record, changes=shown_to(records, record))
 
 
-def of_users(name: str, stored: str) -> Record:
-    """A filter by a username in the query, {stored member: user's key}, or {} if it is absent."""
-    text = asked_once(name)
-    return {} if text is None else {stored: username_key(text)}
+def of_users(records: Records, name: str, side: str) -> Record:
+    """A filter by a username in the query; `side` is `by` or `about`.
+
+    A username stands for the account that has it now, whatever its name was then. One that no
+    account has stands for whoever had it then.
+    """
+    user = user_asked(name)
+    if user is None:
+        return {}
+    account = people.id_of(records.view, user)
+    return {f"{side}User": user} if account is None else {f"{side}Account": account}
 
 
 def exact(name: str) -> Record:
@@ -141,9 +151,10 @@ def audited(collections: Sequence[Collection]) -> Choice:
     return Choice("AuditedResource", list(dict.fromkeys(names)), allow_none=False)
 
 
+COMPARED = "compared as usernames are; of an account that has it now, under earlier names too"
 FILTERS = (
-    Parameter("by", "Those that this username made, compared as usernames are."),
-    Parameter("user", "Those about this username, compared as usernames are."),
+    Parameter("by", f"Those that this username made, {COMPARED}."),
+    Parameter("user", f"Those about this username, {COMPARED}."),
     Parameter("resource", "Those of this kind of record.", audited),
     Parameter("target", "Those of the record with this username, id, label or domain."),
     Parameter("action", "Those that did this.", Choice("Action", ACTIONS, allow_none=False)),
@@ -168,8 +179,8 @@ def list_audit() -> Response:
     """List what was changed in the tenant, newest first."""
     records = reading()
     *equal, begins, ends, query = together(
-        lambda: of_users("by", "byUser"),
-        lambda: of_users("user", "aboutUser"),
+        lambda: of_users(records, "by", "by"),
+        lambda: of_users(records, "user", "about"),
         lambda: one_of("resource", resource_names()),
         lambda: exact("target"),
         lambda: one_of("action", ACTIONS),

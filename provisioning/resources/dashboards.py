@@ -63,7 +63,6 @@ COLLECTION = Collection(
     seed="dashboards",
     audit="tenant-dashboards",
     schema=DASHBOARD,
-    is_bounded=True,
     text=("title", "label", "description"),
 )
 

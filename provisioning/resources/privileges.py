@@ -14,10 +14,18 @@ from provisioning.domain.tables import PRIVILEGES, USERS
 from provisioning.store import Record
 from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, created, nothing, require_match
-from provisioning.web.collection import ID, NAME, REFERENCE, Collection, by_id
+from provisioning.web.collection import ACCOUNT, ID, NAME, Collection, by_id
 from provisioning.web.fields import Choice, Text, Username
 from provisioning.web.operation import ACTIVE, Parameter, Variable
-from provisioning.web.paging import AT, active_asked, asked_once, at_asked, list_query, listed
+from provisioning.web.paging import (
+    AT,
+    active_asked,
+    asked_once,
+    at_asked,
+    list_query,
+    listed,
+    user_asked,
+)
 from provisioning.web.records import (
     RecordSchema,
     WindowSchema,
@@ -79,16 +87,17 @@ COLLECTION = Collection(
     seed="privileges",
     audit="privileges",
     schema=PRIVILEGE,
-    own={"id": ID, "user": NAME, "reportsTo": REFERENCE},
+    own={"id": ID, "user": NAME, "reportsTo": ACCOUNT},
     apart=frozenset({"username"}),
     key=by_id,
     target=by_id,
     also_audited={"user": "user"},
-    people={"username": "user", "reportsTo": "reportsTo"},
+    people={"username": "user"},
+    named={"reportsTo": "reportsTo"},
     numbered="{}",
     groups={
         "reportsTo": lambda record: (
-            (record["tenant"], record["reportsTo"]) if record["reportsTo"] else None
+            (record["tenant"], record["reportsTo"]) if record["reportsTo"] is not None else None
         ),
         "openEnded": lambda record: (
             (record["tenant"], record["role"]) if record["activeUntil"] is None else None
@@ -99,7 +108,7 @@ COLLECTION = Collection(
     },
     text=("role",),
     text_of=("user",),
-    asked=("user", "reportsTo", "role"),
+    asked=("role",),
 )
 LAST_ADMINISTRATOR = "It would leave the tenant without an ADMINISTRATOR at some time."
 GRANTED = "The user holds that role over an overlapping window, or would report to themselves."
@@ -212,7 +221,9 @@ def list_privileges() -> Response:
     records = reading()
     visible = people.visible_users(records)
     active, at, equal = together(
-        lambda: active_asked(None), lambda: at_asked(records.now), equal_asked
+        lambda: active_asked(None),
+        lambda: at_asked(records.now),
+        lambda: equal_asked(records),
     )
     query = list_query(
         PRIVILEGE,
@@ -225,19 +236,24 @@ def list_privileges() -> Response:
     return listed(records.query(PRIVILEGES, query), query, show_privilege)
 
 
-def equal_asked() -> Record:
+def equal_asked(records: Records) -> Record:
     """The exact filters in the query, as {stored member: value}."""
-    equal = {
-        name: username_key(text)
-        for name in ("user", "reportsTo")
-        if (text := asked_once(name)) is not None
-    }
+    equal: Record = {}
+    user, supervisor = user_asked("user"), user_asked("reportsTo")
+    if user is not None:
+        equal["user"] = user
+    if supervisor is not None:
+        equal["reportsTo"] = people.id_of(records.view, supervisor) or NOBODY
     role = asked_once("role")
     if role is None:
         return equal
     if role not in roles.ROLES:
         raise Invalid.member("role", f"Must be one of {', '.join(roles.ROLES)}.")
     return equal | {"role": role}
+
+
+NOBODY = 0
+"""An id that no account has."""
 
 
 @privileges.operation("POST", "/privileges", body=PRIVILEGE, answer=PRIVILEGE, conflict=GRANTED)

@@ -20,7 +20,7 @@ from provisioning.resources.privileges import PublicProfileSchema
 from provisioning.store import Record, fold, select
 from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, created, nothing, require_match
-from provisioning.web.collection import ID, NAME, REFERENCE, Collection, by_id
+from provisioning.web.collection import ACCOUNT, ID, NAME, Collection, by_id
 from provisioning.web.fields import STATUSES, Choice, LongText, Moment, Slug, Text
 from provisioning.web.operation import ACTIVE, Variable
 from provisioning.web.paging import AT, active_asked, at_asked, list_query, listed
@@ -82,12 +82,12 @@ COLLECTION = Collection(
     own={
         "id": ID,
         "service": NAME,
-        "registeredBy": REFERENCE,
+        "registeredBy": ACCOUNT,
         "registeredDate": Moment(required=True),
     },
     key=by_id,
     target=lambda record: record["service"],
-    people={"registeredBy": "registeredBy"},
+    named={"registeredBy": "registeredBy"},
     numbered="{}",
     groups={"service": lambda record: (record["tenant"], record["service"])},
 )
@@ -159,7 +159,12 @@ def list_subscriptions() -> Response:
     def text(entry: Record) -> str:
         return catalogue_text(records.catalogue.services.get(entry["service"], {}))
 
-    return listed(select(records.all(SUBSCRIPTIONS), query, text), query, show_subscription)
+    def registrant(entry: Record) -> str | None:
+        return people.username_of(records.view, entry["registeredBy"])
+
+    entries = records.all(SUBSCRIPTIONS)
+    page = select(entries, query, text, {"registeredBy": registrant})
+    return listed(page, query, show_subscription)
 
 
 @services.operation(

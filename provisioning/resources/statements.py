@@ -13,7 +13,7 @@ from provisioning.resources.services import ServiceSchema, show_service
 from provisioning.store import Record
 from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, encode, require_match
-from provisioning.web.collection import NAME, REFERENCE, Collection
+from provisioning.web.collection import ACCOUNT, NAME, Collection
 from provisioning.web.fields import (
     HIGHEST_LIST_ORDER,
     STATUSES,
@@ -78,7 +78,6 @@ COLLECTION = Collection(
     seed="statements",
     audit="tenant-statements",
     schema=STATEMENT,
-    is_bounded=True,
     text=("title", "label", "description"),
 )
 CONFIGS = Collection(
@@ -86,15 +85,14 @@ CONFIGS = Collection(
     seed="statementConfigs",
     audit="statements",
     schema=CONFIG,
-    is_bounded=True,
     own={
         "label": NAME,
         "config": JsonObject(required=True),
-        "changedBy": REFERENCE,
+        "changedBy": ACCOUNT,
         "changedDate": Moment(required=True),
     },
     also_audited={"config": "config"},
-    people={"changedBy": "changedBy"},
+    named={"changedBy": "changedBy"},
 )
 
 statements = Resource(
@@ -150,7 +148,7 @@ def replace_statement_config(label: str, body: Record) -> Response:
         saved = {
             "label": label,
             "config": body,
-            "changedBy": records.caller.user,
+            "changedBy": people.id_of(records.view, records.caller.user),
             "changedDate": records.now,
         }
         records.put(CONFIGS.table, records.own_key(label), saved)

@@ -160,6 +160,7 @@ COLLECTION = Collection(
     orders=("avatar",),  # of /as-users
     numbered="{}",
     unique={"id": lambda record: record["id"]},
+    shown_by="username",
     groups={"email": lambda record: username_key(str(record["email"])), CHEAP: cheapness},
     text=("username", "email", "firstName", "lastName"),
     references={"home": TENANTS},

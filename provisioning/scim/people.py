@@ -85,10 +85,8 @@ def shown_manager(records: Records, active: list[Record]) -> str | None:
     reporting = [each for each in active if each["reportsTo"]]
     privilege = effective_privilege(reporting, records.now)
     supervisor = None if privilege is None else privilege["reportsTo"]
-    if supervisor is None or not identities.is_visible(records, supervisor):
-        return None
-    account = records.view.get(USERS, supervisor)
-    return None if account is None else str(account["id"])
+    user = people.key_of(records.view, supervisor)
+    return str(supervisor) if user is not None and identities.is_visible(records, user) else None
 
 
 def find(records: Records, user_id: str) -> Record:

@@ -27,7 +27,7 @@ from provisioning.store.errors import (
     StoreUnavailable,
     TooManyRecords,
 )
-from provisioning.store.form import Form, Past, Step
+from provisioning.store.form import Conversion, Form, Past, Step
 from provisioning.store.ids import LARGEST_ID, number_of
 from provisioning.store.query import (
     Order,
@@ -49,6 +49,7 @@ __all__ = [
     "LARGEST_ID",
     "Change",
     "Collision",
+    "Conversion",
     "Disk",
     "DurableStorage",
     "Form",

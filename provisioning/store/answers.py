@@ -10,14 +10,14 @@ import threading
 from array import array
 from bisect import bisect_right, insort_right
 from collections import OrderedDict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate
 from typing import Any, NamedTuple, TypeVar
 
 from provisioning.store.query import (
+    Order,
     Page,
     Query,
     Record,
@@ -32,6 +32,8 @@ from provisioning.store.tables import Contents
 Tables = Mapping[str, Contents]
 Changed = dict[str, dict[str, Record | None]]
 """Table -> {document id: record before} of records that have changed; None for a new record."""
+Single = str | int | float
+SINGLE = (str, int, float)
 SMALL = 100
 """Up to so many records are looked at for each query, as that costs less than to keep answers."""
 MOST_ANSWERS = 300
@@ -83,8 +85,9 @@ class Named(NamedTuple):
 
     versions: dict[str, int]
     span: Span
-    by: dict[str, tuple[str, ...]]
-    """Document id in that member -> the document ids of the records that have it there."""
+    by: dict[Single, tuple[str, ...]]
+    """Document id, or other text or number, in that member -> the document ids of the records that
+    have it there."""
 
     @property
     def weight(self) -> int:
@@ -277,7 +280,7 @@ class _Question:
         """The document ids to which a member of the found records refers, see Named."""
         looked_at = self._candidates()
         name = (self._name, member)
-        by: dict[str, tuple[str, ...]] = {}
+        by: dict[Single, tuple[str, ...]] = {}
         span = Span()
         if is_large := len(looked_at) > SMALL:
             known, changed = self._kept(name, Named)
@@ -290,7 +293,7 @@ class _Question:
                         by[who] = tuple(other for other in by.get(who, ()) if other != key)
                         if not by[who]:
                             del by[who]
-        naming: dict[str, list[str]] = {}
+        naming: dict[Single, list[str]] = {}
         for key in self._matching(looked_at):
             if (who := _named_in(self._records[key], member)) is not None:
                 naming.setdefault(who, []).append(key)
@@ -305,26 +308,25 @@ class _Question:
         return [(self._named_by(each), each.negated) for each in self._query.related]
 
     def _named_by(self, related: Related) -> Named:
-        condition = related.condition
-        if condition.keys is not None or condition.words:
-            condition = replace(condition, keys=None, words=())
-        question = _Question(self._answers, self._tables, related.table, condition, keep=self._keep)
+        question = _Question(
+            self._answers, self._tables, related.table, related.condition, keep=self._keep
+        )
         return question.named(related.member)
 
     def _candidates(self) -> Collection[str]:
         """The smallest collection at hand that has all document ids that can be found."""
-        sets: list[Collection[str]] = [self._source]
+        sets: list[Collection[Any]] = [self._source]
         sets += [named.by for named, negated in self._related if not negated]
         if self._keys is not None:
             sets.append(self._keys)
         if len(self._source) > SMALL:
             equal = {member: (value,) for member, value in self._query.equal.items()}
             for member, values in (*equal.items(), *self._query.any_of.items()):
-                if len(values) <= SMALL and all(isinstance(value, str) for value in values):
+                if len(values) <= SMALL and all(isinstance(value, SINGLE) for value in values):
                     sets.append(self._holding(member, values))
         return min(sets, key=len)
 
-    def _holding(self, member: str, values: Collection[str]) -> Collection[str]:
+    def _holding(self, member: str, values: Collection[Single]) -> Collection[str]:
         """The document ids of the records that have one of these values in a member."""
         within = Query(within=self._query.within)
         every = _Question(self._answers, self._tables, self._table, within, keep=self._keep)
@@ -357,7 +359,7 @@ class _Question:
             keys.sort()
         # By the last order first, as sorting keeps the order of equal ones, also in reverse.
         for order in reversed(query.order):
-            value = sort_key(order)
+            value = self._value_by(order)
             keys.sort(key=lambda key: value(self._records[key]), reverse=order.descending)
         return keys
 
@@ -365,6 +367,8 @@ class _Question:
         """A known answer after changes, brought up to date; None if it must be worked out anew."""
         nested = (r for related in self._query.related for r in related.condition.related)
         if self._words or any(_read(r.table, r.condition) & changed.keys() for r in nested):
+            return None
+        if _read_for_order(self._tables, self._table, self._query) & changed.keys():
             return None
         touched = self._touched(changed)
         wanted = set(self._matching(touched))
@@ -386,21 +390,35 @@ class _Question:
             records = self._tables[related.table].records
             for key, before in changed.get(related.table, {}).items():
                 for record in (before, records.get(key)):
-                    if (who := _named_in(record, related.member)) is not None:
+                    if isinstance(who := _named_in(record, related.member), str):
                         touched.setdefault(who, self._records.get(who))
         return touched
 
     def _moves(self, key: str, before: Record | None) -> bool:
         """Whether the record's change may have moved it in the order."""
         record = self._records[key]
-        values = [sort_key(order) for order in self._query.order]
+        values = [self._value_by(order) for order in self._query.order]
         return before is None or any(value(before) != value(record) for value in values)
+
+    def _value_by(self, order: Order) -> Callable[[Record], tuple[bool, int, Any]]:
+        """A function from a record to its sort key, which may look at the record that it names."""
+        target = self._tables[self._table].fact.identified.get(order.member)
+        if target is None:
+            return sort_key(order)
+        named = self._tables[target]
+        by = sort_key(order._replace(member=named.fact.shown_by))
+
+        def value(record: Record) -> tuple[bool, int, Any]:
+            key = named.unique["id"].get(record.get(order.member))
+            return by({} if key is None else named.records[key])
+
+        return value
 
     def _place(self, key: str) -> tuple[Any, ...]:
         """The values by which the whole order compares a record."""
         place: list[Any] = []
         for order in self._query.order:
-            value = sort_key(order)(self._records[key])
+            value = self._value_by(order)(self._records[key])
             place.append(_Descending(value) if order.descending else value)
         place.append(key if self._query.by_key else self._places[key])
         return tuple(place)
@@ -435,6 +453,7 @@ class _Question:
 
     def _versions(self) -> dict[str, int]:
         names = _read(self._table, self._query)
+        names |= _read_for_order(self._tables, self._table, self._query)
         if self._words:
             names |= _read_for_text(self._tables, self._table)
         return _versions(self._tables, names)
@@ -464,9 +483,9 @@ class _Descending(NamedTuple):
         return bool(other.value < self.value)
 
 
-def _named_in(record: Record | None, member: str) -> str | None:
+def _named_in(record: Record | None, member: str) -> Single | None:
     who = None if record is None else record.get(member)
-    return who if isinstance(who, str) else None
+    return who if isinstance(who, SINGLE) else None
 
 
 _UTF8 = ("utf-8", "surrogatepass")
@@ -494,6 +513,12 @@ def _read(table: str, query: Query) -> set[str]:
 def _read_for_text(tables: Tables, table: str) -> set[str]:
     fact = tables[table].fact
     return {table, *(fact.references[member] for member in fact.text_of)}
+
+
+def _read_for_order(tables: Tables, table: str, query: Query) -> set[str]:
+    """The tables whose records an order looks at beside those of the list."""
+    identified = tables[table].fact.identified
+    return {identified[each.member] for each in query.order if each.member in identified}
 
 
 def _versions(tables: Tables, names: Iterable[str]) -> dict[str, int]:

@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 Record = dict[str, Any]
@@ -61,7 +62,7 @@ class Query:
 class Related:
     """A condition: the record's document id stands in `member` of a record of another table.
 
-    That other record meets `condition`, of which keys, words, order and page have no effect.
+    That other record meets `condition`, which has no keys, words, order and page.
     `negated`: there is no such record.
     """
 
@@ -118,12 +119,23 @@ def has_ended_at(record: Record, at: str) -> bool:
     return end is not None and (end <= at or (begin is not None and end <= begin))
 
 
-def select(records: Iterable[Record], query: Query, text: Callable[[Record], str]) -> Page:
+def select(
+    records: Iterable[Record],
+    query: Query,
+    text: Callable[[Record], str],
+    shown: Mapping[str, Callable[[Record], Any]] = MappingProxyType({}),
+) -> Page:
     """Filter, sort and cut records that are in no table, such as those of the catalogue.
 
     Equal records stay in the order in which they come. `text` is a function from a record to its
-    folded text. `within`, `keys`, `related` and `by_key` of the query have no effect.
+    folded text, `shown` has functions from a record to what an order by a member compares, where
+    that isn't its value. Records without a table have no document ids, groups and references:
+    ValueError for a query that asks for these, apart from `keys=()`, which finds nothing.
     """
+    if query.within is not None or query.keys or query.related or query.by_key:
+        raise ValueError("these records are in no table: no within, keys, related and by_key")
+    if query.keys is not None:
+        return Page([], 0)
     conditions = [*about_members(query), *about_windows(query)]
     conditions += [_mentions(fold(word), text) for word in query.words]
     for condition in conditions:
@@ -131,8 +143,17 @@ def select(records: Iterable[Record], query: Query, text: Callable[[Record], str
     found = list(records)
     # By the last order first, as sorting keeps the order of equal ones, also in reverse.
     for order in reversed(query.order):
-        found.sort(key=sort_key(order), reverse=order.descending)
+        key = sort_key(order)
+        if order.member in shown:
+            key = _of_shown(key, order.member, shown[order.member])
+        found.sort(key=key, reverse=order.descending)
     return Page(found[query.slice()], len(found))
+
+
+def _of_shown(
+    key: Callable[[Record], Any], member: str, shown: Callable[[Record], Any]
+) -> Callable[[Record], Any]:
+    return lambda record: key({member: shown(record)})
 
 
 def about_members(query: Query) -> list[Condition]:

@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-import orjson
-
 from provisioning.store.errors import StoreDamaged
-from provisioning.store.query import Record
+from provisioning.store.query import Query, Record
 
 Key = Callable[[Record], Hashable | None]
 Keys = dict[str, None]
@@ -41,23 +39,45 @@ class Table:
     """The members in which a search looks for words."""
     references: Mapping[str, str] = field(default_factory=dict)
     """Member -> the table of which it holds a document id, or null."""
+    identified: Mapping[str, str] = field(default_factory=dict)
+    """Member -> the table of which it holds the `id` of a record, or null. That table has a unique
+    index `id`."""
+    shown_by: str = ""
+    """The member by which an order places records that hold the `id` of one of these."""
     text_of: tuple[str, ...] = ()
     """Members of `references`: a search looks through the text of that other record, too."""
     asked: tuple[str, ...] = ()
     """The members that `equal`, `any_of` and `between` of a query can have."""
     orders: tuple[str, ...] = ()
-    """The members that an order can have; a reference is ordered by the document id in it."""
-    weighed: Key | None = None
-    """A function from a record to whose it is, by which the bytes of records are summed; None
-    where nobody asks for the sum."""
+    """The members that an order can have. A reference is ordered by the document id in it, an
+    `identified` member by what the record is shown by that has this id."""
     is_journal: bool = False
     """Whether its records only describe changes, as the audit does. Changes that run at the same
     time may all add some, and their number is counted each time."""
 
 
-def weight(record: Record | None) -> int:
-    """The bytes of a record as compact JSON."""
-    return 0 if record is None else len(orjson.dumps(record))
+def require_declared(fact: Callable[[str], Table], table: str, query: Query) -> None:
+    """ValueError if a query asks a table for what it doesn't declare, on every store alike.
+
+    `fact` is a function from the name of a table to its declaration.
+    """
+    declared = fact(table)
+    members = {*query.equal, *query.any_of, *query.between}
+    unknown = members.difference(declared.asked)
+    unknown |= {each.member for each in query.order}.difference(declared.orders)
+    if query.within is not None and query.within[0] not in declared.groups:
+        unknown.add(query.within[0])
+    if unknown:
+        raise ValueError(
+            f"{table} doesn't declare that it is asked for {', '.join(sorted(unknown))}"
+        )
+    for related in query.related:
+        condition = related.condition
+        if related.member not in fact(related.table).references:
+            raise ValueError(f"{related.table}: {related.member} refers to no table")
+        if condition.keys is not None or condition.words or condition.order or condition.size:
+            raise ValueError(f"{related.table}: a condition has no keys, words, order and page")
+        require_declared(fact, related.table, condition)
 
 
 class Contents:
@@ -68,8 +88,6 @@ class Contents:
         self.records: dict[str, Record] = {}
         self.unique: dict[str, dict[Hashable, str]] = {name: {} for name in fact.unique}
         self.groups: dict[str, dict[Hashable, Keys]] = {name: {} for name in fact.groups}
-        self.weights: dict[Hashable, int] = {}
-        """Whose records -> their bytes, as `weighed` of the declaration says."""
         self.version = next(_VERSIONS)
         """A new number after each change, so that the same version means the same records."""
         self._last: deque[tuple[int, str, Record | None]] = deque(maxlen=REMEMBERED)
@@ -82,7 +100,6 @@ class Contents:
         copy.records = dict(self.records)
         copy.unique = dict(self.unique)
         copy.groups = dict(self.groups)
-        copy.weights = dict(self.weights)
         copy.version = self.version
         copy._last = self._last.copy()
         return copy
@@ -120,10 +137,6 @@ class Contents:
                     value = function(record)
                     if value is not None:
                         groups.setdefault(value, {})[key] = None
-            if self.fact.weighed is not None:
-                name = "sum of bytes"
-                for key, record in records.items():  # noqa: B007 - the error names the key
-                    self._weigh(None, record)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise self._damaged(f"what makes its {name} is missing or wrong", key) from None
         return self
@@ -153,7 +166,6 @@ class Contents:
     def _index(self, key: str, after: Record | None) -> None:
         """Update indexes and groups for a record that is about to change; None removes it."""
         before = self.records.get(key)
-        self._weigh(before, after)
         for name, function in self.fact.unique.items():
             old, new = _values(function, before, after)
             if old != new:
@@ -174,13 +186,6 @@ class Contents:
                     if before is not None:
                         # An old record has its place between others, as in the table.
                         groups[new] = {other: None for other in self.records if other in members}
-
-    def _weigh(self, before: Record | None, after: Record | None) -> None:
-        if self.fact.weighed is not None:
-            for record, sign in ((before, -1), (after, 1)):
-                if record is not None:
-                    owner = self.fact.weighed(record)
-                    self.weights[owner] = self.weights.get(owner, 0) + sign * weight(record)
 
     def _own_part(self, whole: dict[Any, dict[Any, Any]], name: Hashable) -> dict[Any, Any]:
         """An index or a group, copied unless it has been, so that others don't see it change."""

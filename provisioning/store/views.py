@@ -1,6 +1,6 @@
 """All tables at one moment: View for readers, Transaction for changes."""
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ from provisioning.store.errors import StoreDamaged
 from provisioning.store.ids import count_on, next_after, require_readable_id
 from provisioning.store.layout import Touched
 from provisioning.store.query import Page, Query, Record
-from provisioning.store.tables import Contents, Table
+from provisioning.store.tables import Contents, Table, require_declared
 
 MOST_KEPT = 2_000
 """How many results of `View.kept` one view keeps."""
@@ -58,7 +58,11 @@ class View:
         return self._contents[table].records.values()
 
     def query(self, table: str, query: Query) -> Page:
-        """The page of records that a query asks for, and how many there are on all pages."""
+        """The page of records that a query asks for, and how many there are on all pages.
+
+        ValueError if the table doesn't declare that it can be asked for that.
+        """
+        require_declared(self._fact, table, query)
         return self._answers.page(self._contents, table, query, keep=self._keeps_answers)
 
     def kept(self, name: Hashable, work_out: Callable[[], Kept]) -> Kept:
@@ -76,17 +80,12 @@ class View:
                 self._kept[name] = found
         return found
 
+    def _fact(self, table: str) -> Table:
+        return self._contents[table].fact
+
     def count(self, table: str) -> int:
         """How many records a table has."""
         return len(self._contents[table].records)
-
-    def weight_of(self, owner: str) -> int:
-        """The bytes, as compact JSON, of all records that `weighed` of their tables calls theirs.
-
-        The number is kept with the records, so that asking for it costs the same however many
-        there are.
-        """
-        return sum(contents.weights.get(owner, 0) for contents in self._contents.values())
 
     def time(self) -> datetime:
         """The time now, by the clock that all servers of this store share."""
@@ -138,7 +137,6 @@ class Transaction(View):
 
     def __init__(self, base: View, only: RecordId | None = None) -> None:
         super().__init__(dict(base._contents), dict(base._ids), base._answers)
-        self._base = base
         self._only = only
         self._open = True
         self._before: dict[RecordId, Record | None] = {}
@@ -194,10 +192,6 @@ class Transaction(View):
         """All records of a table as they are now; later changes don't disturb a loop over them."""
         return tuple(super().all(table))
 
-    def growth_of(self, owner: str) -> int:
-        """By how much this transaction has changed `weight_of`."""
-        return self.weight_of(owner) - self._base.weight_of(owner)
-
     def next_id(self, table: str) -> int:
         """An integer greater than every id that the table ever had, kept with the data."""
         self._change()
@@ -248,9 +242,6 @@ class Transaction(View):
         """RuntimeError for another record than `only`, whose changes run beside others."""
         if self._only not in (None, (table, key)) and not self._fact(table).is_journal:
             raise RuntimeError(f"{table}: this transaction changes one record only")
-
-    def _fact(self, table: str) -> Table:
-        return self._contents[table].fact
 
     def _writable(self, table: str, key: str) -> Contents:
         """The contents of a table for a change of this record; the first change copies them."""
@@ -356,12 +347,18 @@ def dangling(
         if any(key not in contents[table].records for key in keys)
     }
     for table, each in contents.items():
-        references = each.fact.references
-        everything = not lost.isdisjoint(references.values())
-        for key in each.records if everything else touched.get(table, ()):
+        known: dict[str, tuple[type, Container[Any]]] = {
+            member: (str, contents[target].records)
+            for member, target in each.fact.references.items()
+        }
+        known |= {
+            member: (int, contents[target].unique["id"])
+            for member, target in each.fact.identified.items()
+        }
+        targets = {*each.fact.references.values(), *each.fact.identified.values()}
+        for key in touched.get(table, ()) if lost.isdisjoint(targets) else each.records:
             record = each.records.get(key, {})
-            for member, target in references.items():
+            for member, (kind, there) in known.items():
                 value = record.get(member)
-                known = isinstance(value, str) and value in contents[target].records
-                if value is not None and not known:
+                if value is not None and not (type(value) is kind and value in there):
                     yield table, key, member

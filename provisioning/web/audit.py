@@ -60,35 +60,39 @@ def keep(server: Server, transaction: Transaction, author: Author, now: Instant)
     limit = server.audit_keep
     if not limit:
         return
-    view = transaction
     added: dict[str, list[int]] = defaultdict(list)
+    changes = transaction.changes()
+    accounts = _Accounts(transaction, changes)
 
     def tell(tenant: str, change: Change, changes: Record, author: Author) -> None:
         collection = server.collections[change.table]
         number = transaction.next_id(AUDIT)
-        about = _subject(view, collection, change)
+        about = accounts.about(change)
+        username = None if about is None else str(about["username"])
+        made_by = accounts.get(author.user)
         record = {
             "id": number,
             "tenant": tenant,
             "number": number,
             "at": now,
-            "by": people.username_of(view, author.user),
+            "by": made_by and made_by["username"],
             "byUser": author.user,
+            "byAccount": made_by and made_by["id"],
             "key": author.key,
             "via": author.via,
             "requestId": author.request_id,
             "action": CHANGE if collection.is_part else _action(change),
             "resource": collection.audit,
-            "target": about if collection.is_part else _target(collection, change),
-            "user": about,
-            "aboutUser": None if about is None else username_key(about),
+            "target": username if collection.is_part else _target(collection, change),
+            "user": username,
+            "aboutUser": None if username is None else username_key(username),
+            "aboutAccount": about and about["id"],
             "client": author.client,
             "changes": changes,
         }
         transaction.put(AUDIT, key_of(tenant, number), record, is_new=True)
         added[tenant].append(number)
 
-    changes = transaction.changes()
     renamed = _renamed(changes)
     author = replace(author, user=renamed.get(author.user, author.user))
     for change in _told(server, changes, renamed) if renamed else changes:
@@ -96,7 +100,7 @@ def keep(server: Server, transaction: Transaction, author: Author, now: Instant)
         if collection.audit is None:
             continue
         tenant = _tenant(collection, change, author)
-        found = differences(view, collection, change)
+        found = differences(accounts, collection, change)
         tell(tenant, change, found, author)
         if change.table == USERS and change.before and change.after and "username" in found:
             stranger = replace(author, user=None, key=None, client=None)
@@ -192,19 +196,29 @@ def _tenant(collection: Collection, change: Change, author: Author) -> str:
     return str(record["label"])
 
 
-def _subject(view: View, collection: Collection, change: Change) -> str | None:
-    """The username of the account that a record is or belongs to; None if there is none."""
-    record = change.after or change.before or {}
-    if collection.table == USERS:
-        return str(record["username"])
-    return _username(view, record.get("user"))
+class _Accounts:
+    """The accounts that changed records name, also those that the changes have removed."""
+
+    def __init__(self, view: View, changes: list[Change]) -> None:
+        self._view = view
+        self._removed: dict[str | int, Record] = {}
+        for change in changes:
+            if change.table == USERS and change.before is not None:
+                self._removed |= dict.fromkeys((change.key, change.before["id"]), change.before)
+
+    def get(self, user: str | int | None) -> Record | None:
+        """The account with this key or id."""
+        if user is None:
+            return None
+        return people.account_of(self._view, user) or self._removed.get(user)
+
+    def about(self, change: Change) -> Record | None:
+        """The account that a record is or belongs to; None if there is none."""
+        record = change.after or change.before or {}
+        return record if change.table == USERS else self.get(record.get("user"))
 
 
-def _username(view: View, user: str | None) -> str | None:
-    return people.username_of(view, user) or user
-
-
-def differences(view: View, collection: Collection, change: Change) -> Record:
+def differences(accounts: _Accounts, collection: Collection, change: Change) -> Record:
     """The audit's `changes`: the members that differ, in the API's form, with masked secrets."""
     found = {}
     for name, stored in collection.audited.items():
@@ -215,19 +229,20 @@ def differences(view: View, collection: Collection, change: Change) -> Record:
         if orjson.dumps(before) == orjson.dumps(after):  # to Python 1, 1.0 and true are the same
             continue
         found[name] = {
-            side: _shown(view, collection, name, stored, value)
+            side: _shown(accounts, collection, name, stored, value)
             for side, value in (("from", before), ("to", after))
         }
     return found
 
 
-def _shown(view: View, collection: Collection, name: str, stored: str, value: Any) -> Any:
+def _shown(accounts: _Accounts, collection: Collection, name: str, stored: str, value: Any) -> Any:
     if value is None:
         return None
     if name in collection.secrets:
         return MASK
-    if stored in collection.people.values():
-        return _username(view, value)
+    if stored in collection.usernames.values():
+        account = accounts.get(value)
+        return None if account is None else account["username"]
     encoded = orjson.dumps(value)
     if len(encoded) > LARGEST_VALUE:
         return {"bytes": len(encoded), "sha256": hashlib.sha256(encoded).hexdigest()}
@@ -235,16 +250,16 @@ def _shown(view: View, collection: Collection, name: str, stored: str, value: An
 
 
 @contextmanager
-def by_command_line(server: Server, erasing: str | None = None) -> Iterator[Transaction]:
+def by_command_line(server: Server, erasing: int | None = None) -> Iterator[Transaction]:
     """A transaction of the command line, which is audited like those of requests.
 
-    `erasing` is the key of a user whose values are then masked in the whole audit.
+    `erasing` is the id of an account whose values are then masked in the whole audit.
     """
     with server.store.transaction() as transaction:
         yield transaction
         keep(server, transaction, Author(CLI), server.clock.now(transaction.time()))
         if erasing is not None:
-            about = Query(equal={"aboutUser": erasing})
+            about = Query(equal={"aboutAccount": erasing})
             for record in transaction.query(AUDIT, about).records:
                 transaction.put(AUDIT, key_of(record["tenant"], record["number"]), erased(record))
 
@@ -253,7 +268,7 @@ def shown_to(records: Records, record: Record) -> Record:
     """A record's `changes` as this tenant sees them: an account's private ones only at its home."""
     changes: Record = record["changes"]
     if record["resource"] == "users" and people.PRIVATE & changes.keys():
-        account = records.view.get(USERS, record["aboutUser"])
+        account = people.account_of(records.view, record["aboutAccount"])
         if account is not None and account["home"] != records.label:
             return {name: each for name, each in changes.items() if name not in people.PRIVATE}
     return changes

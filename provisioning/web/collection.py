@@ -23,6 +23,8 @@ ID = Whole(1, HIGHEST_ID, required=True)
 NAME = Text(1_000, required=True)
 """A document id of another table, or null; the store checks that the record exists."""
 REFERENCE = Text(1_000)
+ACCOUNT = Whole(1, HIGHEST_ID)
+"""The id of an account, or null."""
 
 Value = Callable[[Record], Hashable | None]
 
@@ -77,9 +79,15 @@ class Collection:
     is_owned: bool = True
     """Whether each record belongs to one tenant, whose label is its member `tenant`."""
     people: Mapping[str, str] = field(default_factory=dict)
-    """Member of a seed that holds a username -> stored member that holds the user's key."""
+    """Member of a seed that holds a username -> stored member that holds the user's key, which
+    names the account that holds the record."""
+    named: Mapping[str, str] = field(default_factory=dict)
+    """Member of a seed that holds a username -> stored member that holds the account's id, which
+    stays when the account is renamed."""
     account_ids: tuple[str, ...] = ()
-    """Stored members that hold an account's integer id."""
+    """Stored members that hold an account's id, in seeds too; the account may be gone."""
+    shown_by: str = ""
+    """That of Table."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Values of members that a seed leaves out; without one here, it is null."""
     numbered: str | None = None
@@ -94,8 +102,6 @@ class Collection:
     asked: tuple[str, ...] = ()
     orders: tuple[str, ...] = ()
     """In addition to the members by which its own lists can be ordered."""
-    is_bounded: bool = False
-    """Whether its records count towards the bytes that one tenant may keep."""
     is_journal: bool = False
     """Whether its records only describe changes of others, as those of the audit do."""
 
@@ -110,6 +116,16 @@ class Collection:
         """Member in the audit -> stored member, for all members that the audit shows."""
         written = (name for name in self.schema.load_fields if name not in self.apart)
         return {name: name for name in written} | dict(self.also_audited)
+
+    @cached_property
+    def usernames(self) -> Mapping[str, str]:
+        """Member of a seed that holds a username -> the stored member for it."""
+        return {**self.people, **self.named}
+
+    @cached_property
+    def identities(self) -> tuple[str, ...]:
+        """Every stored member that holds an account's id."""
+        return (*self.named.values(), *self.account_ids)
 
     @cached_property
     def facts(self) -> Table:
@@ -130,9 +146,10 @@ class Collection:
             text=self.text,
             text_of=self.text_of,
             references=references | dict(self.references),
-            asked=tuple(dict.fromkeys((*self.asked, *referring, *self.account_ids))),
+            identified=dict.fromkeys(self.named.values(), USERS),
+            shown_by=self.shown_by,
+            asked=tuple(dict.fromkeys((*self.asked, *referring, *self.identities))),
             orders=(*dict.fromkeys((*orderable(self.schema), *self.orders)),),
-            weighed=_tenant if self.is_bounded else None,
             is_journal=self.is_journal,
         )
 

@@ -11,6 +11,7 @@ from werkzeug.datastructures import MultiDict
 
 from provisioning.domain.activity import Instant, parse_instant
 from provisioning.domain.errors import Invalid
+from provisioning.domain.names import LONGEST_USERNAME, username_key
 from provisioning.domain.records import Records
 from provisioning.store import Order, Page, Query, Record, fold
 from provisioning.web.access import reading
@@ -110,6 +111,17 @@ def asked_once(name: str) -> str | None:
     if len(values) > 1:
         raise Invalid.member(name, "Must be given once.")
     return values[0] if values else None
+
+
+def user_asked(name: str) -> str | None:
+    """The key of the username in a query parameter, or None if it is absent.
+
+    For a text that is too long to be a username, which is not looked at, it is that of nobody.
+    """
+    text = asked_once(name)
+    if text is None:
+        return None
+    return username_key(text) if len(text) <= LONGEST_USERNAME else ""
 
 
 def listed(page: Page, query: Query, show: Callable[[Records, Record], object]) -> Response:

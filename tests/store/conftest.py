@@ -12,7 +12,9 @@ from provisioning.store.sql.sqlite import SQLite
 
 from .failing_disk import FailingDisk
 
-TEAMS = Table("teams", text=("name",))
+TEAMS = Table(
+    "teams", unique={"id": lambda record: record.get("id")}, text=("name",), shown_by="name"
+)
 PEOPLE = Table(
     "people",
     unique={"email": lambda record: record.get("email")},
@@ -22,10 +24,10 @@ PEOPLE = Table(
     },
     text=("name", "nickname"),
     references={"team": "teams"},
+    identified={"guild": "teams"},
     text_of=("team",),
-    asked=("team",),
-    orders=("name", "team"),
-    weighed=lambda record: record["team"],
+    asked=("team", "guild"),
+    orders=("name", "team", "guild"),
 )
 FORM = Form((TEAMS, PEOPLE))
 

@@ -37,7 +37,7 @@ GRANTS = Table(
     text=("role",),
     references={"user": "users", "boss": "users"},
     text_of=("user",),
-    asked=("role", "boss", "activeFrom"),
+    asked=("role", "user", "boss", "activeFrom"),
     orders=("role", "user"),
 )
 INSTANTS = [f"2026-01-{day:02}T00:00:00Z" for day in range(1, 10)]

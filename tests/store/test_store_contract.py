@@ -241,6 +241,36 @@ def test_what_is_referred_to_can_not_be_removed_alone(store: Store) -> None:
         transaction.remove("people", "ann")
 
 
+@pytest.mark.parametrize("guild", [8, 0, "7", 7.0, True])
+def test_an_id_that_no_record_has_is_refused(store: Store, guild: Any) -> None:
+    with store.transaction() as transaction:
+        transaction.put("teams", "red", {"id": 7, "name": "Red"})
+    with (
+        pytest.raises(ValueError, match="guild refers to nothing"),
+        store.transaction() as transaction,
+    ):
+        transaction.put("people", "ann", {"name": "Ann", "team": "red", "guild": guild})
+
+
+def test_a_record_that_is_named_by_its_id_can_have_another_key_and_not_be_removed(
+    store: Store,
+) -> None:
+    with store.transaction() as transaction:
+        transaction.put("teams", "red", {"id": 7, "name": "Red"})
+        transaction.put("teams", "blue", {"id": 8, "name": "Blue"})
+        transaction.put("people", "ann", {"name": "Ann", "team": "blue", "guild": 7})
+    with store.transaction() as transaction:
+        transaction.remove("teams", "red")
+        transaction.put("teams", "crimson", {"id": 7, "name": "Crimson"})
+    with store.read() as view:
+        assert view.find("teams", "id", 7) == {"id": 7, "name": "Crimson"}
+    with (
+        pytest.raises(ValueError, match="guild refers to nothing"),
+        store.transaction() as transaction,
+    ):
+        transaction.remove("teams", "crimson")
+
+
 def test_references_are_looked_at_when_the_transaction_ends(store: Store) -> None:
     with store.transaction() as transaction:
         transaction.put("people", "ann", {"name": "ann", "team": "green"})

@@ -12,6 +12,7 @@ from provisioning.store import (
     Order,
     Query,
     Record,
+    Related,
     Store,
     View,
     fold,
@@ -134,7 +135,7 @@ def test_every_word_must_occur_in_any_order_and_spelling() -> None:
 @pytest.mark.parametrize(
     ("descending", "expected"), [(False, [4, 5, 1, 3, 2, 6]), (True, [3, 1, 5, 4, 2, 6])]
 )
-def test_order_looks_at_case_last_and_puts_nulls_last_both_ways(
+def test_order_ignores_case_and_puts_nulls_last_both_ways(
     descending: bool, expected: list[int]
 ) -> None:
     records = [
@@ -281,3 +282,85 @@ def test_each_of_many_words_must_occur(store: Store, absent: str | None) -> None
     words = (*held, *([absent] if absent == "z" else []))
     with store.read() as view:
         assert view.query("people", Query(words=words)).total == (1 if absent is None else 0)
+
+
+def test_what_holds_an_id_is_ordered_by_what_has_it_and_follows_its_changes(store: Store) -> None:
+    with store.transaction() as transaction:
+        for number, name in ((1, "Zebra"), (2, "ångström"), (3, "Mole")):
+            transaction.put("teams", name, {"id": number, "name": name})
+        # More than are looked at each time, so that the answer is kept.
+        for number in range(150):
+            guild = (None, 1, 2, 3)[number % 4]
+            person = {"name": f"p{number:03}", "team": "Mole", "guild": guild}
+            transaction.put("people", person["name"], person)
+
+    def guilds(descending: bool = False) -> list[int | None]:
+        with store.read() as view:
+            order = (Order("guild", descending), Order("name"))
+            found = view.query("people", Query(order=order)).records
+        return list(dict.fromkeys(record["guild"] for record in found))
+
+    assert (guilds(), guilds(True)) == ([2, 3, 1, None], [1, 3, 2, None])
+    with store.transaction() as transaction:
+        transaction.put("teams", "Mole", {"id": 3, "name": "Aardvark"})
+    assert guilds() == [3, 2, 1, None]
+
+
+UNDECLARED = {
+    "a value": Query(equal={"nickname": "Ann"}),
+    "values": Query(any_of={"nickname": ["Ann"]}),
+    "a range": Query(between={"nickname": ("a", "b")}),
+    "an order": Query(order=(Order("nickname"),)),
+    "a group": Query(within=("nickname", "Ann")),
+}
+
+
+@pytest.mark.parametrize("query", UNDECLARED.values(), ids=UNDECLARED)
+def test_a_question_for_what_is_not_declared_is_an_error_on_every_store(
+    store: Store, query: Query
+) -> None:
+    refused = r"people doesn't declare .*nickname"
+    with store.read() as view, pytest.raises(ValueError, match=refused):
+        view.query("people", query)
+    with (
+        store.transaction() as transaction,
+        pytest.raises(ValueError, match=refused),
+    ):
+        transaction.query("people", query)
+
+
+@pytest.mark.parametrize(
+    ("member", "condition"),
+    [
+        ("nickname", Query()),
+        ("team", UNDECLARED["a value"]),
+        ("team", Query(keys=["ann"])),
+        ("team", Query(words=("ann",))),
+        ("team", Query(order=(Order("name"),))),
+        ("team", Query(size=1)),
+    ],
+)
+def test_a_related_condition_that_no_store_can_answer_is_an_error_on_every_store(
+    store: Store, member: str, condition: Query
+) -> None:
+    related = Query(related=(Related("people", member, condition),))
+    with store.read() as view, pytest.raises(ValueError, match="people"):
+        view.query("teams", related)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query(within=("team", "red")),
+        Query(keys=["ann"]),
+        Query(related=(Related("people", "team", Query()),)),
+        Query(by_key=True),
+    ],
+)
+def test_records_in_no_table_are_not_asked_for_what_only_a_table_has(query: Query) -> None:
+    with pytest.raises(ValueError, match="in no table"):
+        select([{"name": "Ann"}], query, lambda record: "")
+
+
+def test_records_in_no_table_are_none_of_no_keys() -> None:
+    assert select([{"name": "Ann"}], Query(keys=()), lambda record: "") == ([], 0)

@@ -209,7 +209,7 @@ def test_a_database_finds_what_memory_finds_in_the_same_order(database: SqlStore
 
 @given(st.lists(VALUES.filter(lambda value: value is not None), min_size=2))
 def test_the_keys_of_orders_are_ordered_as_memory_orders_values(values: list[Any]) -> None:
-    store = Store(MemoryStorage(), Form((Table("values"),)))
+    store = Store(MemoryStorage(), Form((Table("values", orders=("value",)),)))
     texts = [value for value in values if not isinstance(value, str) or text(value)]
     with store.transaction() as transaction:
         for number, value in enumerate(texts):

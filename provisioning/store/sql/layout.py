@@ -62,12 +62,14 @@ class Layout:
         self.fact = fact
         self._dialect = dialect
         self.asked = tuple(member for member in fact.asked if member not in fact.references)
+        ordered = (*fact.orders, fact.shown_by) if fact.shown_by else fact.orders
+        self.ordered = tuple(dict.fromkeys(each for each in ordered if each not in fact.identified))
         self.has_text = bool(fact.text)
         names = [f"u_{name}" for name in fact.unique]
         names += [f"g_{name}" for name in fact.groups]
         names += [f"r_{member}" for member in fact.references]
         names += ["active_from", "active_until"]
-        names += [f"o_{member}" for member in fact.orders]
+        names += [f"o_{member}" for member in self.ordered]
         required = [f"a_{member}" for member in self.asked]
         required += ["text"] if self.has_text else []
         self.table = SqlTable(
@@ -115,7 +117,7 @@ class Layout:
                 )
             )
         # A tenant's are sorted when asked for, but for the ids: by these grows what never ends.
-        for member in fact.orders if not within else set(fact.orders) & {"id"}:
+        for member in self.ordered if not within else set(self.ordered) & {"id"}:
             key = self.order(member)
             indexes.append(Index(f"{name}__o_{member}", *within, key))
             if self._dialect.name == "postgresql":
@@ -143,7 +145,7 @@ class Layout:
         row["active_until"] = _instant(record.get("activeUntil"))
         for member in self.asked:
             row[f"a_{member}"] = value_key(record.get(member))
-        for member in fact.orders:
+        for member in self.ordered:
             row[f"o_{member}"] = order_key(record.get(member))
         if self.has_text:
             values = (record.get(member) for member in fact.text)
@@ -194,6 +196,5 @@ def own_tables(metadata: MetaData, form: int) -> list[SqlTable]:
             Column("tenant", BYTEWISE, primary_key=True),
             Column("name", BYTEWISE, primary_key=True),
             Column(f"version_{form}", BigInteger, key="version", nullable=False),
-            Column("weight", BigInteger, nullable=False, server_default="0"),
         ),
     ]

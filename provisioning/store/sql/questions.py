@@ -96,7 +96,6 @@ def _conditions(
         values.append(tuple(map(plain, query.keys)))
     one_of = {member: (value,) for member, value in query.equal.items()}
     for member, wanted in itertools.chain(one_of.items(), query.any_of.items()):
-        _require_declared(fact.asked, member, table)
         if member in fact.references:
             yield "names", member, None in wanted
             values.append(tuple(plain(each) for each in wanted if isinstance(each, str)))
@@ -104,7 +103,6 @@ def _conditions(
             yield "any_of", member
             values.append(tuple(map(value_key, wanted)))
     for member, ends in query.between.items():
-        _require_declared(fact.asked, member, table)
         key = plain if member in fact.references else value_key
         yield "between", member, *(end is not None for end in ends)
         values.extend(key(end) for end in ends if end is not None)
@@ -136,11 +134,6 @@ def _asked_of_windows(query: Query) -> Iterator[tuple[str, bool]]:
             yield kind, wish
 
 
-def _require_declared(members: tuple[str, ...], member: str, table: str) -> None:
-    if member not in members:
-        raise ValueError(f"{table}: {member} is not declared as a member that is asked for")
-
-
 class Questions:
     """The statements for the questions to one database, made when they are first asked."""
 
@@ -155,7 +148,7 @@ class Questions:
         self.documents, self.holder = cached(self._documents), cached(self._holder)
         self.lock, self.several = cached(self._lock), cached(self._several)
         self.hold = cached(self._hold)
-        self.referring = cached(self._referring)
+        self.referring, self.holding = cached(self._referring), cached(self._holding)
         self.put, self.remove, self.clear = (
             cached(self._put),
             cached(self._remove),
@@ -164,9 +157,7 @@ class Questions:
         compiled, revisions = database.compiled, database.metadata.tables[REVISIONS]
         version = revisions.c.version.name
         self.nothing = compiled(select(ONE))
-        self.revise_all = compiled(
-            update(revisions).values(version=bindparam("version"), weight=ZERO)
-        )
+        self.revise_all = compiled(update(revisions).values(version=bindparam("version")))
         self.tell = compiled(
             text(
                 f"INSERT INTO {META} (name, value) VALUES (:name, :value) "
@@ -175,14 +166,10 @@ class Questions:
         )
         self.revise = compiled(
             text(
-                f"INSERT INTO {REVISIONS} (tenant, name, {version}, weight) "
-                "VALUES (:tenant, :name, :version, :growth) "
-                f"ON CONFLICT (tenant, name) DO UPDATE SET {version} = excluded.{version}, "
-                f"weight = {REVISIONS}.weight + excluded.weight"
+                f"INSERT INTO {REVISIONS} (tenant, name, {version}) "
+                "VALUES (:tenant, :name, :version) "
+                f"ON CONFLICT (tenant, name) DO UPDATE SET {version} = excluded.{version}"
             )
-        )
-        self.weights = compiled(
-            text(f"SELECT weight FROM {REVISIONS} WHERE tenant = :tenant AND weight <> 0")
         )
 
     def _find(self, table: str, column: str) -> str:
@@ -234,6 +221,12 @@ class Questions:
         named = self._database.one_of(columns[f"r_{member}"], "value")
         return self._database.compiled(select(columns.number).where(named).limit(ONE).offset(ZERO))
 
+    def _holding(self, table: str, member: str) -> str:
+        """A record that has one of the list `value` in a member that may be asked for."""
+        named = self._database.one_of(self._layouts[table].table.c[f"a_{member}"], "value")
+        number = self._layouts[table].table.c.number
+        return self._database.compiled(select(number).where(named).limit(ONE).offset(ZERO))
+
     def _documents(self, table: str) -> str:
         """So many as `size` of the records after the number `last`: number, document id, record."""
         columns = self._layouts[table].table.c
@@ -280,14 +273,23 @@ class Questions:
         where = self._where(layout, conditions, walk)
         statement = select(columns.key, columns.document).where(*where)
         for member, descending in order:
-            _require_declared(layout.fact.orders, member, table)
-            for key in (layout.order(member), columns[f"o_{member}"]):
+            for key in self._order(layout, member):
                 ordered = key.desc() if descending else key
                 statement = statement.order_by(ordered.nulls_last())
         statement = statement.order_by(columns.key if by_key else columns.number)
         if sized:
             statement = statement.limit(bindparam("size")).offset(bindparam("offset"))
         return self._database.compiled(statement)
+
+    def _order(self, layout: Layout, member: str) -> tuple[ColumnElement[Any], ...]:
+        """What a member orders by, one after the other."""
+        target = layout.fact.identified.get(member)
+        if target is None:
+            return layout.order(member), layout.table.c[f"o_{member}"]
+        named = self._layouts[target]
+        shown = select(named.table.c[f"o_{named.fact.shown_by}"])
+        holding = named.table.c.u_id == layout.table.c[f"a_{member}"]
+        return (shown.where(holding).scalar_subquery(),)
 
     def _count(self, table: str, conditions: Shape, walk: bool) -> str:
         layout = self._layouts[table]

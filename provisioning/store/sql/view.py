@@ -2,7 +2,6 @@
 
 import json
 import secrets
-from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, cast
@@ -24,7 +23,7 @@ from provisioning.store.sql.layout import TENANT
 from provisioning.store.sql.pool import Connection
 from provisioning.store.sql.questions import Asked, Questions, asked
 from provisioning.store.sql.totals import Total, Totals
-from provisioning.store.tables import Table, weight
+from provisioning.store.tables import Table, require_declared
 from provisioning.store.views import Change, RecordId, Transaction, View, empty, load
 
 LARGEST_OFFSET = 2**62
@@ -57,11 +56,14 @@ class SqlView(View):
         self.looked_up: dict[Lookup, None] = {}
         """What it was first asked for single values: admission, and what it led to."""
         self._known: dict[tuple[str, str], Record | None] = {}
+        self._indexed: dict[tuple[str, str], dict[str, Record | None]] = {}
         self._groups: dict[tuple[str, str], dict[str, Collection[Record]]] = {}
         self._listed: dict[str, None] = {}
         """The document ids of the last page."""
         self._named: dict[str, dict[str, None]] = {}
         """By table: the document ids that its records refer to."""
+        self._identified: dict[str, dict[str, None]] = {}
+        """By table: the ids, as in the column of the index, that its records hold."""
 
     # Questions
 
@@ -81,8 +83,17 @@ class SqlView(View):
 
     def find(self, table: str, index: str, value: Hashable) -> Record | None:
         """The record that has this value in a unique index."""
-        found = self._having(table, f"u_{index}", [group_key(value)]).get(group_key(value))
-        return found[0] if found and value is not None else None
+        if value is None:
+            return None
+        known = self._indexed.setdefault((table, index), {})
+        key = group_key(value)
+        if key not in known:
+            # As in `get`: for all records that the page names by this index.
+            named = self._identified.get(table, ()) if index == "id" else ()
+            keys = [each for each in named if each not in known] if key in named else [key]
+            found = self._having(table, f"u_{index}", keys)
+            known.update((each, next(iter(found.get(each, ())), None)) for each in keys)
+        return known[key]
 
     def group(self, table: str, group: str, value: Hashable) -> Collection[Record]:
         """The records that have this value in a group, in table order."""
@@ -122,6 +133,7 @@ class SqlView(View):
 
     def query(self, table: str, query: Query) -> Page:
         """The records that the query asks for, and their number."""
+        require_declared(self._fact, table, query)
         question = asked(self._layouts, table, query)
         order = tuple((each.member, each.descending) for each in query.order)
         parameters = self._database.parameters(question.values)
@@ -156,11 +168,6 @@ class SqlView(View):
     def count(self, table: str) -> int:
         """How many records a table has."""
         return int(self._rows(self._questions.count(table, (), True), {})[0][0])
-
-    def weight_of(self, owner: str) -> int:
-        """The bytes of all records that `weighed` of their tables calls theirs."""
-        rows = self._rows(self._questions.weights, {"tenant": group_key(owner)})
-        return sum(int(weight) for (weight,) in rows)
 
     def time(self) -> datetime:
         """The moment by the clock that all servers of this store share."""
@@ -208,10 +215,14 @@ class SqlView(View):
     def _paged(self, table: str, rows: Rows) -> list[Record]:
         """The records of a page, of which more may be asked soon."""
         records = [orjson.loads(record) for _, record in rows]
-        references = self._layouts[table].fact.references
+        fact = self._layouts[table].fact
         self._listed = {original(key): None for key, _ in rows}
-        self._named = {}
-        for member, target in references.items():
+        self._named, self._identified = {}, {}
+        for member, target in fact.identified.items():
+            ids = (record.get(member) for record in records)
+            known = {group_key(each): None for each in ids if each is not None}
+            self._identified.setdefault(target, {}).update(known)
+        for member, target in fact.references.items():
             names = (record.get(member) for record in records)
             keys = {name: None for name in names if isinstance(name, str)}
             self._named.setdefault(target, {}).update(keys)
@@ -231,6 +242,9 @@ class SqlView(View):
         if self._connection is None:
             self._rows(self._questions.nothing, {})
         return cast(Connection, self._connection)
+
+    def _fact(self, table: str) -> Table:
+        return self._layouts[table].fact
 
     def _size(self, table: str) -> int:
         """About how many records a table has."""
@@ -286,8 +300,6 @@ class SqlTransaction(SqlView, Transaction):
         self._found: dict[tuple[str, str], Record | None] = {}
         self._after: dict[tuple[str, str], Record | None] = {}
         self._tenants: set[tuple[str, str]] = set()
-        self._grown: Counter[tuple[str, str]] = Counter()
-        """(Table, tenant) -> the bytes by which their weighed records have grown."""
         self._given: dict[str, int] = {}
         self._raised: dict[str, int] = {}
         self._numbers: set[tuple[str, Hashable]] = set()
@@ -351,15 +363,6 @@ class SqlTransaction(SqlView, Transaction):
             if self._after[table, key] is not before
         ]
 
-    def weight_of(self, owner: str) -> int:
-        """The bytes of all records that are weighed as theirs, with those of this transaction."""
-        return self.growth_of(owner) + (0 if self._all_is_new else super().weight_of(owner))
-
-    def growth_of(self, owner: str) -> int:
-        """By how much this transaction has changed `weight_of`; after `clear`, from nothing."""
-        tenant = group_key(owner)
-        return sum(grown for (_, each), grown in self._grown.items() if each == tenant)
-
     def next_id(self, table: str) -> int:
         """An integer greater than every id that the table ever had. Where the transaction comes
         to nothing it may be left out."""
@@ -401,8 +404,8 @@ class SqlTransaction(SqlView, Transaction):
         self._found.clear()
         self._after.clear()
         self._tenants.clear()
-        self._grown.clear()
         self._known.clear()
+        self._indexed.clear()
         self._groups.clear()
         self._ahead.clear()
         self._all_is_new = True
@@ -421,7 +424,6 @@ class SqlTransaction(SqlView, Transaction):
             rows.append(row)
             if (tenant := row.get(f"g_{TENANT}")) is not None:
                 self._tenants.add((table, tenant))
-            self._weigh(table, None, record)
             if len(rows) == BATCH:
                 self._database.insert(self._asked(), layout, rows)
                 rows.clear()
@@ -444,29 +446,55 @@ class SqlTransaction(SqlView, Transaction):
         one that runs beside it does."""
         named: dict[str, set[str]] = {}
         for (table, key), record in self._after.items():
-            before = self._found[table, key] or {}
-            for member, target in self._layouts[table].fact.references.items():
-                value = record.get(member) if record is not None else None
-                known = isinstance(value, str) and self.get(target, value) is not None
-                if value is not None and not known:
-                    raise ValueError(f"{table}: {member} refers to nothing")
-                # A tenant's own records, and the tenant, are safe while one has its turn.
-                is_shared = member != TENANT and TENANT not in self._fact(target).groups
-                if is_shared and value not in (None, before.get(member)):
-                    named.setdefault(target, set()).add(plain(value))
+            if record is not None:
+                before = self._found[table, key] or {}
+                for target, name in self._newly_named(table, before, record):
+                    named.setdefault(target, set()).add(name)
+        self._require_not_named()
         if self._turns is not None:
             for target, keys in named.items():
                 self._hold(target, keys)
-        lost: dict[str, list[str]] = {}
+
+    def _newly_named(self, table: str, before: Record, record: Record) -> Iterator[tuple[str, str]]:
+        """What a changed record refers to that another transaction could remove meanwhile, as
+        (table, document id). ValueError for a reference to nothing."""
+        fact = self._fact(table)
+        for member, target in fact.identified.items():
+            value = record.get(member)
+            if value in (None, before.get(member)):
+                continue
+            if type(value) is not int or self.find(target, "id", value) is None:
+                raise ValueError(f"{table}: {member} refers to nothing")
+        for member, target in fact.references.items():
+            value = record.get(member)
+            known = isinstance(value, str) and self.get(target, value) is not None
+            if value is not None and not known:
+                raise ValueError(f"{table}: {member} refers to nothing")
+            # A tenant's own records, and the tenant, are safe while one has its turn.
+            is_shared = member != TENANT and TENANT not in self._fact(target).groups
+            if is_shared and value not in (None, before.get(member)):
+                yield target, plain(value)
+
+    def _require_not_named(self) -> None:
+        """ValueError if a record refers to one that has been removed."""
+        keys: dict[str, list[str]] = {}
+        ids: dict[str, list[str]] = {}
         for (table, key), record in self._after.items():
-            if record is None and self._found[table, key] is not None:
-                lost.setdefault(table, []).append(plain(key))
+            before = self._found[table, key]
+            if record is not None or before is None:
+                continue
+            keys.setdefault(table, []).append(plain(key))
+            number = before.get("id") if "id" in self._fact(table).unique else None
+            if number is not None and self.find(table, "id", number) is None:
+                ids.setdefault(table, []).append(group_key(number))
         for table, layout in self._layouts.items():
-            for member, target in layout.fact.references.items():
-                if target in lost:
-                    statement = self._questions.referring(table, member)
-                    parameters = {"value": self._database.listed(tuple(lost[target]))}
-                    if self._rows(statement, parameters):
+            for gone, members, question in (
+                (keys, layout.fact.references, self._questions.referring),
+                (ids, layout.fact.identified, self._questions.holding),
+            ):
+                for member, target in members.items():
+                    values = {"value": self._database.listed(tuple(gone.get(target, ())))}
+                    if target in gone and self._rows(question(table, member), values):
                         raise ValueError(f"{table}: {member} refers to nothing")
 
     def _hold(self, table: str, keys: set[str]) -> None:
@@ -479,7 +507,9 @@ class SqlTransaction(SqlView, Transaction):
         """Make the changes durable."""
         self._raise_ids()
         self._open = False
-        revised = [*self._waiting, *self.revisions()]
+        revised = list(self._waiting)
+        for table, tenant in sorted(self._tenants):
+            revised.append((self._questions.revise, self._revision(tenant, table)))
         if self._all_is_new:
             number = secrets.randbits(REVISION_BITS)
             revised.insert(len(self._waiting), (self._questions.revise_all, {"version": number}))
@@ -494,34 +524,16 @@ class SqlTransaction(SqlView, Transaction):
         if connection is not None:
             self._database.give_up(connection)
 
-    def revisions(self) -> list[Statement]:
-        """What marks the tables of tenants as changed, and adds to the sums of bytes."""
-        return [
-            (
-                self._questions.revise,
-                {
-                    "tenant": tenant,
-                    "name": table,
-                    "version": secrets.randbits(REVISION_BITS),
-                    "growth": self._grown[table, tenant],
-                },
-            )
-            for table, tenant in sorted(self._tenants | self._grown.keys())
-        ]
-
-    def _weigh(self, table: str, before: Record | None, after: Record | None) -> None:
-        weighed = self._fact(table).weighed
-        if weighed is not None:
-            for record, sign in ((before, -1), (after, 1)):
-                if record is not None:
-                    self._grown[table, group_key(weighed(record))] += sign * weight(record)
+    def _revision(self, tenant: str, table: str) -> Parameters:
+        number = secrets.randbits(REVISION_BITS)
+        return {"tenant": tenant, "name": table, "version": number}
 
     def _note(self, table: str, key: str, before: Record | None, after: Record | None) -> None:
         self._found.setdefault((table, key), before)
         self._groups = {each: known for each, known in self._groups.items() if each[0] != table}
+        self._indexed = {each: known for each, known in self._indexed.items() if each[0] != table}
         self._ahead = {each: rows for each, rows in self._ahead.items() if each[0] != table}
         self._after[table, key] = self._known[table, key] = after
-        self._weigh(table, before, after)
         fact = self._fact(table)
         function = None if fact.is_journal else fact.groups.get(TENANT)
         for record in (before, after) if function is not None else ():
@@ -544,9 +556,6 @@ class SqlTransaction(SqlView, Transaction):
         raised, self._raised = self._raised, {}
         for table, number in raised.items():
             self._database.raise_id(self._asked(), table, number)
-
-    def _fact(self, table: str) -> Table:
-        return self._layouts[table].fact
 
     def _change(self) -> None:
         if not self._open:
