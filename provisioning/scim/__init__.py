@@ -1,9 +1,12 @@
 """SCIM 2.0 (RFC 7643, 7644): identity providers such as Okta and Entra ID provision a tenant.
 
     identities.py  stores what the API's records lack: external ids, and whom SCIM has removed
-    models.py      the attributes of users and groups
-    messages.py    bodies, parameters, lists, ETags and errors in SCIM's forms
-    filters.py     turns filters into queries to the store
+    models.py      the attributes of users and groups, for what the server says of itself
+    messages.py    bodies, lists, ETags and errors in SCIM's forms
+    parameters.py  what a request wants to be shown, and in which order
+    filters.py     the language of filters
+    search.py      finds users: what the store can answer it is asked
+    patch.py       what a body asks for, as steps
     people.py      shows a user as a resource, and changes one
     routing.py     the Resource of all routes, and who may use them
     users.py groups.py discovery.py  the routes

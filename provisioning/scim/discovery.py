@@ -10,9 +10,7 @@ from provisioning.domain.records import Records, not_found
 from provisioning.scim import groups, search, users  # noqa: F401 - users has routes
 from provisioning.scim.filters import Filter
 from provisioning.scim.messages import (
-    LARGEST_PAGE,
     Refused,
-    Search,
     body,
     listed,
     location,
@@ -20,6 +18,7 @@ from provisioning.scim.messages import (
     plain,
 )
 from provisioning.scim.models import EnterpriseUser, Group, User
+from provisioning.scim.parameters import LARGEST_PAGE, Search
 from provisioning.scim.patch import MOST_OPERATIONS
 from provisioning.scim.routing import RESOURCE, scim
 from provisioning.store import Record

@@ -17,7 +17,7 @@ from provisioning.scim.messages import ALIASES, Refused, bare, quoted
 LONGEST_FILTER = 4_096
 MOST_COMPARISONS = 50
 LONGEST_VALUE = 1_000
-"""No attribute has a longer value. The characters that follow in a filter are not looked at."""
+"""No attribute has a longer value."""
 
 FOLDED, EXACT, SWITCH, MEMBER = "folded", "exact", "switch", "member"
 """Kinds of attributes: text that is compared as usernames are, exact text, booleans, and ids of
@@ -64,10 +64,14 @@ TESTS: dict[str, Callable[[Any, Any], Any]] = {
     "le": operator.le,
 }
 """Operators that compare texts of which neither is absent."""
-WITHIN = frozenset({"eq", "co", "sw", "ew"})
-"""Operators that are true of no value that is shorter."""
 ONE_MEMBER = 'Members are filtered by value eq "ID" only.'
 WORD = re.compile(r'\s*+(?:([()\[\]])|("(?:[^"\\]|\\.)*+")|([^\s()\[\]"]++))', re.DOTALL)
+
+
+def folded(text: str) -> str:
+    """Text as FOLDED attributes are compared; where it is longer than any of them, its beginning
+    and what none of them has, since folding takes the square of the length of some texts."""
+    return username_key(text[:LONGEST_VALUE]) + ("\uffff" if len(text) > LONGEST_VALUE else "")
 
 
 def names_in(node: Filter) -> frozenset[str]:
@@ -212,9 +216,7 @@ def _comparison(name: str, word: str, words: Iterator[str], kinds: Kinds) -> Com
         raise invalid_filter(ONE_MEMBER)
     if kind == SWITCH and isinstance(value, str):
         value = {"true": True, "false": False}.get(value.lower(), value)
-    is_fit = value is None or (
-        isinstance(value, bool) if kind == SWITCH else value.__class__ is str
-    )
+    is_fit = value is None or isinstance(value, bool if kind == SWITCH else str)
     if is_fit and (compared in {"eq", "ne"} or isinstance(value, str)):
         return Comparison(name, kind, compared, value)
     wanted = "true or false, by eq or ne" if kind == SWITCH else "text"
@@ -254,19 +256,14 @@ def judge(node: Filter, places: Mapping[str, int]) -> Judge:
 
 
 def _judge_one(node: Comparison, place: int) -> Judge:
-    wanted, is_longer = node.value, False
-    if isinstance(wanted, str):
-        is_longer = len(wanted) > LONGEST_VALUE
-        wanted = wanted[:LONGEST_VALUE]
-        wanted = username_key(wanted) if node.kind == FOLDED else wanted
+    wanted = node.value
+    if node.kind == FOLDED and wanted is not None:
+        wanted = folded(wanted)
     if node.operator == "pr":
         return lambda row: row[place] is not None
-    if node.operator == "ne":
-        return lambda row: is_longer or bool(row[place] != wanted)
-    if is_longer and node.operator in WITHIN:
-        return lambda row: False
-    if node.operator == "eq":
-        return lambda row: bool(row[place] == wanted)
+    if node.operator in {"eq", "ne"}:
+        is_equal = node.operator == "eq"
+        return lambda row: (row[place] == wanted) is is_equal
     test = TESTS[node.operator]
     return lambda row: row[place] is not None and bool(test(row[place], wanted))
 

@@ -19,19 +19,16 @@ from provisioning.scim.filters import EXACT, FOLDED, MEMBER, Comparison, Filter,
 from provisioning.scim.messages import (
     GROUP,
     Refused,
-    Search,
-    answer,
     body,
     immutable,
     invalid_value,
     location,
     members_of,
-    parameters,
     quoted,
     require_version,
-    selection,
     version_of,
 )
+from provisioning.scim.parameters import Search, answer, parameters, selection
 from provisioning.scim.patch import REMOVE, REPLACE, Step, steps_in_patch, steps_in_resource
 from provisioning.scim.routing import CHANGE, QUERY, RESOURCE, scim
 from provisioning.scim.search import search
@@ -129,8 +126,8 @@ def is_true_of(records: Records, role: str, node: Filter) -> bool:
         account = people.account_of(records, node.value)
         return account is not None and is_member(records, username_key(account["username"]), role)
     value = _value(records, role, node.name)
-    folded = value and username_key(value) if node.kind == FOLDED else value
-    return filters.judge(node, {node.name: 0})([folded])
+    row = [value and filters.folded(value) if node.kind == FOLDED else value]
+    return filters.judge(node, {node.name: 0})(row)
 
 
 def _value(records: Records, role: str, name: str | None) -> str | None:

@@ -42,6 +42,13 @@ ENTRIES = {
     "members": {"members.value": MEMBER},
 }
 """Attribute that holds entries -> what of these a path may ask for in square brackets."""
+CONTAINED = tuple(path for path in CONTAINERS if path.startswith("urn:"))
+HEADS = frozenset(
+    {"username", "externalid", "name", "displayname", "emails", "photos", "timezone", "active"}
+    | {"password", "members"}
+)
+HEAD = re.compile(r"[^.\[]*")
+"""What comes first in a path."""
 NAME = r"[\w$-]+"
 """A part of an attribute's path, or of a URN, which has digits with dots, too."""
 
@@ -142,6 +149,12 @@ def _once(step: Step) -> Iterator[Step]:
         yield each
 
 
+def _is_known(name: str) -> bool:
+    """Whether a name begins as that of an attribute which is read."""
+    lower = bare(name)
+    return lower.startswith(CONTAINED) or HEAD.match(lower)[0] in HEADS  # type: ignore[index]
+
+
 def _leaves(step: Step) -> Iterator[Step]:
     within = CONTAINERS.get(step.path)
     if step.path and within is None:
@@ -154,7 +167,7 @@ def _leaves(step: Step) -> Iterator[Step]:
         prefix = f"{step.named}{separator}" if step.path else ""
         members_of(step.value, step.named or "the body")
         for name, value in step.value.items():
-            inner = _step(step.kind, prefix + name, value) if name else None
+            inner = _step(step.kind, prefix + name, value) if _is_known(prefix + name) else None
             if inner is not None:
                 yield from _leaves(inner)
     else:

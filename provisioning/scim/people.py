@@ -18,6 +18,7 @@ from provisioning.domain.tables import USERS
 from provisioning.domain.tenants import new_account
 from provisioning.resources.users import USER
 from provisioning.scim import filters, identities
+from provisioning.scim.filters import folded
 from provisioning.scim.messages import (
     ENTERPRISE,
     EXTENSION,
@@ -37,9 +38,6 @@ from provisioning.web.collection import HIGHEST_ID
 from provisioning.web.context import server
 from provisioning.web.fields import check_email
 from provisioning.web.records import changed, load_changes, load_part
-
-LONGEST = 1_000
-"""No username is longer, and none is folded that is: that takes the square of some texts."""
 
 
 def describe(records: Records, account: Record) -> Record:
@@ -178,7 +176,7 @@ def _keep_one(step: Step, asked: Asked, account: Record | None) -> None:
     member, kind = KEPT[step.path]
     kept = asked.get(member, account and account[member])
     if step.condition is not None:
-        row = (username_key(kept) if kept else None, kind, True)
+        row = (kept and folded(kept), kind, True)
         places = {f"{step.path}.{part}": n for n, part in enumerate(("value", "type", "primary"))}
         if not filters.judge(step.condition, places)(row):
             return  # No other is kept, so there is none to change.
@@ -190,8 +188,8 @@ def _keep_one(step: Step, asked: Asked, account: Record | None) -> None:
     if step.kind == ADD and not entries:
         return
     if step.kind == REMOVE:
-        values = {username_key(each["value"]) for each in entries if len(each["value"]) <= LONGEST}
-        if not step.has_value or step.condition or (kept and username_key(kept) in values):
+        values = {folded(each["value"]) for each in entries}
+        if not step.has_value or step.condition or (kept and folded(kept) in values):
             asked[member] = None
         return
     best = min(entries, key=lambda each: (not each["primary"], each["type"] != kind), default=None)
@@ -221,7 +219,7 @@ def entries_in(step: Step) -> list[Record]:
 
 def _note_manager(step: Step, asked: Asked) -> None:
     """Note a manager, who comes as an object, from Entra ID also as an id, or a list with one."""
-    value = step.value
+    value = None if step.kind == REMOVE else step.value
     if isinstance(value, list) and len(value) <= 1:
         value = value[0] if value else None
     if isinstance(value, dict):
@@ -230,8 +228,8 @@ def _note_manager(step: Step, asked: Asked) -> None:
             return
         value = sent["value"]
     value = text(value, step.named)
-    if step.kind == REMOVE or value is not None or step.kind != ADD:
-        asked["manager"] = None if step.kind == REMOVE else value
+    if value is not None or step.kind != ADD:
+        asked["manager"] = value
 
 
 def checked_external_id(sent: str) -> str:
@@ -258,7 +256,7 @@ def sets_password(records: Records, account: Record | None, asked: Asked) -> boo
 
 def find_account(records: Records, username: str) -> Record | None:
     """The account with this username, of whatever tenant, visible or not."""
-    return records.view.get(USERS, username_key(username)) if len(username) <= LONGEST else None
+    return records.view.get(USERS, folded(username))
 
 
 def create(records: Records, asked: Asked, password_hash: str | None) -> Record:
@@ -339,8 +337,7 @@ def renames(records: Records, account: Record | None, asked: Asked) -> bool:
     """Whether the account gets a username that is another one, and not only in its spelling."""
     if account is None or account["home"] != records.label or not asked.get("username"):
         return False
-    is_long = len(asked["username"]) > LONGEST
-    return is_long or username_key(asked["username"]) != username_key(account["username"])
+    return folded(asked["username"]) != username_key(account["username"])
 
 
 def turns_of(records: Records, account: Record | None, asked: Asked) -> frozenset[str]:

@@ -13,8 +13,18 @@ from provisioning.domain.names import username_key
 from provisioning.domain.records import Records
 from provisioning.domain.tables import USERS
 from provisioning.scim import filters, identities, people
-from provisioning.scim.filters import EXACT, FOLDED, SWITCH, Comparison, Filter, Kinds, Several
-from provisioning.scim.messages import Search, invalid_value, listed, search_request
+from provisioning.scim.filters import (
+    EXACT,
+    FOLDED,
+    SWITCH,
+    Comparison,
+    Filter,
+    Kinds,
+    Several,
+    folded,
+)
+from provisioning.scim.messages import invalid_value, listed
+from provisioning.scim.parameters import Search, search_request
 from provisioning.store import Order, Query, Record, Related
 from provisioning.store.query import sort_key
 from provisioning.web.access import reading
@@ -47,6 +57,8 @@ ORDERS = {
 ALWAYS_THERE = frozenset({"id", "username", "email"})
 """Members that are never null. In a descending order by another member, users without it come first
 (RFC 7644, 3.4.2.3), where the store has them last."""
+OCCURS = frozenset({"eq", "co", "sw", "ew"})
+"""Operators that are true only where the whole value occurs."""
 MOST_WORDS = 20
 """How many words of a filter the store searches for; more would cost more than they save."""
 FEW = 50
@@ -138,10 +150,11 @@ def _compared(records: Records, node: Comparison) -> Narrowed:
     if not isinstance(value, str):
         return Narrowed()
     if node.operator == "eq" and name in NAMES:
-        is_long = len(value) > filters.LONGEST_VALUE
-        return Narrowed(frozenset() if is_long else frozenset(NAMES[name](records, value)))
+        return Narrowed(
+            frozenset(NAMES[name](records, folded(value) if node.kind == FOLDED else value))
+        )
     # Only ASCII: folding other text may change it so that a part of it isn't found any more.
-    if node.operator in filters.WITHIN and name in IN_TEXT and value.isascii():
+    if node.operator in OCCURS and name in IN_TEXT and value.isascii():
         return Narrowed(words=tuple(value.split()[:MOST_WORDS]))
     return Narrowed()
 
@@ -153,17 +166,18 @@ def _with_id(records: Records, value: str) -> set[str]:
 
 def _with_email(records: Records, value: str) -> set[str]:
     """The keys of users of all tenants with this address."""
-    found = records.query(USERS, Query(within=("email", username_key(value)))).records
+    found = records.query(USERS, Query(within=("email", value))).records
     return {username_key(account["username"]) for account in found}
 
 
 NAMES: dict[str, Callable[[Records, str], set[str]]] = {
-    "username": lambda _, value: {username_key(value)},
+    "username": lambda _, value: {value},
     "id": _with_id,
     "externalid": identities.users_called,
     "emails.value": _with_email,
 }
-"""Attribute -> function that finds the keys of users by its value, with an index."""
+"""Attribute -> function that finds the keys of users by its value, folded if it is FOLDED, with an
+index."""
 
 
 def _all(parts: list[Narrowed]) -> Narrowed:
@@ -260,7 +274,7 @@ def _judged(
         columns = [_column(records, accounts, users, name) for name in names]
         for number, name in enumerate(names):
             if USER_KINDS.get(name) == FOLDED:
-                columns[number] = [each and username_key(each) for each in columns[number]]
+                columns[number] = [each and folded(each) for each in columns[number]]
         is_true = filters.judge(node, {name: number for number, name in enumerate(names)})
         found = [number for number, row in enumerate(zip(*columns, strict=True)) if is_true(row)]
         accounts, users = [accounts[n] for n in found], [users[n] for n in found]

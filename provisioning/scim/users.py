@@ -8,14 +8,8 @@ from flask import Response
 from provisioning.domain.records import Records
 from provisioning.resources.users import hashed
 from provisioning.scim import people
-from provisioning.scim.messages import (
-    answer,
-    body,
-    members_of,
-    parameters,
-    require_version,
-    selection,
-)
+from provisioning.scim.messages import body, members_of, require_version
+from provisioning.scim.parameters import answer, parameters, selection
 from provisioning.scim.patch import steps_in_patch
 from provisioning.scim.people import Asked
 from provisioning.scim.routing import CHANGE, QUERY, RESOURCE, scim

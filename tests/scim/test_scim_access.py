@@ -275,6 +275,10 @@ def test_scim_is_no_word_for_errors_of_an_unknown_host():
         {"op": "replace", "path": "password", "value": "correct horse"},
         {"op": "Replace", "PATH": f"{USER}:passWord", "Value": "correct horse"},
         {"op": "replace", "value": {"password": "correct horse"}},
+        {"op": "replace", "value": {"PassWord": "correct horse"}},
+        {"op": "replace", "value": {USER: {"password": "correct horse"}}},
+        {"op": "add", "value": {f"{USER}:password": "correct horse"}},
+        {"op": "replace", "path": USER.upper(), "value": {"PASSWORD": "correct horse"}},
     ],
 )
 def test_a_password_is_in_no_log_of_the_emulator(operation):

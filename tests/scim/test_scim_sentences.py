@@ -6,6 +6,7 @@ import pytest
 
 from tests.scim.asking import ENTERPRISE, USER, error, kind
 
+pytestmark = pytest.mark.storeless
 NAMED = {"op": "replace", "path": "name.givenName", "value": "Alice"}
 
 
