@@ -9,7 +9,7 @@ import orjson
 
 from provisioning.store.answers import Answers
 from provisioning.store.errors import StoreDamaged
-from provisioning.store.ids import count_on, next_after, require_readable_id
+from provisioning.store.ids import count_on, mended, next_after, require_readable_id
 from provisioning.store.layout import Touched
 from provisioning.store.query import Page, Query, Record
 from provisioning.store.tables import Contents, Table, require_declared
@@ -294,15 +294,16 @@ def load(
         }
     for table, key, member in dangling(contents, touched):
         raise StoreDamaged("it refers to nothing", table=table, record=key, member=member)
-    view = View(contents, dict(ids), known._answers)
+    # A copy of a moment ago sets no counter back: what it counts has been given since.
+    given = mended(known._ids)
+    counted = {name: max(ids.get(name, 0), given.get(name, 0)) for name in {**ids, **given}}
+    view = View(contents, counted, known._answers)
     for table, keys in touched.items():
         for key in sorted(keys & contents[table].records.keys()):
             if check is not None and (problem := check(view, table, key)) is not None:
                 raise StoreDamaged(problem, table=table, record=key)
     for table, each in contents.items():
-        # If a counter was set back by hand, it is raised again by the ids of all records.
-        set_back = ids.get(table, 0) < known._ids.get(table, 0)
-        for key in each.records if set_back else touched.get(table, ()):
+        for key in touched.get(table, ()):
             count_on(view._ids, table, key, each.records.get(key, {}))
     return view
 

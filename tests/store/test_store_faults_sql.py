@@ -301,7 +301,7 @@ def test_a_connection_that_died_in_the_pool_is_replaced_unnoticed(
 
 
 def test_a_connection_that_dies_during_a_change_undoes_it(
-    store: SqlStore, postgresql: Cluster, schema_url: str
+    store: SqlStore, postgresql: Cluster, schema_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with (
         pytest.raises(StoreUnavailable, match="can't be reached"),
@@ -313,6 +313,8 @@ def test_a_connection_that_dies_during_a_change_undoes_it(
         transaction.count("notes")
     with store.read() as view:
         assert view.count("notes") == 0
+    # The driver has nothing to add to what is said.
+    assert {record.name for record in caplog.records} == {"provisioning.store.sql.postgresql"}
 
 
 def test_a_commit_that_meets_a_dead_connection_has_an_unknown_fate(
@@ -528,6 +530,16 @@ def test_more_than_there_is_room_for_is_kept_out_and_leaves_the_store_whole(
             note(transaction, f"{number}", title="x" * 100 + str(number))
     with file.read() as view:
         assert view.count("notes") == 1
+
+
+def test_what_fails_before_the_commit_has_no_unknown_fate(file: SqlStore) -> None:
+    with pytest.raises(StoreUnavailable) as raised, file.transaction() as transaction:
+        note(transaction, "mine")
+        # Whatever is asked from here on is interrupted.
+        transaction._connection.driver.set_progress_handler(lambda: 1, 1)  # type: ignore[attr-defined]
+    assert not raised.value.unknown_fate
+    with file.read() as view:
+        assert view.count("notes") == 0
 
 
 def test_a_file_that_is_gone_takes_no_changes_and_is_told(file: SqlStore, tmp_path: Path) -> None:

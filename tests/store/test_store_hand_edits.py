@@ -159,6 +159,30 @@ def test_ids_that_an_edit_sets_back_stay_above_those_in_use(store: Store, path: 
         assert transaction.next_id("people") == 10
 
 
+def test_an_edit_of_a_copy_of_a_moment_ago_gives_no_id_a_second_time(
+    store: Store, path: Path
+) -> None:
+    copy = path.read_text()
+    with store.transaction() as transaction:
+        assert transaction.next_id("people") == 1
+        transaction.put("people", "cid", {"id": 1, "name": "cid", "team": "red"})
+    path.write_text(copy.replace('"name": "ann"', '"name": "Ann"'))
+    assert ann(store)["name"] == "Ann"
+    with store.transaction() as transaction:
+        assert transaction.get("people", "cid") is None
+        assert transaction.next_id("people") == 2
+
+
+def test_a_counter_that_an_edit_has_used_up_is_mended_by_another_edit(
+    store: Store, path: Path
+) -> None:
+    edit(path, '"ids": {}', f'"ids": {{"people": {2**53}}}')
+    assert ann(store) is not None
+    edit(path, str(2**53), "7")
+    with store.transaction() as transaction:
+        assert transaction.next_id("people") == 8
+
+
 @pytest.mark.parametrize(
     ("old", "new", "place", "problem"),
     [
