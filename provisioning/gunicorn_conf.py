@@ -23,6 +23,7 @@ from typing import Any
 from gunicorn.glogging import Logger, SafeAtoms
 
 from provisioning.output import lose_rather_than_wait
+from provisioning.web import audit_log
 from provisioning.web.logs import write_json
 
 # Only this machine can reach the server unless `--bind 0.0.0.0:8000` says otherwise: gunicorn's
@@ -188,6 +189,12 @@ _folders: list[str] = []
 BEGUN = "SERVER_HAS_BEGUN"
 """The variable that tells a worker whether its store was there when the first ones began."""
 _begun: list[Any] = []
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Write each record of the audit as a line of text, too; as JSON it is one already."""
+    if not IS_JSON:
+        audit_log.write()
 
 
 def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> None:

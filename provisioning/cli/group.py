@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 import click
@@ -13,6 +14,8 @@ from provisioning.domain.passwords import lost_passwords
 from provisioning.seed import BadFile
 from provisioning.settings import BadSetting, Settings
 from provisioning.store import StoreUnavailable
+from provisioning.web import audit_log
+from provisioning.web.logs import JsonLines
 
 Item = TypeVar("Item")
 
@@ -22,7 +25,8 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with self._telling():
+                return super().invoke(ctx)
         except Invalid as error:
             lines = [f"{name}: {text}" for name, texts in error.errors.items() for text in texts]
             raise click.ClickException("\n".join(lines)) from error
@@ -32,6 +36,13 @@ class Command(click.Command):
         except (DomainError, BadSetting, BadFile) as error:
             lines = str(error).split("\n")
             raise click.ClickException("\n".join(map(printable, lines))) from error
+
+    def _telling(self) -> AbstractContextManager[None]:
+        """Records of the audit go to stderr, unless that is a person's; `serve` logs by itself."""
+        if self.name == "serve" or sys.stderr.isatty():
+            return nullcontext()
+        is_json = os.environ.get("PROVISIONING_LOG") == "json"
+        return audit_log.on_stderr(JsonLines() if is_json else None)
 
 
 class Commands(click.Group):

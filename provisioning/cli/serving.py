@@ -18,6 +18,7 @@ from gunicorn.app.base import BaseApplication
 
 from provisioning import gunicorn_conf
 from provisioning.gunicorn_worker import Worker
+from provisioning.web import audit_log
 
 LOCALHOST = ("127.0.0.1", "::1")
 NO_SUCH_ADDRESS = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
@@ -91,6 +92,8 @@ def serve_until_told(
 
     runner = _Runner(application, {**_SETTINGS, "post_worker_init": begin, **_logging(is_logging)})
     log = runner.cfg.logger_class(runner.cfg)
+    if is_logging and not gunicorn_conf.IS_JSON:
+        audit_log.write()
     _Worker(1, os.getppid(), list(listeners), runner, 0, runner.cfg, log).init_process()
 
 

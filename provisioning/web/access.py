@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from provisioning.domain.errors import Unauthorized
 from provisioning.domain.records import Records
 from provisioning.store import RecordId
-from provisioning.web import audit
+from provisioning.web import audit, audit_log
 from provisioning.web.audit import Author
 from provisioning.web.caller import admit, caller_of
 from provisioning.web.context import current
@@ -51,7 +51,8 @@ def changing(only: RecordId | None = None, also: Collection[str] = ()) -> Iterat
             raise Unauthorized("This API key has just become another tenant's. Ask again.")
         yield Records(transaction, caller, now, parts.catalogue)
         author = Author(request.via, tenant, caller.user, caller.key, request.id, request.client)
-        audit.keep(parts, transaction, author, now)
+        lines = audit.keep(parts, transaction, author, now)
         is_changed, began = transaction.changed, time.perf_counter()
+    audit_log.note(lines)
     if parts.metrics is not None and is_changed:
         parts.metrics.note_commit(time.perf_counter() - began)

@@ -21,6 +21,7 @@ from provisioning.domain.records import Records
 from provisioning.domain.roles import MASK
 from provisioning.domain.tables import AUDIT, PRIVILEGES, USERS
 from provisioning.store import Change, Query, Record, Transaction, View
+from provisioning.web import audit_log
 from provisioning.web.collection import Collection
 from provisioning.web.server import Server
 
@@ -28,6 +29,8 @@ LARGEST_VALUE = 1_000
 """The most bytes of a value as JSON. Of a larger value the audit keeps only size and digest."""
 MOST_DROPPED = 200
 """The most old records that one transaction removes beyond as many as it adds."""
+UNTOLD = frozenset({"number", "byUser", "byAccount", "aboutUser", "aboutAccount"})
+"""Members of a stored record that the API doesn't show."""
 COUNTED = 1_001
 """If fewer records than this are to be kept, each change counts them. For 100,000 one change in a
 hundred does."""
@@ -51,15 +54,17 @@ class Author:
     client: str | None = None
 
 
-def keep(server: Server, transaction: Transaction, author: Author, now: Instant) -> None:
-    """Put an audit record for each record that the transaction has changed.
+def keep(server: Server, transaction: Transaction, author: Author, now: Instant) -> list[Record]:
+    """Put an audit record for each record that the transaction has changed, and return them as
+    lines of the log tell them: hand these to `audit_log.note` after the commit.
 
     The rename of an account is told in each tenant where the account holds a privilege; that
     records of the account name it otherwise then is no change of theirs.
     """
     limit = server.audit_keep
-    if not limit:
-        return
+    if not limit and not audit_log.is_read():
+        return []
+    lines: list[Record] = []
     added: dict[str, list[int]] = defaultdict(list)
     changes = transaction.changes()
     accounts = _Accounts(transaction, changes)
@@ -90,8 +95,10 @@ def keep(server: Server, transaction: Transaction, author: Author, now: Instant)
             "client": author.client,
             "changes": changes,
         }
-        transaction.put(AUDIT, key_of(tenant, number), record, is_new=True)
-        added[tenant].append(number)
+        lines.append(_line(record))
+        if limit:
+            transaction.put(AUDIT, key_of(tenant, number), record, is_new=True)
+            added[tenant].append(number)
 
     renamed = _renamed(changes)
     author = replace(author, user=renamed.get(author.user, author.user))
@@ -109,6 +116,15 @@ def keep(server: Server, transaction: Transaction, author: Author, now: Instant)
     for tenant, numbers in added.items():
         if any(_is_counted(tenant, number, limit) for number in numbers):
             _drop(transaction, tenant, limit, len(numbers))
+    return lines
+
+
+def _line(record: Record) -> Record:
+    """An audit record as the log tells it: of people only which members were changed, since a log
+    keeps what `user erase` can't reach."""
+    changes = record["changes"]
+    shown = {name: value for name, value in record.items() if name not in UNTOLD}
+    return shown | {"changes": sorted(changes) if record["resource"] == "users" else changes}
 
 
 def _renamed(changes: list[Change]) -> dict[str | None, str]:
@@ -257,11 +273,12 @@ def by_command_line(server: Server, erasing: int | None = None) -> Iterator[Tran
     """
     with server.store.transaction() as transaction:
         yield transaction
-        keep(server, transaction, Author(CLI), server.clock.now(transaction.time()))
+        lines = keep(server, transaction, Author(CLI), server.clock.now(transaction.time()))
         if erasing is not None:
             about = Query(equal={"aboutAccount": erasing})
             for record in transaction.query(AUDIT, about).records:
                 transaction.put(AUDIT, key_of(record["tenant"], record["number"]), erased(record))
+    audit_log.note(lines)
 
 
 def shown_to(records: Records, record: Record) -> Record:

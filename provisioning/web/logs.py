@@ -10,6 +10,8 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
+from provisioning.web.audit_log import AUDIT
+
 if TYPE_CHECKING:
     from provisioning.web.context import Request
 
@@ -26,9 +28,9 @@ class JsonLines(logging.Formatter):
             "time": moment.isoformat(timespec="milliseconds") + "Z",
             "level": record.levelname.lower(),
         }
-        request = getattr(record, "request", None)
-        if request is not None:
-            return json.dumps(entry | request)
+        members = getattr(record, "members", None)
+        if members is not None:
+            return json.dumps(entry | members)
         message = _redacted(record.getMessage())
         if record.exc_info and not record.exc_text:
             record.exc_text = self.formatException(record.exc_info)
@@ -57,6 +59,7 @@ def write_json(*loggers: logging.Logger) -> None:
     if not loggers and not any(isinstance(each, JsonHandler) for each in root.handlers):
         root.addHandler(JsonHandler())
         REQUESTS.setLevel(logging.INFO)
+        AUDIT.setLevel(logging.INFO)
 
 
 def note_request(request: "Request", method: str, route: str, status: int, seconds: float) -> None:
@@ -67,7 +70,7 @@ def note_request(request: "Request", method: str, route: str, status: int, secon
         method,
         route,
         status,
-        extra={"request": _entry(request, method, route, status, seconds)},
+        extra={"members": _entry(request, method, route, status, seconds)},
     )
 
 
