@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.store import DurableStorage, Store, StoreUnavailable, Transaction
+from provisioning.store import DurableStorage, Store, StoreBusy, StoreUnavailable, Transaction
 from provisioning.store.errors import Collision, UnknownFate
 from provisioning.store.turns import Turns
 
