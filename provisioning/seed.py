@@ -20,6 +20,7 @@ from provisioning.domain.activity import (
     parse_duration,
     parse_instant,
 )
+from provisioning.domain.bounds import overfull
 from provisioning.domain.catalogue import Catalogue
 from provisioning.domain.errors import BadRequest, Invalid
 from provisioning.domain.names import LONGEST_USERNAME, ascii_domain, printable, username_key
@@ -157,6 +158,7 @@ def load_seed(
             errors.append(f"{entry.place}: {error}")
         put.append(replace(entry, record=record))
     errors += [fault for entry in put for fault in dangling(transaction, entry)]
+    errors += overfull_tenants(server, transaction, entries)
     if not errors:
         for entry in put:
             rules = broken_rules(server, transaction, entry.collection, entry.record, now)
@@ -336,6 +338,22 @@ def given_anyway(
         if is_free and window.overlaps(ActivityWindow.of(other)):
             return other
     return None
+
+
+def overfull_tenants(
+    server: Server, transaction: Transaction, entries: Iterable[Entry]
+) -> list[str]:
+    """A sentence for each tenant that keeps more than it may, by what these entries add."""
+    places: dict[str, str] = {}
+    for entry in entries:
+        if entry.collection.table == TENANTS:
+            places[str(entry.record["label"])] = entry.place
+        elif entry.collection.is_bounded:
+            tenant = str(entry.record["tenant"])
+            places.setdefault(tenant, f"{entry.place}.tenant")
+    most = server.settings.tenant_bytes
+    found = ((place, overfull(transaction, label, most)) for label, place in places.items())
+    return [f"{place}: {fault}" for place, fault in found if fault is not None]
 
 
 def dangling(transaction: Transaction, entry: Entry) -> list[str]:

@@ -186,6 +186,12 @@ class Settings:
     max_page_size: int = setting(
         300, _whole(1, 300), "The largest `size` of a page; the default size is never larger."
     )
+    tenant_bytes: int = setting(
+        4 * 2**20,
+        _whole(0, 2**40),
+        "The most bytes, as JSON, that one tenant keeps in dashboards, statements, their "
+        "configurations, endpoints and domain mappings. `0`: no bound.",
+    )
     catalogue: Path | None = setting(
         None, _path, "A JSON file that replaces the built-in catalogue of services."
     )

@@ -400,6 +400,7 @@ class Import:
     def _check(self, put: list[Entry], before: dict[str, list[ActivityWindow]]) -> None:
         for entry in put:
             self.errors += seed.dangling(self.transaction, entry)
+        self.errors += seed.overfull_tenants(self.server, self.transaction, put)
         if self.errors:
             return
         for entry in put:

@@ -63,6 +63,7 @@ COLLECTION = Collection(
     seed="dashboards",
     audit="tenant-dashboards",
     schema=DASHBOARD,
+    is_bounded=True,
     text=("title", "label", "description"),
 )
 

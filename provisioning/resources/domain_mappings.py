@@ -44,6 +44,7 @@ COLLECTION = Collection(
     seed="domainMappings",
     audit="domain-mapping",
     schema=DOMAIN_MAPPING,
+    is_bounded=True,
     key=lambda record: record["domain"],
     target=lambda record: record["domain"],
     text=("domain",),

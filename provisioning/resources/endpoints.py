@@ -107,6 +107,7 @@ COLLECTION = Collection(
     seed="endpoints",
     audit="endpoints",
     schema=ENDPOINT,
+    is_bounded=True,
     own={
         "id": ID,
         "registeredByUserId": Whole(1, HIGHEST_ID),

@@ -78,6 +78,7 @@ COLLECTION = Collection(
     seed="statements",
     audit="tenant-statements",
     schema=STATEMENT,
+    is_bounded=True,
     text=("title", "label", "description"),
 )
 CONFIGS = Collection(
@@ -85,6 +86,7 @@ CONFIGS = Collection(
     seed="statementConfigs",
     audit="statements",
     schema=CONFIG,
+    is_bounded=True,
     own={
         "label": NAME,
         "config": JsonObject(required=True),

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+import orjson
+
 from provisioning.store.errors import StoreDamaged
 from provisioning.store.query import Query, Record
 
@@ -51,6 +53,9 @@ class Table:
     orders: tuple[str, ...] = ()
     """The members that an order can have. A reference is ordered by the document id in it, an
     `identified` member by what the record is shown by that has this id."""
+    weighed: Key | None = None
+    """A function from a record to whose it is, by which the bytes of records are summed; None
+    where nobody asks for the sum."""
     is_journal: bool = False
     """Whether its records only describe changes, as the audit does. Changes that run at the same
     time may all add some, and their number is counted each time."""
@@ -80,6 +85,11 @@ def require_declared(fact: Callable[[str], Table], table: str, query: Query) -> 
         require_declared(fact, related.table, condition)
 
 
+def weight(record: Record | None) -> int:
+    """The bytes of a record as compact JSON."""
+    return 0 if record is None else len(orjson.dumps(record))
+
+
 class Contents:
     """One table's records by document id, and the indexes over them."""
 
@@ -88,6 +98,8 @@ class Contents:
         self.records: dict[str, Record] = {}
         self.unique: dict[str, dict[Hashable, str]] = {name: {} for name in fact.unique}
         self.groups: dict[str, dict[Hashable, Keys]] = {name: {} for name in fact.groups}
+        self.weights: dict[Hashable, int] = {}
+        """Whose records -> their bytes, as `weighed` of the declaration says."""
         self.version = next(_VERSIONS)
         """A new number after each change, so that the same version means the same records."""
         self._last: deque[tuple[int, str, Record | None]] = deque(maxlen=REMEMBERED)
@@ -100,6 +112,7 @@ class Contents:
         copy.records = dict(self.records)
         copy.unique = dict(self.unique)
         copy.groups = dict(self.groups)
+        copy.weights = dict(self.weights)
         copy.version = self.version
         copy._last = self._last.copy()
         return copy
@@ -137,6 +150,10 @@ class Contents:
                     value = function(record)
                     if value is not None:
                         groups.setdefault(value, {})[key] = None
+            if self.fact.weighed is not None:
+                name = "sum of bytes"
+                for key, record in records.items():  # noqa: B007 - the error names the key
+                    self._weigh(None, record)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise self._damaged(f"what makes its {name} is missing or wrong", key) from None
         return self
@@ -166,6 +183,7 @@ class Contents:
     def _index(self, key: str, after: Record | None) -> None:
         """Update indexes and groups for a record that is about to change; None removes it."""
         before = self.records.get(key)
+        self._weigh(before, after)
         for name, function in self.fact.unique.items():
             old, new = _values(function, before, after)
             if old != new:
@@ -186,6 +204,13 @@ class Contents:
                     if before is not None:
                         # An old record has its place between others, as in the table.
                         groups[new] = {other: None for other in self.records if other in members}
+
+    def _weigh(self, before: Record | None, after: Record | None) -> None:
+        if self.fact.weighed is not None:
+            for record, sign in ((before, -1), (after, 1)):
+                if record is not None:
+                    owner = self.fact.weighed(record)
+                    self.weights[owner] = self.weights.get(owner, 0) + sign * weight(record)
 
     def _own_part(self, whole: dict[Any, dict[Any, Any]], name: Hashable) -> dict[Any, Any]:
         """An index or a group, copied unless it has been, so that others don't see it change."""

@@ -87,6 +87,14 @@ class View:
         """How many records a table has."""
         return len(self._contents[table].records)
 
+    def weight_of(self, owner: str) -> int:
+        """The bytes, as compact JSON, of all records that `weighed` of their tables calls theirs.
+
+        The number is kept with the records, so that asking for it costs the same however many
+        there are.
+        """
+        return sum(contents.weights.get(owner, 0) for contents in self._contents.values())
+
     def time(self) -> datetime:
         """The time now, by the clock that all servers of this store share."""
         return datetime.now(UTC)
@@ -137,6 +145,7 @@ class Transaction(View):
 
     def __init__(self, base: View, only: RecordId | None = None) -> None:
         super().__init__(dict(base._contents), dict(base._ids), base._answers)
+        self._base = base
         self._only = only
         self._open = True
         self._before: dict[RecordId, Record | None] = {}
@@ -191,6 +200,10 @@ class Transaction(View):
     def all(self, table: str) -> Collection[Record]:
         """All records of a table as they are now; later changes don't disturb a loop over them."""
         return tuple(super().all(table))
+
+    def growth_of(self, owner: str) -> int:
+        """By how much this transaction has changed `weight_of`."""
+        return self.weight_of(owner) - self._base.weight_of(owner)
 
     def next_id(self, table: str) -> int:
         """An integer greater than every id that the table ever had, kept with the data."""

@@ -4,6 +4,7 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
+from provisioning.domain.bounds import require_room
 from provisioning.domain.errors import Unauthorized
 from provisioning.domain.records import Records
 from provisioning.store import RecordId
@@ -50,6 +51,7 @@ def changing(only: RecordId | None = None, also: Collection[str] = ()) -> Iterat
         if caller.tenant != tenant:
             raise Unauthorized("This API key has just become another tenant's. Ask again.")
         yield Records(transaction, caller, now, parts.catalogue)
+        require_room(transaction, tenant, parts.settings.tenant_bytes)
         author = Author(request.via, tenant, caller.user, caller.key, request.id, request.client)
         lines = audit.keep(parts, transaction, author, now)
         is_changed, began = transaction.changed, time.perf_counter()

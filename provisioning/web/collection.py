@@ -102,6 +102,8 @@ class Collection:
     asked: tuple[str, ...] = ()
     orders: tuple[str, ...] = ()
     """In addition to the members by which its own lists can be ordered."""
+    is_bounded: bool = False
+    """Whether its records count towards the bytes that one tenant may keep."""
     is_journal: bool = False
     """Whether its records only describe changes of others, as those of the audit do."""
 
@@ -150,6 +152,7 @@ class Collection:
             shown_by=self.shown_by,
             asked=tuple(dict.fromkeys((*self.asked, *referring, *self.identities))),
             orders=(*dict.fromkeys((*orderable(self.schema), *self.orders)),),
+            weighed=_tenant if self.is_bounded else None,
             is_journal=self.is_journal,
         )
 

@@ -28,6 +28,7 @@ PEOPLE = Table(
     text_of=("team",),
     asked=("team", "guild"),
     orders=("name", "team", "guild"),
+    weighed=lambda record: record["team"],
 )
 FORM = Form((TEAMS, PEOPLE))
 

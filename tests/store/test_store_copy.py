@@ -14,6 +14,7 @@ import pytest
 from provisioning.store import Record, Store, StoreUnavailable
 from provisioning.store.copying import copy
 from provisioning.store.opening import Place, open_store, place_of
+from provisioning.store.tables import weight
 
 from .conftest import FORM, POSTGRESQL
 
@@ -68,7 +69,7 @@ def contents(place: Place) -> tuple[object, ...]:
     store = open_store(place, FORM, begins=False)
     with store.read() as view:
         tables = {fact.name: list(view.documents(fact.name)) for fact in FORM.tables}
-        found = (store.instance, tables, view.ids())
+        found = (store.instance, tables, view.ids(), view.weight_of("red"))
     store.close()
     return found
 
@@ -84,6 +85,8 @@ def test_a_copy_has_the_same_records_in_the_same_order_counters_and_instance(
     store.close()
     assert copy(origin, copied, FORM) == 5
     assert contents(copied) == contents(origin)
+    with open_store(copied, FORM).read() as view:
+        assert view.weight_of("red") == sum(map(weight, view.all("people"))) > 0
     with open_store(copied, FORM).transaction() as transaction:
         assert transaction.next_id("people") == 4
         assert transaction.next_id("audit/red") == 2

@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -212,6 +213,7 @@ def same(view: View, model: Model) -> None:
     for team in ("red", "blue", "green"):
         expected = [record for record in people.values() if record["team"] == team]
         assert list(view.group("people", "team", team)) == expected
+        assert view.weight_of(team) == sum(len(orjson.dumps(record)) for record in expected)
         page = view.query("people", Query(within=("team", team), by_key=True, size=2))
         assert page.total == len(expected)
         assert [r["name"] for r in page.records] == sorted(r["name"] for r in expected)[:2]

@@ -30,6 +30,7 @@ from provisioning.store import (
 from provisioning.store.opening import Place, open_store, place_of
 from provisioning.store.sql import SqlStore
 from provisioning.store.sql.postgresql import PostgreSQL
+from provisioning.store.tables import weight
 from tests.postgresql import PASSWORD, Cluster, free_port
 
 from .conftest import FORM, PEOPLE, POSTGRESQL, TEAMS
@@ -258,6 +259,8 @@ def test_a_table_of_an_older_form_is_made_as_it_is_declared_now_with_its_records
         assert found is not None and found["name"] == "ann"
         assert transaction.next_id("people") == 2
         assert transaction.count("planets") == 0
+        reds = transaction.group("people", "team", "red")
+        assert transaction.weight_of("red") == sum(map(weight, reds))
     store.close()
     # A part of the server that is gone again has left its table, which is empty.
     open_store(place, FORM._replace(steps=(Step(),))).close()

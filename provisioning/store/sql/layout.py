@@ -196,5 +196,6 @@ def own_tables(metadata: MetaData, form: int) -> list[SqlTable]:
             Column("tenant", BYTEWISE, primary_key=True),
             Column("name", BYTEWISE, primary_key=True),
             Column(f"version_{form}", BigInteger, key="version", nullable=False),
+            Column("weight", BigInteger, nullable=False, server_default="0"),
         ),
     ]

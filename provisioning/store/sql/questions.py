@@ -157,7 +157,9 @@ class Questions:
         compiled, revisions = database.compiled, database.metadata.tables[REVISIONS]
         version = revisions.c.version.name
         self.nothing = compiled(select(ONE))
-        self.revise_all = compiled(update(revisions).values(version=bindparam("version")))
+        self.revise_all = compiled(
+            update(revisions).values(version=bindparam("version"), weight=ZERO)
+        )
         self.tell = compiled(
             text(
                 f"INSERT INTO {META} (name, value) VALUES (:name, :value) "
@@ -166,10 +168,14 @@ class Questions:
         )
         self.revise = compiled(
             text(
-                f"INSERT INTO {REVISIONS} (tenant, name, {version}) "
-                "VALUES (:tenant, :name, :version) "
-                f"ON CONFLICT (tenant, name) DO UPDATE SET {version} = excluded.{version}"
+                f"INSERT INTO {REVISIONS} (tenant, name, {version}, weight) "
+                "VALUES (:tenant, :name, :version, :growth) "
+                f"ON CONFLICT (tenant, name) DO UPDATE SET {version} = excluded.{version}, "
+                f"weight = {REVISIONS}.weight + excluded.weight"
             )
+        )
+        self.weights = compiled(
+            text(f"SELECT weight FROM {REVISIONS} WHERE tenant = :tenant AND weight <> 0")
         )
 
     def _find(self, table: str, column: str) -> str:

@@ -271,6 +271,7 @@ class SqlStore(Store):
         brought: dict[str, int] = {}
         for name in meta["layouts"].keys() & database.layouts.keys():
             transaction.load(name, _upgraded(database.layouts[name].fact, old, upgrade, brought))
+        database.ask(connection, transaction.revisions())
         old.drop()
         counters = mended(upgrade.counters(database.ids(connection)))
         counters |= {name: max(last, counters.get(name, 0)) for name, last in brought.items()}

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, cast
@@ -23,7 +24,7 @@ from provisioning.store.sql.layout import TENANT
 from provisioning.store.sql.pool import Connection
 from provisioning.store.sql.questions import Asked, Questions, asked
 from provisioning.store.sql.totals import Total, Totals
-from provisioning.store.tables import Table, require_declared
+from provisioning.store.tables import Table, require_declared, weight
 from provisioning.store.views import Change, RecordId, Transaction, View, empty, load
 
 LARGEST_OFFSET = 2**62
@@ -169,6 +170,11 @@ class SqlView(View):
         """How many records a table has."""
         return int(self._rows(self._questions.count(table, (), True), {})[0][0])
 
+    def weight_of(self, owner: str) -> int:
+        """The bytes of all records that `weighed` of their tables calls theirs."""
+        rows = self._rows(self._questions.weights, {"tenant": group_key(owner)})
+        return sum(int(weight) for (weight,) in rows)
+
     def time(self) -> datetime:
         """The moment by the clock that all servers of this store share."""
         if self._time is None:
@@ -300,6 +306,8 @@ class SqlTransaction(SqlView, Transaction):
         self._found: dict[tuple[str, str], Record | None] = {}
         self._after: dict[tuple[str, str], Record | None] = {}
         self._tenants: set[tuple[str, str]] = set()
+        self._grown: Counter[tuple[str, str]] = Counter()
+        """(Table, tenant) -> the bytes by which their weighed records have grown."""
         self._given: dict[str, int] = {}
         self._raised: dict[str, int] = {}
         self._numbers: set[tuple[str, Hashable]] = set()
@@ -363,6 +371,15 @@ class SqlTransaction(SqlView, Transaction):
             if self._after[table, key] is not before
         ]
 
+    def weight_of(self, owner: str) -> int:
+        """The bytes of all records that are weighed as theirs, with those of this transaction."""
+        return self.growth_of(owner) + (0 if self._all_is_new else super().weight_of(owner))
+
+    def growth_of(self, owner: str) -> int:
+        """By how much this transaction has changed `weight_of`; after `clear`, from nothing."""
+        tenant = group_key(owner)
+        return sum(grown for (_, each), grown in self._grown.items() if each == tenant)
+
     def next_id(self, table: str) -> int:
         """An integer greater than every id that the table ever had. Where the transaction comes
         to nothing it may be left out."""
@@ -404,6 +421,7 @@ class SqlTransaction(SqlView, Transaction):
         self._found.clear()
         self._after.clear()
         self._tenants.clear()
+        self._grown.clear()
         self._known.clear()
         self._indexed.clear()
         self._groups.clear()
@@ -424,6 +442,7 @@ class SqlTransaction(SqlView, Transaction):
             rows.append(row)
             if (tenant := row.get(f"g_{TENANT}")) is not None:
                 self._tenants.add((table, tenant))
+            self._weigh(table, None, record)
             if len(rows) == BATCH:
                 self._database.insert(self._asked(), layout, rows)
                 rows.clear()
@@ -507,9 +526,7 @@ class SqlTransaction(SqlView, Transaction):
         """Make the changes durable."""
         self._raise_ids()
         self._open = False
-        revised = list(self._waiting)
-        for table, tenant in sorted(self._tenants):
-            revised.append((self._questions.revise, self._revision(tenant, table)))
+        revised = [*self._waiting, *self.revisions()]
         if self._all_is_new:
             number = secrets.randbits(REVISION_BITS)
             revised.insert(len(self._waiting), (self._questions.revise_all, {"version": number}))
@@ -524,9 +541,27 @@ class SqlTransaction(SqlView, Transaction):
         if connection is not None:
             self._database.give_up(connection)
 
-    def _revision(self, tenant: str, table: str) -> Parameters:
-        number = secrets.randbits(REVISION_BITS)
-        return {"tenant": tenant, "name": table, "version": number}
+    def revisions(self) -> list[Statement]:
+        """What marks the tables of tenants as changed, and adds to the sums of bytes."""
+        return [
+            (
+                self._questions.revise,
+                {
+                    "tenant": tenant,
+                    "name": table,
+                    "version": secrets.randbits(REVISION_BITS),
+                    "growth": self._grown[table, tenant],
+                },
+            )
+            for table, tenant in sorted(self._tenants | self._grown.keys())
+        ]
+
+    def _weigh(self, table: str, before: Record | None, after: Record | None) -> None:
+        weighed = self._fact(table).weighed
+        if weighed is not None:
+            for record, sign in ((before, -1), (after, 1)):
+                if record is not None:
+                    self._grown[table, group_key(weighed(record))] += sign * weight(record)
 
     def _note(self, table: str, key: str, before: Record | None, after: Record | None) -> None:
         self._found.setdefault((table, key), before)
@@ -534,6 +569,7 @@ class SqlTransaction(SqlView, Transaction):
         self._indexed = {each: known for each, known in self._indexed.items() if each[0] != table}
         self._ahead = {each: rows for each, rows in self._ahead.items() if each[0] != table}
         self._after[table, key] = self._known[table, key] = after
+        self._weigh(table, before, after)
         fact = self._fact(table)
         function = None if fact.is_journal else fact.groups.get(TENANT)
         for record in (before, after) if function is not None else ():
