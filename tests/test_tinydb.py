@@ -1,19 +1,24 @@
-"""The JSON file under TinyDB's own classes, as its documentation uses them, no server running."""
+"""The JSON file under TinyDB's own classes, as its documentation uses them."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tinydb
 from tinydb import TinyDB, where
+from tinydb.middlewares import CachingMiddleware
 from tinydb.operations import delete
 from tinydb.table import Document
 
+import provisioning.store
 from provisioning.accounts import rename
 from provisioning.factory import COLLECTIONS, open_server
 from provisioning.settings import Settings
-from provisioning.store import StoreDamaged
+from provisioning.store import DurableStorage, Store, StoreDamaged, StoreUnavailable
 from provisioning.web.server import Server
 
 FROM = "2026-01-01T00:00:00Z"
@@ -288,3 +293,159 @@ def test_what_its_documentation_shows_works(server: Server, path: Path) -> None:
     assert found[uma["id"]]["lastName"] == "Ziegler"
     assert found[uma["id"]]["avatar"] is None
     assert records(server, "domain_mappings") == {}
+
+
+# Beside a running server
+
+
+def beside(path: Path, **options: Any) -> TinyDB:
+    return TinyDB(path, storage=provisioning.store.DurableStorage, **options)
+
+
+def make(server: Server, username: str) -> None:
+    """Let the server make an account."""
+    with server.store.transaction() as transaction:
+        nothing = dict.fromkeys(COLLECTIONS["users"].facts.nullable)
+        number = transaction.next_id("users")
+        record = nothing | INSERTED["users"] | {"id": number, "username": username}
+        transaction.put("users", username, record)
+
+
+def test_beside_a_server_it_reads_what_is_there_now_and_writes_durably(
+    server: Server, path: Path
+) -> None:
+    with beside(path) as database:
+        users = database.table("users")
+        make(server, "ann@acme.test")
+        ann = users.get(where("username") == "ann@acme.test")
+        users.update({"firstName": "Ann"}, doc_ids=[ann.doc_id])
+        with server.store.read() as view:
+            assert view.get("users", "ann@acme.test")["firstName"] == "Ann"
+        make(server, "bob@acme.test")
+        assert users.count(where("username") == "bob@acme.test") == 1
+        users.remove(where("username") == "bob@acme.test")
+        number = users.insert({**INSERTED["users"], "username": "cid@acme.test"})
+    with server.store.read() as view:
+        assert view.get("users", "bob@acme.test") is None
+        assert view.get("users", "cid@acme.test")["id"] == number
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_write_is_refused_where_the_server_has_changed_anything_since_the_read(
+    server: Server, path: Path
+) -> None:
+    def slowly(document: dict[str, Any]) -> None:
+        make(server, "ann@acme.test")
+        # What is read meanwhile doesn't make the first read a later one.
+        assert database.table("users").count(where("username") == "ann@acme.test") == 1
+        document["firstName"] = "lost"
+
+    with beside(path) as database:
+        with pytest.raises(StoreUnavailable, match="changed since it was read"):
+            database.table("users").update(slowly, doc_ids=[1])
+        with server.store.read() as view:
+            assert view.get("users", "ann@acme.test") is not None
+            assert "lost" not in [each["firstName"] for each in view.all("users")]
+        database.table("users").update({"firstName": "kept"}, doc_ids=[1])
+    with server.store.read() as view:
+        assert "kept" in [each["firstName"] for each in view.all("users")]
+
+
+def test_no_other_record_is_put_under_an_id_that_the_server_has_given_meanwhile(
+    server: Server, path: Path
+) -> None:
+    def new(*names: str) -> list[dict[str, Any]]:
+        return [{**INSERTED["users"], "username": f"{name}@acme.test"} for name in names]
+
+    with beside(path) as database:
+        users = database.table("users")
+        users.insert_multiple(new("a", "b"))  # TinyDB has reckoned with the next id now
+        make(server, "ann@acme.test")
+        with pytest.raises(StoreUnavailable, match="users: another record has the document id"):
+            users.insert_multiple(new("c", "d"))
+        make(server, "bob@acme.test")
+        make(server, "cat@acme.test")
+        with pytest.raises(ValueError, match="already exists"):
+            users.insert(new("e")[0])
+    with beside(path) as database:
+        database.table("users").insert_multiple(new("c", "d"))
+    with server.store.read() as view:
+        for name in ("a", "b", "c", "d", "ann", "bob", "cat"):
+            assert view.get("users", f"{name}@acme.test") is not None
+
+
+def test_tables_are_not_dropped_all_at_once(server: Server, path: Path) -> None:
+    content = path.read_bytes()
+    with beside(path) as database:
+        with pytest.raises(StoreUnavailable, match="truncate"):
+            database.drop_tables()
+        with pytest.raises(StoreUnavailable, match="truncate"):
+            database.storage.write({"users": {}})
+        assert path.read_bytes() == content
+        database.drop_table("statement_configs")
+    assert records(server, "statement_configs") == {}
+
+
+def test_it_takes_the_arguments_of_tinydbs_own_storage(server: Server, path: Path) -> None:
+    arguments: dict[str, Any] = {"create_dirs": True, "encoding": "utf-8", "access_mode": "r+"}
+    with beside(path, **arguments, indent=4, sort_keys=True, default=str) as database:
+        hint = date(2026, 1, 1)
+        database.table("users").update({"hint": hint}, doc_ids=[1])
+    hints = {each["id"]: each["hint"] for each in records(server, "users").values()}
+    assert hints[1] == "2026-01-01"
+    content = path.read_bytes()
+    with beside(path, access_mode="r") as database:
+        assert len(database.table("users")) > 10
+        with pytest.raises(OSError, match="access mode"):
+            database.table("users").update({"hint": "y"}, doc_ids=[1])
+    with beside(path) as database, pytest.raises(TypeError):
+        database.table("users").update({"hint": hint}, doc_ids=[1])
+    assert path.read_bytes() == content
+
+
+def test_a_new_file_is_one_of_tinydbs_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new/own.json"
+    with beside(path) as database:
+        assert database.insert({"a": 1}) == 1
+        assert database.insert({"a": 2}) == 2
+    with TinyDB(path) as database:
+        assert [each["a"] for each in database] == [1, 2]
+    with pytest.raises(StoreDamaged, match="doesn't say of which schema"):
+        Store(DurableStorage(path), COLLECTIONS.form)
+
+
+def test_its_caching_goes_on_until_somebody_else_has_written(server: Server, path: Path) -> None:
+    cached = CachingMiddleware(provisioning.store.DurableStorage)
+    with TinyDB(path, storage=cached) as database:
+        for value in ("x", "y"):
+            database.table("users").update({"hint": value}, doc_ids=[1])
+            cached.flush()
+        make(server, "ann@acme.test")
+        database.table("users").update({"hint": "z"}, doc_ids=[1])
+        with pytest.raises(StoreUnavailable):
+            cached.flush()
+        cached._cache_modified_count = 0
+    hints = {each["id"]: each["hint"] for each in records(server, "users").values()}
+    assert hints[1] == "y"
+
+
+@pytest.mark.slow
+def test_programs_and_a_server_that_write_at_once_lose_nothing(server: Server, path: Path) -> None:
+    def add(program: int) -> int:
+        done = 0
+        for number in range(10):
+            with suppress(StoreUnavailable), beside(path) as database:
+                name = f"p{program}-{number}@acme.test"
+                database.table("users").insert({**INSERTED["users"], "username": name})
+                done += 1
+        return done
+
+    before = len(records(server, "users"))
+    with ThreadPoolExecutor(3) as pool:
+        programs = [pool.submit(add, program) for program in range(2)]
+        made = [pool.submit(make, server, f"s{number}@acme.test") for number in range(20)]
+        kept = [each.exception() for each in made].count(None)
+        assert len(records(server, "users")) <= before + 40
+        kept += sum(each.result() for each in programs)
+    assert len(records(server, "users")) == before + kept
+    assert kept > 20

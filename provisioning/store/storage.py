@@ -1,11 +1,13 @@
 """Storages, which keep the tables: in one file that survives crashes, or in memory.
 
-Both are TinyDB storages with a lock, a signature that changes whenever the content does, and a
-`replace` that replaces nothing but the content that the caller knows. The file is an ordinary
-TinyDB file.
+Both have a lock, a signature that changes whenever the content does, and a `replace` that replaces
+nothing but the content that the caller knows. The file is an ordinary TinyDB file, and its storage
+one of TinyDB's.
 """
 
+import codecs
 import errno
+import json
 import os
 import threading
 import time
@@ -15,6 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import orjson
 import tinydb.storages
 from filelock import FileLock, Timeout
 
@@ -39,6 +42,11 @@ LOCK_PATIENCE = 5.0
 _POLL = 0.005
 _MOST_PARTS = 1_024
 """The most parts that Linux and macOS write in one call."""
+REREAD = "The file has changed since it was read. Nothing was written: repeat the change."
+NOT_READ = (
+    "Nothing was written: these tables don't come from the file. To remove all records of a table, "
+    "truncate it."
+)
 _PROBE = b" " * 4096
 _MOUNTED = "The data file is mounted by itself, so that it can't be replaced. Mount its folder."
 
@@ -94,18 +102,60 @@ class Disk:
             return ""
 
 
+class TablesRead(dict[str, dict[str, Any]]):
+    """Tables that TinyDB has read. It changes them, and hands this very object to `write`."""
+
+    def __init__(self, tables: Tables, signature: Signature | None) -> None:
+        super().__init__(tables)
+        self.note(signature)
+
+    def note(self, signature: Signature | None) -> None:
+        """These tables are now the content that has this signature."""
+        self.signature = signature
+        self._documents = {name: dict(table) for name, table in self.items()}
+
+    def require_own_places(self) -> None:
+        """Collision if another document has been put in the place of one that was read.
+
+        TinyDB changes a document within the object that was read, but replaces it if a table has
+        reckoned with a free id that has been taken since.
+        """
+        for name, known in self._documents.items():
+            for number, document in self.get(name, {}).items():
+                before = known.get(number, document)
+                if before is not document and before != document:
+                    raise Collision(
+                        f"{name}: another record has the document id {number} meanwhile. Nothing "
+                        "was written. Open the TinyDB anew, and repeat the change."
+                    )
+
+
 class DurableStorage(tinydb.storages.Storage):
     """One JSON file that is always replaced whole, safe between threads, processes and forks.
 
-    One Store of a process uses it.
+    One Store of a process uses it, and whoever opens the file with TinyDB beside a running server:
+    `TinyDB(path, storage=DurableStorage)`. It takes the arguments of TinyDB's JSONStorage; those
+    for `json.dumps` say how to write values that JSON doesn't know, but the file keeps its form.
 
     Beside it there are only a lock file, which is never deleted, and during a change a temporary
     file. All of them, and the folder if it has to be made, belong to their owner alone.
     """
 
     def __init__(
-        self, path: str | Path, *, disk: Disk | None = None, patience: float = LOCK_PATIENCE
+        self,
+        path: str | Path,
+        create_dirs: bool = True,
+        encoding: str | None = None,
+        access_mode: str = "r+",
+        *,
+        disk: Disk | None = None,
+        patience: float = LOCK_PATIENCE,
+        **dumping: Any,
     ) -> None:
+        if encoding is not None and codecs.lookup(encoding).name not in ("utf-8", "ascii"):
+            raise ValueError("the file is UTF-8, whatever `encoding` says: leave it out")
+        self._may_write = not {"+", "w", "a"}.isdisjoint(access_mode)
+        self._dumping = dumping
         self._given = Path(path).absolute()
         self._path = Path()
         self._disk = disk or Disk()
@@ -137,12 +187,29 @@ class DurableStorage(tinydb.storages.Storage):
 
     def read(self) -> Tables | None:
         """The tables of the file; TinyDB itself calls this."""
-        content = self.load()
-        return None if content is None else content.tables
+        # Before the content: if that is replaced in between, a write is refused.
+        signature, data = self.signature(), self._data()
+        return TablesRead(decode(data).tables, signature) if data else None
 
     def write(self, data: Tables) -> None:
-        """Replace the file, whatever its content; TinyDB itself calls this."""
-        self._replace([encode(data)], self.signature())
+        """Replace the file by tables that `read` has returned; TinyDB itself calls this.
+
+        Raises Collision if the file has changed since, if a record would be put in the place of
+        another, and for tables that come from no read, as those of `drop_tables()`.
+        """
+        if not self._may_write:
+            raise OSError("The file can't be written: the access mode is for reading.")
+        encoded = encode(orjson.loads(json.dumps(data, **self._dumping)))
+        read = data if isinstance(data, TablesRead) else None
+        with self.lock():
+            signature = self.signature()
+            if read is not None:
+                read.require_own_places()
+            if signature != (read and read.signature) and self._data():
+                raise Collision(NOT_READ if read is None else REREAD)
+            signature = self._replace([encoded], signature)
+            if read is not None:
+                read.note(signature)
 
     def signature(self) -> Signature | None:
         """A value that differs for each state of the file; None if there is no file."""
@@ -332,21 +399,15 @@ class DurableStorage(tinydb.storages.Storage):
             self._sync_folder(folder.parent)
 
 
-class MemoryStorage(tinydb.storages.MemoryStorage):
+class MemoryStorage:
     """A storage in memory, for tests and experiments. Several stores may share one."""
 
-    memory: Tables | None
-
     def __init__(self, *, patience: float = LOCK_PATIENCE) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        self.memory: Tables | None = None
         self._version = 0
         self._patience = patience
         self._threads = threading.Lock()
         self.unsettled = False
-
-    def write(self, data: Tables) -> None:
-        """Replace the tables, whatever they are; TinyDB itself calls this."""
-        self._replace(data, self.signature())
 
     def signature(self) -> Signature | None:
         """A value that differs for each state; None before anything is written."""
@@ -389,6 +450,9 @@ class MemoryStorage(tinydb.storages.MemoryStorage):
     def renew_lock(self) -> None:
         """Make a new lock, for a forked child: a thread of the parent may have held the old one."""
         self._threads = threading.Lock()
+
+    def close(self) -> None:
+        """Nothing to do: other stores may share it."""
 
     def probe(self) -> None:
         """Nothing to do: memory can always be written."""
