@@ -8,8 +8,12 @@
     seeding.py      a seed, and a catalogue, of what was read
     people.py       people anew: names, addresses, and where texts name them
     names.py        the syllables of invented names
-    comparing.py    asks two servers the same
+    comparing.py    compares two servers, or one with a copy of it in memory
+    routes.py       the GET routes of the API, from its declarations
+    asking.py       asks both sides about every route
     alike.py        what of two answers differs
+    differences.py  what a difference is
+    reports.py      differences for people, for programs, and to be accepted
     errors.py       what can't be done, in words
     files.py        files that are whole or not there
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
-from provisioning.cli.group import Command, counted
+from provisioning.cli.group import Command, as_json, counted
 from provisioning.domain.errors import DomainError
+from provisioning.remote import files, reports
 from provisioning.remote.errors import CANNOT, CannotBeDone, plain
 from provisioning.seed import BadFile
 from provisioning.settings import KEYS_OF_COMMANDS
@@ -142,7 +143,7 @@ def pull(
     version can't take, is told and left out. Passwords and secrets are never brought.
     """
     require_client()
-    from provisioning.remote import files, guest, pulling  # noqa: PLC0415 - they need httpx2
+    from provisioning.remote import guest, pulling  # noqa: PLC0415 - they need httpx2
 
     address = guest.base_url(url)
     if salt is not None and real_people:
@@ -186,4 +187,99 @@ def pull(
     )
 
 
-COMMANDS = (pull,)
+@click.command(cls=RemoteCommand)
+@click.argument("url")
+@click.argument("other", required=False)
+@key_file
+@click.option(
+    "--other-key-file",
+    metavar="FILE",
+    help=f"The file with a key of the server at OTHER; else it is in {OTHER_KEY}.",
+)
+@click.option(
+    "--most",
+    type=click.IntRange(1, 1_000_000),
+    default=100,
+    show_default=True,
+    help="Ask for so many records of a kind one by one.",
+)
+@as_json
+@click.option(
+    "--accept",
+    type=file_option,
+    metavar="FILE",
+    help="Differences that are known, and don't count.",
+)
+@click.option(
+    "--write-accept",
+    type=file_option,
+    metavar="FILE",
+    help="Write the differences that there are to FILE, for --accept.",
+)
+@real_people
+@ca
+def compare(
+    url: str,
+    other: str | None,
+    key_file: str | None,
+    other_key_file: str | None,
+    most: int,
+    is_json: bool,
+    accept: Path | None,
+    write_accept: Path | None,
+    real_people: bool,
+    ca: Path | None,
+) -> None:
+    """Show where the servers at URL and OTHER differ; without OTHER, where URL and this version do.
+
+    Both are asked the same and only read. Without OTHER what the key may read is loaded into a
+    server in memory, which is asked as well. The exit code is 0 where there is no difference but
+    accepted ones, 1 where there is one, and 2 where it can't be done.
+    """
+    require_client()
+    from provisioning.remote import asking, comparing, guest  # noqa: PLC0415 - they need httpx2
+
+    addresses = [guest.base_url(each) for each in (url, other) if each is not None]
+    if other is None and (other_key_file is not None):
+        raise click.UsageError("--other-key-file is for OTHER, which is missing.")
+    if key_file == other_key_file == STDIN:
+        raise click.UsageError("--other-key-file: stdin has one key only.")
+    known = set() if accept is None else reports.accepted(accept)
+    if write_accept is not None:
+        files.require_free(write_accept, is_forced=True)
+    keys = [key_of(key_file, KEY, "--key-file")]
+    if other is not None:
+        keys.append(key_of(other_key_file, OTHER_KEY, "--other-key-file"))
+    with progress() as show:
+        sides = [
+            asking.Side.of(address, key, ca, show=show)
+            for address, key in zip(addresses, keys, strict=True)
+        ]
+        try:
+            found = comparing.compare(
+                sides[0], sides[1] if other is not None else None, most, real_people
+            )
+        except (DomainError, BadFile) as error:
+            raise click.ClickException(f"What was read can't be loaded: {error}") from error
+        finally:
+            for side in sides:
+                side.close()
+    for sentence in found.told:
+        click.echo(f"Not compared: {plain(sentence, 1_000)}", err=True)
+    if write_accept is not None:
+        files.write(write_accept, reports.as_accepted(found.differences), is_forced=True)
+    fresh = [each for each in found.differences if each.name not in known]
+    click.echo(reports.as_json(fresh) if is_json else reports.as_table(fresh))
+    gone = known - {each.name for each in found.differences}
+    accepted = len(found.differences) - len(fresh)
+    click.echo(
+        f"{counted(len(fresh), 'difference')}, {accepted} accepted, after "
+        f"{counted(sum(each.asked for each in sides), 'request')}.",
+        err=True,
+    )
+    for route, member, kind in sorted(gone, key=str):
+        click.echo(f"Accepted, and not there any more: {route} {member or '-'} {kind}", err=True)
+    sys.exit(1 if fresh else 0)
+
+
+COMMANDS = (pull, compare)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import click
@@ -41,7 +41,7 @@ MOST_ATTEMPTS = 3
 MOST_REDIRECTS = 5
 AT_A_TIME = 4
 REDIRECTS = (301, 302, 303, 307, 308)
-OK, UNAUTHORIZED, TOO_MANY, UNAVAILABLE = 200, 401, 429, 503
+OK, UNAUTHORIZED, FORBIDDEN, TOO_MANY, UNAVAILABLE = 200, 401, 403, 429, 503
 NOT_THERE = (403, 404, 405, 410, 501)
 """Statuses of what a server doesn't offer, or not to this key."""
 
@@ -148,7 +148,7 @@ class Guest:
         ca: Path | None = None,
         pause: float = 0.0,
         show: Callable[[str], None] = lambda _: None,
-    ) -> "Guest":
+    ) -> Self:
         # A proxy of the environment is for other machines, not for this one.
         is_local = is_loopback(urlsplit(url).hostname or "")
         client = httpx2.Client(

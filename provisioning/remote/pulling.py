@@ -23,6 +23,8 @@ class Pulled:
     catalogue: Catalogue
     offered: Record | None
     told: list[str]
+    left_out: list[Record]
+    """Records that were read, and are neither in the seed nor in the catalogue."""
 
 
 def pull(guest: Guest, salt: str | None, with_catalogue: bool) -> Pulled:
@@ -31,15 +33,17 @@ def pull(guest: Guest, salt: str | None, with_catalogue: bool) -> Pulled:
     holding = reader.read()
     people = RealPeople() if salt is None else InventedPeople(salt, profiles_of(holding))
     told: list[str] = []
+    left_out: list[Record] = []
     offered = None
     catalogue = load_catalogue()
     if with_catalogue:
         offer = reader.offer(holding)
         holding.told = list(dict.fromkeys(reader.told))
-        offered, told = catalogue_of(offer, people)
+        offered, told, left_out = catalogue_of(offer, people)
         catalogue = parsed_catalogue(offered)
     made = Seeder(holding, people, catalogue).make()
-    return Pulled(holding, made, catalogue, offered, [*made.told, *told])
+    left_out += made.left_out
+    return Pulled(holding, made, catalogue, offered, [*made.told, *told], left_out)
 
 
 def as_file(content: Record) -> bytes:

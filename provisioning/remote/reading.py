@@ -9,6 +9,7 @@ from urllib.parse import quote
 from provisioning.domain import roles
 from provisioning.remote.errors import CannotBeDone
 from provisioning.remote.guest import (
+    FORBIDDEN,
     NOT_THERE,
     OK,
     Answer,
@@ -18,7 +19,11 @@ from provisioning.remote.guest import (
 from provisioning.remote.walking import profile, text_of, user_of, walk
 from provisioning.store import Record
 
-FORBIDDEN = 403
+OF_USERS = (
+    *("email", "firstName", "lastName", "timeZone", "country", "zipCode", "avatar", "gender"),
+    *("birthYear", "hint", "tenantUserPrivileges", "activeApiKeys"),
+)
+"""The members that every server's users have."""
 LONG = 20
 """Digits of an id from which on it is no number any more."""
 
@@ -163,7 +168,7 @@ class Reader:
             self.told.append("The key sees secrets masked. Here they are invented anyway.")
 
     def _read_people(self, holding: Holding) -> None:
-        for user in self.many("/users", active="all"):
+        for user in self._whole_users(self.many("/users", active="all")):
             key = user_of(user.get("username"))
             if key is not None:
                 holding.users[key] = user
@@ -193,6 +198,22 @@ class Reader:
                 f"/users/{{username}}: {gone} who hold privileges are gone meanwhile, or not for "
                 "this key, and left out with what they hold."
             )
+
+    def _whole_users(self, listed: list[Record]) -> list[Record]:
+        """Users of a list, each asked for where the list is shorter of members than records are."""
+        missing = {each for each in OF_USERS for user in listed if each not in user}
+        named = [user for user in listed if user_of(user.get("username")) is not None]
+        if not missing or not named:
+            return listed
+        first, *others = (user["username"] for user in named)
+        answers = self.ask_each("/users/{}", [first])
+        if not missing & (record_of(answers[0]) or {}).keys():
+            return listed
+        answers += self.ask_each("/users/{}", others)
+        return [
+            {**(record_of(answer) or {}), **user}
+            for user, answer in zip(named, answers, strict=True)
+        ]
 
     def ask_each(self, pattern: str, values: Iterable[object]) -> list[Answer]:
         """The answers for each value; CannotBeDone for errors of the server itself."""

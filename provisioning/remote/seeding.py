@@ -8,6 +8,8 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from marshmallow import fields
+
 from provisioning import seed
 from provisioning.domain.activity import Clock
 from provisioning.domain.catalogue import Catalogue
@@ -30,6 +32,8 @@ from provisioning.store import Record
 from provisioning.web.records import RecordSchema
 from provisioning.web.server import Server
 
+NUMBER = re.compile(r"-?[0-9]{1,16}")
+FLAGS = {"true": True, "false": False, "1": True, "0": False}
 PROSE = frozenset({"name", "title", "menuLabel", "subtitle", "biLine", "description"})
 """Members of keys, dashboards and statements that people write for people, so may name them."""
 KEPT = frozenset({"label", "domain", "type", "status", "endpointType", "role", "service"})
@@ -65,8 +69,12 @@ class Made:
     lists: dict[str, list[Record]] = field(default_factory=dict)
     origins: dict[str, list[Record]] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
-    left_out: list[tuple[str, Record]] = field(default_factory=list)
-    """(Name of a list, record that was read), for records that are not in the seed."""
+    left_out: list[Record] = field(default_factory=list)
+    """The records that were read and are not in the seed."""
+    unnamed: set[str] = field(default_factory=set)
+    """Users whom a record named, and who are not in the seed."""
+    dropped: set[str] = field(default_factory=set)
+    """Members that this version has refused in some record."""
 
     def add(self, name: str, record: Record, origin: Record) -> None:
         self.lists.setdefault(name, []).append(record)
@@ -74,7 +82,7 @@ class Made:
 
     def remove(self, name: str, index: int) -> None:
         del self.lists[name][index]
-        self.left_out.append((name, self.origins[name].pop(index)))
+        self.left_out.append(self.origins[name].pop(index))
 
     @property
     def count(self) -> int:
@@ -123,7 +131,7 @@ class Seeder:
 
     def _leave_out(self, name: str, origin: Record, why: str) -> None:
         self.counts[f"{name}: {why}: left out"] += 1
-        self.made.left_out.append((name, origin))
+        self.made.left_out.append(origin)
 
     def _add_tenant(self) -> None:
         tenant = self.holding.tenant
@@ -140,7 +148,7 @@ class Seeder:
     def _add_users(self) -> None:
         users = in_order_of_creation([*self.holding.users.values()])
         for user in users:
-            known = {name: user.get(name) for name in USER.load_fields if name != "password"}
+            known = {n: v for n, v in fitted(USER, user).items() if n != "password"}
             shown = self.people.account(known)
             shown["email"] = self._email(shown)
             key = str(user_of(user["username"]))
@@ -164,6 +172,7 @@ class Seeder:
         if user_of(username) in self.holding.users:
             return self.people.username(username)
         self.counts[f"{name}.{member}: names somebody whom the key may not see: left out"] += 1
+        self.made.unnamed.add(str(user_of(username)))
         return None
 
     def _windowed(self, record: Record) -> Record:
@@ -200,11 +209,10 @@ class Seeder:
         self.made.add("apiKeys", record, key)
 
     def _add_own(self, name: str, entry: Record) -> None:
-        members = SCHEMAS[name].load_fields
         record = {
-            member: self._text(name, member, entry[member])
-            for member in members
-            if entry.get(member) is not None
+            member: self._text(name, member, value)
+            for member, value in fitted(SCHEMAS[name], entry).items()
+            if value is not None
         }
         self.made.add(name, {"tenant": self.label, **record}, entry)
 
@@ -267,13 +275,12 @@ class Seeder:
             self._leave_out("endpoints", endpoint, f"no catalogue here has the type {shown}")
             return
         record: Record = {"tenant": self.label, "endpointType": label}
-        for member in ENDPOINT.load_fields:
-            value = endpoint.get(member)
+        for member, value in fitted(ENDPOINT, endpoint).items():
             if value is None or member == "endpointType":
                 continue
             is_secret = member in ENDPOINT.secrets
-            value = secrets.token_urlsafe(16) if is_secret else self._text("", member, value)
-            record[member] = value
+            invented = secrets.token_urlsafe(16)
+            record[member] = invented if is_secret else self._text("", member, value)
         if endpoint.get("registeredDate") is not None:
             record["registeredDate"] = endpoint["registeredDate"]
         registrar = endpoint.get("registeredByUserId")
@@ -309,6 +316,7 @@ class Seeder:
                 what = f"{name}.{member}" if member else name
                 if member in record and is_dispensable(name, member):
                     del record[member]
+                    self.made.dropped.add(member)
                 elif (name, index) in doomed:
                     continue
                 else:
@@ -330,6 +338,23 @@ class Seeder:
 
 def without_nulls(record: Record) -> Record:
     return {name: value for name, value in record.items() if value is not None}
+
+
+def fitted(schema: RecordSchema, record: Record) -> Record:
+    """The members that a client may write, with numbers and booleans that were told as texts, or
+    texts that were told as numbers, as this version has them."""
+    return {name: fit(each, record.get(name)) for name, each in schema.load_fields.items()}
+
+
+def fit(member: fields.Field[Any], value: Any) -> Any:
+    if isinstance(member, fields.Integer) and isinstance(value, str) and NUMBER.fullmatch(value):
+        return int(value)
+    if isinstance(member, fields.Boolean) and str(value).lower() in FLAGS:
+        return FLAGS[str(value).lower()]
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if isinstance(member, fields.String) and is_number:
+        return str(value)
+    return value
 
 
 def is_dispensable(name: str, member: str) -> bool:
@@ -364,9 +389,13 @@ def load(server: Server, lists: Record) -> None:
         seed.load_seed(server, transaction, entries, now)
 
 
-def catalogue_of(offer: Offer, people: RealPeople) -> tuple[Record, list[str]]:
-    """The content of a catalogue file that holds what another server offers, and what is told."""
+def catalogue_of(offer: Offer, people: RealPeople) -> tuple[Record, list[str], list[Record]]:
+    """The content of a catalogue file that holds what another server offers.
+
+    The other parts are what is told, and entries that are left out.
+    """
     counts: Counter[str] = Counter()
+    left_out: list[Record] = []
     content: dict[str, list[Record]] = {
         "services": entries_of(offer.services, SERVICE, people),
         "dashboards": entries_of(offer.dashboards, DASHBOARD, people),
@@ -388,19 +417,22 @@ def catalogue_of(offer: Offer, people: RealPeople) -> tuple[Record, list[str]]:
             doomed.add((found[1], int(found[2])))
             counts[f"catalogue, {found[1]}.{found[3]}: {found[4]} Left out"] += 1
         for name, index in sorted(doomed, reverse=True):
-            del content[name][index]
-    return content, [f"{what} ({count})." for what, count in counts.items()]
+            left_out.append(content[name].pop(index))
+    return content, [f"{what} ({count})." for what, count in counts.items()], left_out
 
 
 def entries_of(records: Iterable[Record], schema: RecordSchema, people: RealPeople) -> list[Record]:
+    """Entries of a catalogue. Labels stay as they are, since others name them."""
+
+    def told(member: str, value: Any) -> Any:
+        if member in KEPT:
+            return value
+        is_prose = member in PROSE and isinstance(value, str)
+        return people.prose(value) if is_prose else people.told(value)
+
     return [
         {
-            member: people.prose(value)
-            if member in PROSE and isinstance(value, str)
-            # Labels stay as they are: others name them.
-            else value
-            if member in KEPT
-            else people.told(value)
+            member: told(member, fit(schema.fields[member], value))
             for member, value in record.items()
             if member in schema.fields
         }

@@ -28,7 +28,7 @@ def run(tmp_path: Path) -> Run:
 @pytest.fixture
 def demo() -> Iterator[ProvisioningServer]:
     """A server with the demo data."""
-    with ProvisioningServer() as server:
+    with ProvisioningServer(request_log=100_000) as server:
         server.load(demo_seed(), replace=True)
         yield server
 

@@ -148,7 +148,7 @@ class PoorServer:
         if path == "/user-api-keys":
             return [key for name, keys in self.keys.items() if name for key in keys]
         return {
-            "/info": {**tenant, "tenantServices": [subscription]},
+            "/info": {**tenant, "tenantServices": [subscription, elsewhere]},
             "/privileges": self.privileges,
             "/api-keys": self.keys[None],
             "/services": [subscription, elsewhere],
