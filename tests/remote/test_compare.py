@@ -326,7 +326,7 @@ OF_ITSELF = (
     "active is ignored",
     "a route that isn't there",
 )
-"""Changes by which a server differs from itself, so that a copy of it does in more than one place."""
+"""Changes by which a server differs from itself: a copy of it does so in more than one place."""
 
 
 @pytest.mark.slow
