@@ -321,7 +321,7 @@ def change_profile(
         profile["email"] = address_of(username)
     differing = {n: value for n, value in profile.items() if value != account[n]}
     changes = load_changes(USER, differing)
-    if "password" in asked:
+    if password_hash is not None or asked.get("password", "") is None:
         changes["passwordHash"] = password_hash
     account = changed(account, changes)
     records.transaction.put(USERS, user, account)

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from provisioning import accounts
 from provisioning.scim import groups, users
 from provisioning.store import Transaction
 from provisioning.testing.sandbox import Sandbox
@@ -345,3 +346,24 @@ def test_two_changes_at_once_are_each_judged_by_what_is_there(sandbox, provider,
     user = provider.patch("/Users/2", operation).json
 
     assert user["emails"][0]["value"] == "other@x.test"
+
+
+def test_a_password_is_not_lost_when_the_account_comes_home_meanwhile(
+    sandbox, provider, monkeypatch
+):
+    globex = IdentityProvider(sandbox.client(sandbox.add_key(None, tenant="globex")))
+    globex.create("grace@globex.test", password="secret secret")
+    sandbox.grant("grace@globex.test", "USER")
+    changing = users.changing
+
+    def after_a_move(**facts):
+        accounts.move(sandbox.parts, "grace@globex.test", "acme")
+        return changing(**facts)
+
+    monkeypatch.setattr("provisioning.scim.users.changing", after_a_move)
+
+    operation = {"op": "replace", "path": "password", "value": "another secret"}
+    assert provider.patch("/Users/2", operation).status_code == 200
+
+    with sandbox.store.read() as view:
+        assert view.get("users", "grace@globex.test")["passwordHash"] is not None
