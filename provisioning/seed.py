@@ -372,9 +372,16 @@ def dangling(transaction: Transaction, entry: Entry) -> list[str]:
 def broken_rules(
     server: Server, view: View, collection: Collection, record: Record, now: Instant
 ) -> list[tuple[str, str]]:
-    """The rules between records that a stored record breaks, as (stored member, sentence)."""
+    """The rules of today that a stored record breaks beside those of its members, as (stored
+    member, sentence)."""
     rule = RULES.get(collection.table)
     found = [] if rule is None else list(rule(view, record, now))
+    begins, ends = record.get("activeFrom"), record.get("activeUntil")
+    if begins is not None and ends is not None and ends < begins:
+        found.append(("activeUntil", "Must not be earlier than activeFrom."))
+    for member, labels in collection.of_catalogue.items():
+        if record[member] not in labels(server.catalogue):
+            found.append((member, f"The catalogue has no '{record[member]}'."))
     if collection.table == DOMAIN_MAPPINGS:
         reason = reserved_domain(record["domain"], server.settings, record["tenant"])
         found += [("domain", reason)] if reason is not None else []
@@ -428,12 +435,19 @@ def catalogue_of(content: Any) -> Catalogue:
         known = [label for label in services if label == entry.get("service")]
         return [] if known else ["service: must be the label of a service in this file."]
 
+    ids: list[object] = []
+
+    def has_own_id(entry: Record) -> list[str]:
+        is_taken = entry.get("id") in ids
+        ids.append(entry.get("id"))
+        return [f"id: {entry['id']} stands there twice."] if is_taken else []
+
     services = entries("services", SERVICE)
     catalogue = Catalogue(
         services=services,
         dashboards=entries("dashboards", DASHBOARD, has_service),
         statements=entries("statements", STATEMENT, has_service),
-        endpoint_types=entries("endpointTypes", ENDPOINT_TYPE),
+        endpoint_types=entries("endpointTypes", ENDPOINT_TYPE, has_own_id),
     )
     if errors:
         raise BadFile(errors)

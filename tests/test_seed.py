@@ -239,12 +239,59 @@ def test_the_demo_data_is_a_sound_seed(store):
     assert len(records(store, tables.PRIVILEGES)) == len(given["privileges"])
 
 
+SUBSCRIPTION = {"tenant": "initech", "service": "standard"}
+ENDPOINT = {"tenant": "initech", "url": "amqps://mq.test", "endpointType": "MQ_INCOMING"}
+MAPPING = {"tenant": "initech", "domain": "insight.initech.example"}
+WINDOWS = {
+    "privileges": PRIVILEGE,
+    "apiKeys": KEY,
+    "subscriptions": SUBSCRIPTION,
+    "endpoints": ENDPOINT,
+    "domainMappings": MAPPING,
+}
+
+
+@pytest.mark.parametrize("kind", WINDOWS)
+@pytest.mark.parametrize(("ends", "is_fault"), [("-PT1S", True), ("now", False), ("+PT1S", False)])
+def test_a_window_of_a_seed_must_not_end_before_it_begins(store, kind, ends, is_fault):
+    """It may be empty, as that of a privilege which was revoked before it began."""
+    given = seed(**{kind: [WINDOWS[kind] | {"activeUntil": ends}]})
+    if not is_fault:
+        load(store, given)
+        return
+    with pytest.raises(BadFile) as caught:
+        load(store, given)
+    assert caught.value.errors == [f"{kind}[0].activeUntil: Must not be earlier than activeFrom."]
+    assert records(store, tables.TENANTS) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ({"subscriptions": [SUBSCRIPTION | {"service": "none"}]}, "subscriptions[0].service"),
+        ({"endpoints": [ENDPOINT | {"endpointType": "NO"}]}, "endpoints[0].endpointType"),
+    ],
+)
+def test_what_no_catalogue_has_is_a_fault_of_a_seed(store, given, place):
+    with pytest.raises(BadFile) as caught:
+        load(store, seed(**given))
+    (fault,) = caught.value.errors
+    assert fault.startswith(f"{place}: The catalogue has no '")
+
+
+def test_a_seed_may_subscribe_to_an_internal_service_of_the_catalogue(store):
+    label = next(k for k, each in CATALOGUE.services.items() if each["type"] == "INTERNAL")
+    load(store, seed(subscriptions=[SUBSCRIPTION | {"service": label}]))
+    assert label in {each["service"] for each in records(store, tables.SUBSCRIPTIONS)}
+
+
 SERVICE = {
     "name": "Core",
     "label": "core",
     "type": "MANDATORY",
     "status": "PRODUCTION",
 }
+TYPE = {"id": 7, "name": "X", "label": "X", "internal": False}
 DASHBOARD = {
     "title": "Start",
     "menuLabel": "Start",
@@ -290,9 +337,10 @@ def test_a_catalogue_of_ones_own_takes_the_place_of_the_built_in_one(tmp_path):
             "dashboards[0].service: ",
         ),
         ({"endpointTypes": [{"label": "X"}]}, "endpointTypes[0]."),
+        ({"endpointTypes": [TYPE, TYPE | {"label": "Y"}]}, "endpointTypes[1].id: 7 stands there"),
         ("[" * 100_000, "catalogue.json: is nested too deeply."),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_a_bad_catalogue_is_refused_with_the_place_of_the_fault(tmp_path, content, message):
     with pytest.raises(BadFile) as caught:

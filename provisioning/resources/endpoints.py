@@ -107,6 +107,7 @@ COLLECTION = Collection(
     seed="endpoints",
     audit="endpoints",
     schema=ENDPOINT,
+    of_catalogue={"endpointType": lambda catalogue: catalogue.endpoint_types},
     is_bounded=True,
     own={
         "id": ID,

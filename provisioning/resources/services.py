@@ -90,6 +90,7 @@ COLLECTION = Collection(
     named={"registeredBy": "registeredBy"},
     numbered="{}",
     groups={"service": lambda record: (record["tenant"], record["service"])},
+    of_catalogue={"service": lambda catalogue: catalogue.services},
 )
 LABEL = Variable("label", "The label of a service.", "enterprise")
 

@@ -4,13 +4,14 @@ A resource's file declares its collections. Tables, indexes, the checks of edite
 exports and the audit are all made from these declarations.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from marshmallow import ValidationError, fields
 
+from provisioning.domain.catalogue import Catalogue
 from provisioning.domain.steps import STEPS
 from provisioning.domain.tables import TENANTS, USERS
 from provisioning.store import Form, Record, Table, View
@@ -102,6 +103,8 @@ class Collection:
     asked: tuple[str, ...] = ()
     orders: tuple[str, ...] = ()
     """In addition to the members by which its own lists can be ordered."""
+    of_catalogue: Mapping[str, Callable[[Catalogue], Container[str]]] = field(default_factory=dict)
+    """Stored member -> the labels out of which seeds and imports take it, in the catalogue."""
     is_bounded: bool = False
     """Whether its records count towards the bytes that one tenant may keep."""
     is_journal: bool = False
