@@ -20,7 +20,7 @@ from psycopg.conninfo import conninfo_to_dict
 from provisioning.store import Form, StoreBusy, StoreUnavailable, Table, Transaction, View
 from provisioning.store.errors import Collision
 from provisioning.store.opening import open_store, place_of
-from provisioning.store.sql import SqlStore
+from provisioning.store.sql import SqlStore, sqlite
 from provisioning.store.sql.postgresql import PostgreSQL
 from provisioning.store.sql.sqlite import SQLite
 from tests.disks import full
@@ -530,6 +530,26 @@ def test_more_than_there_is_room_for_is_kept_out_and_leaves_the_store_whole(
             note(transaction, f"{number}", title="x" * 100 + str(number))
     with file.read() as view:
         assert view.count("notes") == 1
+
+
+def test_a_journal_that_has_grown_beside_a_long_read_is_cut_when_that_has_ended(
+    file: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "LARGEST_JOURNAL", 100_000)
+    file.close()
+    journal = tmp_path / "p.db-wal"
+
+    def change(*numbers: int) -> None:
+        for number in numbers:
+            with file.transaction() as transaction:
+                note(transaction, "mine", title=f"{number}" * 100_000)
+
+    with file.read() as view:
+        view.count("notes")
+        change(*range(10))
+        assert journal.stat().st_size > 1_000_000
+    change(*range(3))
+    assert journal.stat().st_size < 1_000_000
 
 
 def test_what_fails_before_the_commit_has_no_unknown_fate(file: SqlStore) -> None:
