@@ -1,8 +1,10 @@
 #!/bin/sh
 # /usr/local/bin/provisioning: every command with the settings of the server and as its user, so
-# that none works on another store, or leaves files that the server can't read.
+# that none works on another store, or leaves files that the server can't read. PROVISIONING_PROGRAM
+# is a program to run instead of the command, such as that of another version.
 set -eu
 file=/etc/provisioning.env
+program=${PROVISIONING_PROGRAM:-/opt/provisioning/bin/provisioning}
 
 # As systemd reads it: a line is NAME=VALUE, quotes and backslashes keep what is in or behind them,
 # # and ; begin a line that is none, and nothing is expanded or run. What comes out are assignments
@@ -59,6 +61,6 @@ if [ -z "${PROVISIONING_DATA-}" ]; then
     exit 1
 fi
 if [ "$(id -un)" = provisioning ]; then
-    exec /opt/provisioning/bin/provisioning "$@"
+    exec "$program" "$@"
 fi
-exec runuser -u provisioning -- /opt/provisioning/bin/provisioning "$@"
+exec runuser -u provisioning -- "$program" "$@"

@@ -242,6 +242,31 @@ def test_the_keys_of_no_tenant_are_an_error_that_names_it(desk):
     assert (result.exit_code, result.stderr) == (1, "Error: There is no tenant 'nope'.\n")
 
 
+def test_the_audit_of_all_tenants_is_listed_since_an_instant(desk):
+    desk(*INIT)
+    desk("init", "--tenant", "globex", "--name", "Globex", "--admin", "gina@globex.test")
+    listed = desk("audit", "--json")
+    assert [each["tenant"] for each in listed] == sorted(each["tenant"] for each in listed)
+    assert {each["tenant"] for each in listed} == {"acme", "globex"}
+    assert {each["tenant"] for each in desk("audit", "--tenant", "acme", "--json")} == {"acme"}
+    assert len(desk("audit", "--since", listed[0]["at"], "--json")) == len(listed)
+    assert desk("audit", "--since", "2099-01-01T00:00:00Z", "--json") == []
+    assert " acme  cli: create of users alice@acme.test" in desk.run("audit").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("--since", "yesterday"), 2, "'yesterday' is no instant"),
+        (("--tenant", "nope"), 1, "There is no tenant 'nope'."),
+    ],
+)
+def test_an_audit_of_nothing_is_an_error_that_says_why(desk, words, code, message):
+    desk(*INIT)
+    result = desk.run("audit", *words)
+    assert (result.exit_code, message in result.stderr) == (code, True)
+
+
 def test_key_new_without_a_user_makes_a_key_of_the_tenant_alone(desk):
     desk(*INIT)
     made = desk("key", "new", "--tenant", "acme", "--json")

@@ -6,6 +6,7 @@
     transfer.py   export and import: seeds, and users from CSV
     copying.py    `provisioning copy`, from one store to another
     data.py       check, backup and restore
+    audit.py      the audit of all tenants
     reference.py  the tables of docs/reference.md
     serve.py      `provisioning serve`
     serving.py    the processes that `serve` runs

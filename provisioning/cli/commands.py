@@ -5,7 +5,7 @@ import textwrap
 import click
 
 from provisioning import __version__, remote
-from provisioning.cli import copying, data, reference, tenants, transfer, users
+from provisioning.cli import audit, copying, data, reference, tenants, transfer, users
 from provisioning.cli.group import Command, Commands
 from provisioning.cli.serve import serve
 from provisioning.settings import described
@@ -41,6 +41,7 @@ for command in (
     data.check,
     data.backup,
     data.restore,
+    audit.audit,
     copying.copy,
     transfer.export,
     transfer.import_data,
