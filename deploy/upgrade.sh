@@ -33,6 +33,7 @@ with_database() {
     as_server "$version/bin/python" -c '
 import os, sys
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+os.umask(0o077)
 facts = conninfo_to_dict(os.environ["PROVISIONING_DATA"])
 os.environ["PGPASSWORD"] = facts.pop("password", None) or os.environ.get("PGPASSWORD", "")
 os.execvp(sys.argv[1], [*sys.argv[1:], "--dbname=" + make_conninfo(**facts)])' "$@"
@@ -53,7 +54,10 @@ put_back() { # VERSION FILE, while nothing runs
     postgresql://*)
         schema=$(with_database "$1" psql --no-psqlrc -Atc 'SELECT current_schema()')
         {
-            with_database "$1" psql --no-psqlrc -Atc "SELECT 'DROP TABLE ' || format('%I.%I', schemaname, tablename) || ' CASCADE;' FROM pg_tables WHERE schemaname = current_schema()"
+            with_database "$1" psql --no-psqlrc -Atc "SELECT format('DROP TABLE %I.%I CASCADE;', schemaname, tablename)
+                FROM pg_tables WHERE schemaname = current_schema()
+                UNION ALL SELECT format('DROP SEQUENCE IF EXISTS %I.%I;', schemaname, sequencename)
+                FROM pg_sequences WHERE schemaname = current_schema()"
             as_server "$(command -v pg_restore)" --no-owner --schema="$schema" --file=- "$2"
         } | with_database "$1" psql --no-psqlrc --quiet --single-transaction -v ON_ERROR_STOP=1 >/dev/null
         ;;

@@ -39,7 +39,7 @@ def test_its_blocks_lead_from_an_empty_machine_to_a_new_version_and_back(machine
     client = Client(f"http://127.0.0.1:{machine.port}{BASE}", token)
     headers = {"Host": "provisioning.example.com"}
     assert client.get("/whoami", headers=headers).json()["role"] == "ADMINISTRATOR"
-    assert done.stdout.count(": sound, ") == 2
+    assert done.stdout.count(": sound, ") == 3
     assert len(list((machine.folder / "var/backups/provisioning").iterdir())) == 3
     # Each stop ended the server before the next start: first, restored, new and old again.
     assert log.read_text().count("Shutting down: Master") == 2

@@ -169,6 +169,7 @@ def test_an_upgrade_loses_nothing_and_the_way_back_names_what_it_loses(desk):
     assert "no upgrade" in desk.run("deploy/upgrade.sh --back --yes").stderr
 
 
+@pytest.mark.parametrize("place", ["file"], indirect=True)
 def test_an_upgrade_whose_settings_do_not_fit_leaves_the_old_version_running(desk):
     desk("systemctl start provisioning")
     with (desk.machine.folder / "etc/provisioning.env").open("a") as settings:
