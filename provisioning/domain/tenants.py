@@ -9,7 +9,7 @@ from provisioning.domain.names import username_key
 from provisioning.domain.records import Records
 from provisioning.domain.services import subscribe_to_mandatory
 from provisioning.domain.tables import TENANTS, USERS
-from provisioning.store import Record, Transaction
+from provisioning.store import Record, Transaction, View
 
 
 def create_tenant(
@@ -31,11 +31,9 @@ def create_tenant(
     return as_administrator(transaction, catalogue, label, now)
 
 
-def as_administrator(
-    transaction: Transaction, catalogue: Catalogue, label: str, now: Instant
-) -> Records:
+def as_administrator(view: View, catalogue: Catalogue, label: str, now: Instant) -> Records:
     """The records of a tenant for whoever runs the server, who needs no key and may do all."""
-    return Records(transaction, Caller(label, roles.ADMINISTRATOR), now, catalogue)
+    return Records(view, Caller(label, roles.ADMINISTRATOR), now, catalogue)
 
 
 def add_administrator(records: Records, account: Record) -> str:
