@@ -468,7 +468,7 @@ def test_on_a_full_disk_a_store_is_read_and_changed_again_once_there_is_room(
                 pytest.raises(StoreUnavailable, match="No space left") as raised,
                 store.transaction() as transaction,
             ):
-                note(transaction, "while it is full", title=f"{number}" * 100_000)
+                note(transaction, "while it is full", title=f"{number}" * 1_000_000)
             assert not raised.value.unknown_fate
             with store.read() as view:
                 assert [key for key, _ in view.documents("notes")] == ["before"]
@@ -542,14 +542,14 @@ def test_a_journal_that_has_grown_beside_a_long_read_is_cut_when_that_has_ended(
     def change(*numbers: int) -> None:
         for number in numbers:
             with file.transaction() as transaction:
-                note(transaction, "mine", title=f"{number}" * 100_000)
+                note(transaction, "mine", title=f"{number}" * 1_000_000)
 
     with file.read() as view:
         view.count("notes")
-        change(*range(10))
-        assert journal.stat().st_size > 1_000_000
+        change(*range(6))
+        assert journal.stat().st_size > 5_000_000
     change(*range(3))
-    assert journal.stat().st_size < 1_000_000
+    assert journal.stat().st_size < 3_000_000
 
 
 def test_what_fails_before_the_commit_has_no_unknown_fate(file: SqlStore) -> None:
