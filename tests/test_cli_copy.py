@@ -68,6 +68,30 @@ def test_what_is_no_place_is_a_wrong_call_that_repeats_no_password(data: Path) -
     assert "s3cret" not in wrong.output
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["copy", "a", "b"],
+        ["check"],
+        ["tenant", "list"],
+        ["restore"],
+        ["backup"],
+        ["export"],
+        ["import"],
+        ["user"],
+        ["serve", "--data=x"],
+        [],
+    ],
+)
+@pytest.mark.parametrize(
+    "url", ["postgresql://ann:s3cret@db.test/all", "postgresql://ann:s3/cret@db.test/all"]
+)
+def test_no_message_of_the_command_line_repeats_a_url_with_a_password(words, url, data) -> None:
+    result = run(*words, url, str(data))
+    assert result.exit_code != 0
+    assert "s3" not in result.output
+
+
 @pytest.mark.slow
 def test_progress_is_shown_on_a_terminal_alone(data: Path, token: str, tmp_path: Path) -> None:
     def copy(target: str, **streams: int) -> str:

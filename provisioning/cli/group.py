@@ -1,9 +1,10 @@
 """What all commands have in common: how they fail, and JSON for programs."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import click
@@ -20,10 +21,32 @@ from provisioning.web.logs import JsonLines
 Item = TypeVar("Item")
 
 
+_URL_WITH_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:)/+(?!USER:PASSWORD@)\S*@\S*")
+
+
+@contextmanager
+def _without_passwords() -> Iterator[None]:
+    """Leave URLs that may hold a password out of messages that repeat an argument."""
+    try:
+        yield
+    except click.ClickException as error:
+        # What click raises is kept, with its usage and context.
+        error.message = _URL_WITH_USER.sub(r"\1//...", error.message)  # type: ignore[misc]
+        raise
+
+
 class Command(click.Command):
     """A command that reports our errors on stderr without a traceback, with exit code 1."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with _without_passwords():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
+        with _without_passwords():
+            return self._invoke(ctx)
+
+    def _invoke(self, ctx: click.Context) -> Any:
         try:
             with self._telling():
                 return super().invoke(ctx)
@@ -48,6 +71,16 @@ class Command(click.Command):
 class Commands(click.Group):
     command_class = Command
     group_class = type
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with _without_passwords():
+            return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        with _without_passwords():
+            return super().resolve_command(ctx, args)
 
 
 def counted(number: int, one: str) -> str:

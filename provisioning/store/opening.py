@@ -12,8 +12,19 @@ from provisioning.store.store import Store
 
 EXTRA = "pip install 'provisioning-api[sql]', in a checkout pip install '.[sql]'"
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_ALMOST_URLS = ("postgresql:", "postgres:", "sqlite:")
+_CODE = "%(?!00)[0-9A-Fa-f]{2}"
+_HOST = rf"(?:(?:[\w.~-]|{_CODE})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{0,5}})?"
+_VALUE = rf"(?:[^&?#@%\s]|{_CODE})*"
 _POSTGRESQL = re.compile(
-    r"postgresql://(?:[^/?#]*@)?([^@/?#]*)(?:/([^?#]*))?(?:[?#].*)?", re.DOTALL
+    rf"postgresql://(?:([^/?#\s]*)@)?({_HOST}(?:,{_HOST})*)"
+    rf"(?:/((?:[^/?#@%\s]|{_CODE})*))?(\?(?:[\w.]+={_VALUE}(?:&|$))*)?"
+)
+"""User and password, hosts, database, options. What isn't exactly such a URL is not understood: a
+part of a password with a slash in it would be shown as the database, say."""
+NO_URL = (
+    "is no URL such as postgresql://USER:PASSWORD@HOST/DATABASE; in a password "
+    "@ : / ? # and % are written as %40 %3A %2F %3F %23 and %25"
 )
 
 
@@ -34,7 +45,7 @@ class Place:
     def __str__(self) -> str:
         if self.kind == "postgresql":
             match = _POSTGRESQL.fullmatch(self.url)
-            hosts, database = match.groups() if match else ("", "")
+            _, hosts, database, _ = match.groups() if match else ("", "", "", "")
             return f"postgresql://{hosts}/{unquote(database or '')}"
         return f"sqlite:///{self.path}" if self.kind == "sqlite" else str(self.path)
 
@@ -56,11 +67,17 @@ class Place:
 
 
 def place_of(text: str) -> Place:
-    """The place that a path or URL names; ValueError says what is wrong, without a password."""
+    """The place that a path or URL names; ValueError says what is wrong, without a password.
+
+    Blanks around it don't count.
+    """
+    text = text.strip()
     scheme = _URL.match(text)
     if scheme is None:
-        if not text.strip():
+        if not text or "://" in text:
             raise ValueError("must be a path, sqlite:///FILE or postgresql://HOST/DATABASE")
+        if text.startswith(_ALMOST_URLS):
+            raise ValueError(NO_URL)
         return Place("file", Path(text))
     if scheme[1] == "sqlite":
         file = text.removeprefix("sqlite://").removeprefix("/")
@@ -69,13 +86,13 @@ def place_of(text: str) -> Place:
         _require("sqlalchemy")
         return Place("sqlite", Path(file))
     if scheme[1] == "postgresql":
-        if _POSTGRESQL.fullmatch(text) is None:
-            raise ValueError(
-                "is no URL such as postgresql://USER:PASSWORD@HOST/DATABASE; in a password "
-                "@ : / ? # and % are written as %40 %3A %2F %3F %23 and %25"
-            )
+        match = _POSTGRESQL.fullmatch(text)
+        if match is None:
+            raise ValueError(NO_URL)
         _require("sqlalchemy", "psycopg")
-        return Place("postgresql", Path(), text)
+        # libpq would take what follows the first @ for the host, and name it.
+        user = match[1] or ""
+        return Place("postgresql", Path(), text.replace(user, user.replace("@", "%40"), 1))
     raise ValueError(
         f"'{scheme[1]}://' is no kind of store: there are a path (a JSON file), sqlite:///FILE and "
         "postgresql://HOST/DATABASE"

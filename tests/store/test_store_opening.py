@@ -69,6 +69,8 @@ def test_a_file_is_a_path_or_a_url_with_three_slashes(text: str, kind: str, path
         ("postgresql:///all", "postgresql:///all"),
         ("postgresql://ann:s3@cret@db.test/all", "postgresql://db.test/all"),
         ("postgresql://[::1]:5432/all", "postgresql://[::1]:5432/all"),
+        ("  postgresql://ann:s3cret@db.test/all\n", "postgresql://db.test/all"),
+        ("postgresql://%2Frun%2Fpg/all?sslrootcert=/etc/ca.pem", "postgresql://%2Frun%2Fpg/all"),
     ],
 )
 def test_what_is_shown_of_a_database_is_hosts_and_name_alone(url: str, shown: str) -> None:
@@ -76,6 +78,12 @@ def test_what_is_shown_of_a_database_is_hosts_and_name_alone(url: str, shown: st
     assert str(place) == shown
     assert repr(place) == f"Place({shown!r})"
     assert f"{place}" == shown
+
+
+def test_an_at_sign_in_a_password_is_one_for_the_driver_too() -> None:
+    assert (
+        place_of("postgresql://ann:p@ss@db.test/all").url == "postgresql://ann:p%40ss@db.test/all"
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,6 +96,17 @@ def test_what_is_shown_of_a_database_is_hosts_and_name_alone(url: str, shown: st
         ("sqlite:///:memory:", "names no file"),
         ("mysql://ann:s3cret@db.test/all", "'mysql://' is no kind of store"),
         ("postgres://ann:s3cret@db.test/all", "'postgres://' is no kind of store"),
+        ("  mysql://ann:s3cret@db.test/all", "'mysql://' is no kind of store"),
+        ("'postgresql://ann:s3cret@db.test/all'", "must be a path"),
+        ("postgresql:/ann:s3cret@db.test/all", "is no URL"),
+        ("postgresql:ann:s3cret@db.test", "is no URL"),
+        ("postgresql://ann:s3cret/W@db.test/all", "is no URL"),
+        ("postgresql://ann:1/s3cret@db.test/all", "is no URL"),
+        ("postgresql://ann:1?s3cret@db.test/all", "is no URL"),
+        ("postgresql://ann:1#s3cret@db.test/all", "is no URL"),
+        ("postgresql://ann:s3cret w@db.test/all", "is no URL"),
+        ("postgresql://ann:s3cret", "is no URL"),
+        ("postgresql://db.test/all?s3cret", "is no URL"),
     ],
 )
 def test_anything_else_is_an_error_that_repeats_no_secret(text: str, says: str) -> None:
