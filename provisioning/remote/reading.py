@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from provisioning.domain import roles
+from provisioning.factory import COLLECTIONS
 from provisioning.remote.errors import CannotBeDone
 from provisioning.remote.guest import (
     FORBIDDEN,
@@ -39,14 +40,25 @@ class Holding:
     privileges: list[Record] = field(default_factory=list)
     keys: list[Record] = field(default_factory=list)
     """Each with its owner in `user`, which is null for a tenant-only key."""
-    mappings: list[Record] = field(default_factory=list)
     subscriptions: list[Record] = field(default_factory=list)
-    dashboards: list[Record] = field(default_factory=list)
-    statements: list[Record] = field(default_factory=list)
     configs: list[Record] = field(default_factory=list)
     """The details of those statements that have a configuration of the tenant's."""
     endpoints: list[Record] = field(default_factory=list)
+    own: dict[str, list[Record]] = field(default_factory=dict)
+    """Name in a seed -> records of an ordinary kind; see `ordinary`."""
     told: list[str] = field(default_factory=list)
+
+
+def ordinary() -> dict[str, str]:
+    """Name in a seed -> path of the list, for kinds of a tenant's own records that name nobody.
+
+    Nothing else has to be said of them than their declaration does, so a further one is pulled too.
+    """
+    return {
+        str(each.seed): f"/{each.audit}"
+        for each in COLLECTIONS.seeded.values()
+        if each.is_owned and each.audit and each.numbered is None and not each.usernames
+    }
 
 
 @dataclass
@@ -77,12 +89,10 @@ class Reader:
         self._say_whose_view(holding.caller)
         self._read_people(holding)
         holding.keys = self._keys(holding)
-        holding.mappings = self.many("/domain-mapping")
         holding.subscriptions = self.many("/services", active="all") or [
             each for each in tenant.get("tenantServices") or () if isinstance(each, dict)
         ]
-        holding.dashboards = self.many("/tenant-dashboards")
-        holding.statements = self.many("/tenant-statements")
+        holding.own = {name: self.many(path) for name, path in ordinary().items()}
         holding.configs = self._configs()
         endpoints = self.optional("/endpoints")
         holding.endpoints = self.many("/service-endpoints") if endpoints is None else endpoints
@@ -105,9 +115,12 @@ class Reader:
             if isinstance(kind, dict) and kind.get("label") not in known:
                 known.add(kind.get("label"))
                 types.append(kind)
-        own = {each.get("label") for each in (*holding.dashboards, *holding.statements)}
+        own = {
+            f"/{name}": {each.get("label") for each in entries}
+            for name, entries in holding.own.items()
+        }
         entries = {
-            path: [each for each in self.many(path) if each.get("label") not in own]
+            path: [each for each in self.many(path) if each.get("label") not in own[path]]
             for path in ("/dashboards", "/statements")
         }
         return Offer(services, entries["/dashboards"], entries["/statements"], types)

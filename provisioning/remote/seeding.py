@@ -13,17 +13,17 @@ from marshmallow import fields
 from provisioning import seed
 from provisioning.domain.activity import Clock
 from provisioning.domain.catalogue import Catalogue
+from provisioning.domain.tables import PRIVILEGES, SUBSCRIPTIONS, TENANTS, USERS
 from provisioning.factory import COLLECTIONS, memory_store
 from provisioning.remote.errors import CannotBeDone
 from provisioning.remote.people import RealPeople
 from provisioning.remote.reading import Holding, Offer, in_order_of_creation, owner
 from provisioning.remote.walking import profile, text_of, user_of
-from provisioning.resources.api_keys import API_KEY, new_token
+from provisioning.resources.api_keys import new_token
 from provisioning.resources.dashboards import DASHBOARD
-from provisioning.resources.domain_mappings import DOMAIN_MAPPING
 from provisioning.resources.endpoints import ENDPOINT, ENDPOINT_TYPE
-from provisioning.resources.privileges import PRIVILEGE
-from provisioning.resources.services import SERVICE, SUBSCRIPTION
+from provisioning.resources.services import SERVICE
+from provisioning.resources.statements import COLLECTION as STATEMENTS
 from provisioning.resources.statements import STATEMENT, STATEMENT_DETAILS
 from provisioning.resources.tenant import COMPLETE_TENANT
 from provisioning.resources.users import USER
@@ -39,27 +39,18 @@ PROSE = frozenset({"name", "title", "menuLabel", "subtitle", "biLine", "descript
 KEPT = frozenset({"label", "domain", "type", "status", "endpointType", "role", "service"})
 """Members that are no text of anybody's."""
 WINDOW = ("activeFrom", "activeUntil")
-OTHER_NAMES = {"dateCreated": "createdDate"}
+OTHER_NAMES = frozenset({"dateCreated"})
+OTHER_SHAPES: dict[str, RecordSchema] = {
+    TENANTS: COMPLETE_TENANT,
+    "statementConfigs": STATEMENT_DETAILS,
+}
+"""Name of a list of a seed -> the record of the API from which it was read, if not its own."""
 PLACE = re.compile(r"(\w+)\[(\d+)\](?:\.(\w+)[^:]*)?: (.*)", re.DOTALL)
 """Where a fault of a seed is: list, index, member, and what is wrong."""
 VALUES = re.compile(r"'[^']*'")
 MOST_ROUNDS = 50
 LOWEST_ID, IDS = 2**29, 2**29
 """Where the ids begin of accounts that something names by id: far from those of other records."""
-
-SCHEMAS: dict[str, RecordSchema] = {
-    "tenants": COMPLETE_TENANT,
-    "users": USER,
-    "privileges": PRIVILEGE,
-    "apiKeys": API_KEY,
-    "domainMappings": DOMAIN_MAPPING,
-    "subscriptions": SUBSCRIPTION,
-    "dashboards": DASHBOARD,
-    "statements": STATEMENT,
-    "statementConfigs": STATEMENT_DETAILS,
-    "endpoints": ENDPOINT,
-}
-"""The members that this version knows of the records behind each list of a seed."""
 
 
 @dataclass
@@ -111,14 +102,11 @@ class Seeder:
             self._add_privilege(each)
         for each in self.holding.keys:
             self._add_key(each)
-        for each in self.holding.mappings:
-            self._add_own("domainMappings", each)
         for each in in_order_of_creation(self.holding.subscriptions):
             self._add_subscription(each)
-        for each in self.holding.dashboards:
-            self._add_own("dashboards", each)
-        for each in self.holding.statements:
-            self._add_own("statements", each)
+        for name, entries in self.holding.own.items():
+            for each in entries:
+                self._add_own(name, each)
         for each in self.holding.configs:
             self._add_config(each)
         for each in in_order_of_creation(self.holding.endpoints):
@@ -138,12 +126,12 @@ class Seeder:
         record = {"label": self.label, "active": True}
         for member in ("name", "icon", "theme"):
             record[member] = self.people.told(tenant.get(member))
-        self.made.add("tenants", record, tenant)
+        self.made.add(TENANTS, record, tenant)
         if any(user.get("home") is False for user in self.holding.users.values()):
             guests = f"{self.label[:25].rstrip('-_')}-guests"
             self.guests = guests if guests != self.label else "home-of-guests"
             home = {"label": self.guests, "name": "Home of guests", "active": False}
-            self.made.add("tenants", home, {})
+            self.made.add(TENANTS, home, {})
 
     def _add_users(self) -> None:
         users = in_order_of_creation([*self.holding.users.values()])
@@ -156,7 +144,7 @@ class Seeder:
                 digest = hashlib.sha256(f"{self.label}\0{shown['username']}".encode()).digest()
                 shown["id"] = LOWEST_ID + int.from_bytes(digest[:8]) % IDS
             shown["home"] = self.guests if user.get("home") is False else self.label
-            self.made.add("users", without_nulls(shown), user)
+            self.made.add(USERS, without_nulls(shown), user)
 
     def _email(self, user: Record) -> object:
         """The address; a server that tells none is one on which the username may be it."""
@@ -181,16 +169,14 @@ class Seeder:
     def _add_privilege(self, privilege: Record) -> None:
         holder = owner(privilege)
         if holder is None or user_of(holder) not in self.holding.users:
-            self._leave_out("privileges", privilege, "their user is not known")
+            self._leave_out(PRIVILEGES, privilege, "their user is not known")
             return
         record = self._windowed(privilege) | {
             "username": self.people.username(holder),
             "role": privilege.get("role"),
-            "reportsTo": self._person(
-                text_of(privilege.get("reportsTo")), "privileges", "reportsTo"
-            ),
+            "reportsTo": self._person(text_of(privilege.get("reportsTo")), PRIVILEGES, "reportsTo"),
         }
-        self.made.add("privileges", record, privilege)
+        self.made.add(PRIVILEGES, record, privilege)
 
     def _add_key(self, key: Record) -> None:
         holder = owner(key)
@@ -211,7 +197,7 @@ class Seeder:
     def _add_own(self, name: str, entry: Record) -> None:
         record = {
             member: self._text(name, member, value)
-            for member, value in fitted(SCHEMAS[name], entry).items()
+            for member, value in fitted(COLLECTIONS.seeded[name].schema, entry).items()
             if value is not None
         }
         self.made.add(name, {"tenant": self.label, **record}, entry)
@@ -235,22 +221,22 @@ class Seeder:
         if label not in self.catalogue.services:
             shown = label if isinstance(label, str) else "without a label"
             self._leave_out(
-                "subscriptions", subscription, f"no catalogue here has the service {shown}"
+                SUBSCRIPTIONS, subscription, f"no catalogue here has the service {shown}"
             )
             return
         by = subscription.get("registeredBy")
         by = text_of(by.get("username")) if isinstance(by, dict) else None
         record = self._windowed(subscription) | {
             "service": label,
-            "registeredBy": self._person(by, "subscriptions", "registeredBy"),
+            "registeredBy": self._person(by, SUBSCRIPTIONS, "registeredBy"),
         }
         if subscription.get("registeredDate") is not None:
             record["registeredDate"] = subscription["registeredDate"]
-        self.made.add("subscriptions", record, subscription)
+        self.made.add(SUBSCRIPTIONS, record, subscription)
 
     def _add_config(self, details: Record) -> None:
         label = details["label"]
-        own = {each.get("label") for each in self.holding.statements}
+        own = {each.get("label") for each in self.holding.own[str(STATEMENTS.seed)]}
         if label not in own and label not in self.catalogue.statements:
             self._leave_out(
                 "statementConfigs", details, f"no catalogue here has the statement {label}"
@@ -293,9 +279,7 @@ class Seeder:
         self.made.add("endpoints", record, endpoint)
 
     def _id_of(self, key: str) -> object:
-        for record, origin in zip(
-            self.made.lists["users"], self.made.origins["users"], strict=True
-        ):
+        for record, origin in zip(self.made.lists[USERS], self.made.origins[USERS], strict=True):
             if user_of(origin["username"]) == key:
                 return record.get("id")
         return None
@@ -309,7 +293,7 @@ class Seeder:
             doomed: set[tuple[str, int]] = set()
             for fault in faults:
                 found = PLACE.fullmatch(fault)
-                if found is None or found[1] == "tenants":
+                if found is None or found[1] == TENANTS:
                     raise CannotBeDone(f"What was read can't be loaded: {fault}")
                 name, index, member = found[1], int(found[2]), found[3] or ""
                 record = self.made.lists[name][index]
@@ -329,7 +313,9 @@ class Seeder:
 
     def _tell_unknown_members(self) -> None:
         for name, origins in self.made.origins.items():
-            known = SCHEMAS[name].fields.keys() | OTHER_NAMES.keys()
+            schema = COLLECTIONS.seeded[name].schema
+            shown = OTHER_SHAPES.get(name, schema)
+            known = shown.fields.keys() | OTHER_NAMES
             unknown = Counter(member for each in origins for member in each.keys() - known)
             for member, count in sorted(unknown.items()):
                 told = f"{name}.{member}: this version knows no such member"
@@ -360,7 +346,7 @@ def fit(member: fields.Field[Any], value: Any) -> Any:
 def is_dispensable(name: str, member: str) -> bool:
     """Whether a record of a seed's list can do without a member, and means nothing else then."""
     collection = COLLECTIONS.seeded[name]
-    stored = collection.people.get(member, member)
+    stored = collection.usernames.get(member, member)
     checker = collection.members.get(stored)
     if checker is None:
         return False

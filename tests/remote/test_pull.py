@@ -8,9 +8,11 @@ import pytest
 
 from provisioning import transfer
 from provisioning.domain.names import username_key
+from provisioning.remote import reading
 from provisioning.remote.names import script_of
 from provisioning.testing import ProvisioningServer
 from provisioning.testing.sandbox import Sandbox
+from tests.contract.tenth import COLLECTIONS_OF_TEN
 from tests.remote.conftest import ALICE, demo_seed
 
 AUDITOR = "test-acme-ines-internal-auditing-basic-key"
@@ -248,3 +250,8 @@ def test_what_breaks_a_rule_of_this_version_is_told_and_left_out(demo, run, tmp_
 @pytest.mark.parametrize("name", ["privileges", "apiKeys", "endpoints", "subscriptions"])
 def test_ids_that_nothing_needs_are_left_out(demo, pulled, name):
     assert [each for each in pulled(demo.url)[name] if "id" in each] == []
+
+
+def test_a_further_kind_of_record_is_pulled_by_its_declaration_alone(monkeypatch):
+    monkeypatch.setattr(reading, "COLLECTIONS", COLLECTIONS_OF_TEN)
+    assert reading.ordinary()["maps"] == "/maps"
