@@ -1,4 +1,4 @@
-"""A server with a tenth resource, over which the shared rules run like over the nine."""
+"""A server with a tenth resource, over which the shared rules run, and one that differs."""
 
 import functools
 
@@ -9,9 +9,10 @@ from provisioning.testing.sandbox import Sandbox
 from provisioning.web.collection import Collections
 
 from .maps import maps
+from .rotas import rotas
 
-TEN = (*RESOURCES, maps)
-COLLECTIONS_OF_TEN = Collections([*COLLECTIONS.values(), *maps.collections])
+TEN = (*RESOURCES, maps, rotas)
+COLLECTIONS_OF_TEN = Collections([*COLLECTIONS.values(), *maps.collections, *rotas.collections])
 
 
 @functools.cache
@@ -20,7 +21,7 @@ def routes_of_ten():
 
 
 class SandboxOfTen(Sandbox):
-    """A sandbox whose factory lists one resource more."""
+    """A sandbox whose factory lists these resources, too."""
 
     def __init__(self):
         super().__init__(store=Store(MemoryStorage(), COLLECTIONS_OF_TEN.form))

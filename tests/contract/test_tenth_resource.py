@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioning import seed, transfer
+from provisioning import accounts, seed, transfer
 from provisioning.control.tenants import forget
 
 from . import maps
@@ -86,3 +86,56 @@ def test_no_other_list_names_the_kinds_of_records():
         text = path.read_text()
         listed = [name for name in names if f'"{name}"' in text]
         assert len(listed) <= len(names) / 2, f"{path.name} lists {listed}"
+
+
+NIGHT = {"label": "night", "lead": "bob@acme.test", "days": ["MONDAY", "FRIDAY"]}
+
+
+@pytest.fixture
+def led(sandbox):
+    """A rota that bob leads: records of this kind name a user, and hold a list."""
+    sandbox.add_user("bob@acme.test")
+    answer = sandbox.administrator.post("/rotas", json=NIGHT)
+    assert (answer.status_code, answer.json) == (201, NIGHT)
+    return sandbox
+
+
+@pytest.mark.parametrize(
+    ("body", "member"),
+    [
+        (NIGHT | {"lead": "greta@globex.test"}, "lead"),
+        (NIGHT | {"days": ["SUNDAY"]}, "days"),
+        (NIGHT | {"days": ["MONDAY"] * 6}, "days"),
+        (NIGHT | {"days": "MONDAY"}, "days"),
+    ],
+)
+def test_a_user_and_a_list_are_looked_at_like_other_members(sandbox, body, member):
+    sandbox.add_user("bob@acme.test")
+    sandbox.add_user("greta@globex.test", tenant="globex")
+    answer = sandbox.administrator.post("/rotas", json=body)
+    assert (answer.status_code, list(answer.json["errors"])) == (422, [member])
+
+
+def test_a_user_who_is_named_goes_out_as_a_username_and_comes_in_again(led):
+    with led.store.read() as view:
+        given = json.loads(json.dumps(transfer.export(led.parts, view)))
+    assert given["rotas"] == [NIGHT | {"tenant": "acme"}]
+    other = SandboxOfTen()
+    transfer.load(other.parts, given, transfer.REPLACE)
+    assert administrator_of(other, "acme").get("/rotas").json == [NIGHT]
+
+
+def test_a_user_who_is_renamed_is_named_by_the_new_name(led):
+    accounts.rename(led.parts, "bob@acme.test", "robert@acme.test")
+    assert led.administrator.get("/rotas/night").json["lead"] == "robert@acme.test"
+
+
+def test_an_erased_user_is_named_no_more(led):
+    accounts.erase(led.parts, "bob@acme.test")
+    assert led.administrator.get("/rotas/night").json["lead"] is None
+
+
+def test_the_audit_tells_the_user_by_name(led):
+    (record,) = led.administrator.get("/audit?resource=rotas").json
+    assert record["changes"]["lead"] == {"from": None, "to": "bob@acme.test"}
+    assert record["changes"]["days"] == {"from": None, "to": ["MONDAY", "FRIDAY"]}
