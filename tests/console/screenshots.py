@@ -22,11 +22,18 @@ ALICE = "demo-acme-alice-administrator-basic-key"
 PLACES = {
     "overview": "overview",
     "users": "users",
+    "users-as-of": "users?at=2016-03-31T10:00:00Z",
+    "users-none": "users?q=nobody",
+    "users-beyond": "users?page=99",
+    "users-everyone": "users?view=everyone&q=gre",
+    "user-unknown": "users/nobody%40acme.test",
+    "user-alice": "users/alice%40acme.test",
     "user": "users/tomasz%40acme.test",
     "privileges": "privileges",
     "lines": "privileges?view=lines",
     "api-keys": "api-keys?view=users",
     "services": "services",
+    "catalogue": "services?view=catalogue",
     "domain-mappings": "domain-mappings",
     "endpoints": "endpoints",
     "dashboards": "dashboards",
@@ -34,7 +41,16 @@ PLACES = {
     "audit": "audit",
     "emulator": "emulator",
 }
-DIALOGS = {"new-user": ("users", "New user"), "revoke": ("users/tomasz%40acme.test", "Revoke")}
+DIALOGS = {
+    "new-user": ("users", "New user"),
+    "new-privilege": ("users/tomasz%40acme.test", "New privilege"),
+    "new-endpoint": ("endpoints", "New endpoint"),
+    "revoke": ("users/tomasz%40acme.test", "Revoke"),
+    "hand-over": ("users/alice%40acme.test", "Hand over"),
+    "rotate": ("api-keys?view=users", "Rotate"),
+    "details": ("audit", "Details"),
+    "reset": ("emulator", "Reset"),
+}
 KEPT = {"user": 760, "users": 560, "emulator": 700}
 """The README's, with the height of the window."""
 IMAGES = Path("docs/img")
@@ -99,7 +115,20 @@ def every_page(browser: Browser, root: str, folder: Path) -> None:
                 page.wait_for_timeout(300)
                 page.screenshot(path=folder / f"{name}-{width}-{scheme}.png")
                 page.reload()
+            together(page, root, folder, f"{width}-{scheme}")
             page.context.close()
+
+
+def together(page: Page, root: str, folder: Path, suffix: str) -> None:
+    """Users chosen, asked about, and told who could not be revoked."""
+    go(page, root, "users")
+    page.get_by_label("Choose alice@acme.test").check()
+    page.screenshot(path=folder / f"chosen-{suffix}.png")
+    page.get_by_role("button", name="Revoke all privileges").click()
+    page.screenshot(path=folder / f"together-{suffix}.png")
+    page.get_by_role("dialog").get_by_role("button", name="Revoke all").click()
+    page.wait_for_timeout(500)
+    page.screenshot(path=folder / f"not-revoked-{suffix}.png")
 
 
 def those_of_the_readme(browser: Browser, root: str) -> None:

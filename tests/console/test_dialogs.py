@@ -77,6 +77,88 @@ def test_an_error_in_the_first_privilege_stands_at_its_field(sign_in):
     )
 
 
+def test_a_user_needs_no_password_and_the_email_is_proposed(server, sign_in):
+    page = sign_in("users")
+    page.get_by_role("button", name="New user").click()
+    page.get_by_label("Username").press_sequentially("bob@acme.test")
+    expect(page.get_by_label("Email")).to_have_value("bob@acme.test")
+    saved(page)
+    expect(page.get_by_text("Created bob@acme.test.")).to_be_visible()
+    (sent,) = server.requests.find(method="POST", path="/users")
+    assert sent["requestBody"]["password"] == "********"
+    assert server.administrator.get("/users/bob@acme.test").json()["email"] == "bob@acme.test"
+
+
+def test_an_email_that_one_has_typed_is_kept_when_the_username_changes(sign_in):
+    page = sign_in("users")
+    page.get_by_role("button", name="New user").click()
+    page.get_by_label("Username").fill("bob@acme.test")
+    page.get_by_label("Email").fill("robert@acme.test")
+    page.get_by_label("Username").fill("gate-7")
+    expect(page.get_by_label("Email")).to_have_value("robert@acme.test")
+
+
+def test_errors_are_in_words_for_people(sign_in):
+    page = sign_in("dashboards")
+    page.get_by_role("button", name="New dashboard").click()
+    save(page)
+    for label in ("Title", "Menu label", "Label"):
+        expect(page.get_by_label(label, exact=True)).to_have_accessible_description(
+            re.compile("Fill this in")
+        )
+    expect(page.get_by_text("Missing data")).to_have_count(0)
+
+
+def test_an_instant_in_an_error_is_that_of_the_browsers_zone(server, sign_in):
+    server.add_user("bob@acme.test", active_from="2019-07-01T10:00:00Z")
+    page = sign_in("users/bob%40acme.test")
+    page.get_by_role("button", name="New privilege").click()
+    page.get_by_label("Role").select_option("USER")
+    save(page)
+    expect(page.get_by_role("alert")).to_contain_text("1 Jul 2019, 12:00")
+
+
+@pytest.mark.parametrize(
+    ("label", "typed", "sent"),
+    [
+        ("Active from", "2040-06-01", "2040-05-31T22:00:00Z"),
+        ("Active until", "2040-06-01", "2040-06-01T22:00:00Z"),
+        ("Active until", "2040-06-01 12:30", "2040-06-01T10:30:00Z"),
+        ("Active until", "2040-06-01T12:30:15Z", "2040-06-01T12:30:15Z"),
+        ("Active until", " 2040-12-31 ", "2040-12-31T23:00:00Z"),
+    ],
+)
+def test_a_day_is_its_beginning_or_as_an_end_its_end(server, sign_in, label, typed, sent):
+    page = sign_in("domain-mappings")
+    page.get_by_role("button", name="New domain mapping").click()
+    page.get_by_label("Domain").fill("insight.acme.example")
+    page.get_by_label(label).fill(typed)
+    saved(page)
+    (mapping,) = server.administrator.get("/domain-mapping").json()
+    assert mapping["activeFrom" if label == "Active from" else "activeUntil"] == sent
+
+
+@pytest.mark.parametrize("typed", ["2040-02-30", "1 June", "2040-06-01 25:00", "06/01/2040"])
+def test_what_is_no_day_is_refused_with_an_example(sign_in, typed):
+    page = sign_in("domain-mappings")
+    page.get_by_role("button", name="New domain mapping").click()
+    page.get_by_label("Active until").fill(typed)
+    save(page)
+    expect(page.get_by_label("Active until")).to_have_accessible_description(
+        re.compile("2026-12-31 18:00")
+    )
+
+
+def test_a_day_is_taken_from_the_calendar_and_keeps_the_time(sign_in):
+    page = sign_in("domain-mappings")
+    page.get_by_role("button", name="New domain mapping").click()
+    page.get_by_label("Calendar").last.fill("2040-06-01")
+    expect(page.get_by_label("Active until")).to_have_value("2040-06-01")
+    page.get_by_label("Active until").fill("2040-06-01 12:30")
+    page.get_by_label("Calendar").last.fill("2041-07-02")
+    expect(page.get_by_label("Active until")).to_have_value("2041-07-02 12:30")
+
+
 def test_half_a_date_is_said_and_not_taken_for_none(server, sign_in):
     page = sign_in("users/alice%40acme.test")
     page.get_by_role("button", name="New privilege").click()
@@ -144,6 +226,7 @@ def test_who_was_faster_is_not_overwritten_and_what_differs_is_shown(server, sig
     save(page)
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Somebody was faster")
+    expect(dialog).not_to_contain_text("If-Match")
     row = dialog.get_by_role("row", name="First name")
     assert row.get_by_role("cell").all_inner_texts() == ["Bobby", "Bob", "Robert"]
     expect(page.get_by_label("First name")).to_have_value("Robert")
@@ -272,6 +355,34 @@ def test_privileges_over_time_are_drawn_and_each_bar_says_its_window(server, sig
     assert past.bounding_box()["x"] < current.bounding_box()["x"]
 
 
+def test_after_all_is_revoked_the_focus_stays_where_it_was_worked(server, sign_in):
+    server.add_user("bob@acme.test")
+    page = sign_in("users/bob%40acme.test")
+    page.get_by_role("button", name="Revoke all").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke all").click()
+    expect(page.get_by_role("button", name="Revoke all")).to_have_count(0)
+    expect(page.get_by_role("button", name="Change profile")).to_be_focused()
+
+
+def test_after_a_row_is_removed_the_focus_is_in_the_next(server, sign_in):
+    for number in range(3):
+        server.administrator.post("/domain-mapping", json={"domain": f"m{number}.acme.example"})
+    page = sign_in("domain-mappings")
+    page.get_by_role("row", name="m1.").get_by_role("button", name="Remove").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("row", name="m1.")).to_have_count(0)
+    expect(page.get_by_role("button", name="m2.acme.example")).to_be_focused()
+
+
+def test_the_users_history_is_that_of_the_last_change(server, sign_in):
+    page = sign_in("users/alice%40acme.test")
+    expect(page.get_by_text("Nothing is recorded here.")).to_be_visible()
+    page.get_by_role("button", name="Change profile").click()
+    page.get_by_label("First name").fill("Alicia")
+    saved(page)
+    expect(page.get_by_role("row", name="change users")).to_be_visible()
+
+
 def test_revoking_ones_own_rights_warns(server, sign_in):
     server.add_user("bob@acme.test", roles.ADMINISTRATOR)
     page = sign_in("users/bob%40acme.test", token=server.add_key("bob@acme.test"))
@@ -284,11 +395,105 @@ def test_revoking_ones_own_rights_warns(server, sign_in):
     )
 
 
-def test_the_last_administrator_stays_in_the_servers_words(sign_in):
+def test_the_last_administrator_stays_and_it_is_said_when_nobody_would_be_one(server, sign_in):
+    server.add_user("bob@acme.test", roles.ADMINISTRATOR, active_until="2040-06-01T10:00:00Z")
     page = sign_in("users/alice%40acme.test")
     page.get_by_role("button", name="Revoke all").click()
     page.get_by_role("dialog").get_by_role("button", name="Revoke all").click()
-    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("ADMINISTRATOR")
+    alert = page.get_by_role("dialog").get_by_role("alert")
+    expect(alert).to_contain_text("without an ADMINISTRATOR from 1 Jun 2040, 12:00 on")
+    expect(alert).to_contain_text("Hand over")
+
+
+def hand_over(page, to, begin=""):
+    page.get_by_role("button", name="Hand over").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Username").fill(to)
+    dialog.get_by_label("Active from").fill(begin)
+    dialog.get_by_role("button", name="Hand over").click()
+    return dialog
+
+
+def windows(server, username):
+    held = server.administrator.get(f"/privileges?user={username}&role=ADMINISTRATOR").json()
+    return [(each["activeFrom"], each["activeUntil"]) for each in held]
+
+
+def test_administration_is_handed_over_on_a_day_in_one_go(server, sign_in):
+    server.add_user("bob@acme.test")
+    page = sign_in("users/alice%40acme.test")
+    dialog = hand_over(page, "bob@acme.test", "2040-06-01")
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_text("Handed over.")).to_be_visible()
+    assert windows(server, "bob@acme.test") == [("2040-05-31T22:00:00Z", None)]
+    assert windows(server, "alice@acme.test")[0][1] == "2040-05-31T22:00:00Z"
+    # The successor's window comes first.
+    sent = [each["method"] for each in server.requests.find(console=True, path="/privileges**")]
+    assert sent[sent.index("POST") :][:2] == ["POST", "PUT"]
+
+
+def test_what_is_handed_over_now_is_the_others_at_once(server, sign_in):
+    server.add_user("bob@acme.test")
+    server.add_user("carl@acme.test", roles.ADMINISTRATOR)
+    page = sign_in("users/carl%40acme.test")
+    expect(hand_over(page, "bob@acme.test")).to_have_count(0)
+    ((_, ended),) = windows(server, "carl@acme.test")
+    ((begun, until),) = windows(server, "bob@acme.test")
+    assert (until, begun <= ended) == (None, True)
+
+
+def test_of_a_window_with_an_end_the_rest_is_handed_over(server, sign_in):
+    server.add_user("bob@acme.test")
+    server.add_user("carl@acme.test", roles.ADMINISTRATOR, active_until="2041-01-01T00:00:00Z")
+    page = sign_in("users/carl%40acme.test")
+    expect(hand_over(page, "bob@acme.test", "2040-06-01")).to_have_count(0)
+    assert windows(server, "bob@acme.test") == [("2040-05-31T22:00:00Z", "2041-01-01T00:00:00Z")]
+
+
+def test_to_who_administers_already_nothing_is_granted_twice(server, sign_in):
+    server.add_user("bob@acme.test", roles.ADMINISTRATOR)
+    before = windows(server, "bob@acme.test")
+    page = sign_in("users/alice%40acme.test")
+    expect(hand_over(page, "bob@acme.test", "2040-06-01")).to_have_count(0)
+    assert windows(server, "bob@acme.test") == before
+    assert windows(server, "alice@acme.test")[0][1] == "2040-05-31T22:00:00Z"
+
+
+@pytest.mark.parametrize(("begin", "verb"), [("", "DELETE"), ("2040-06-01", "PUT")])
+def test_a_hand_over_whose_second_half_fails_is_undone(server, sign_in, begin, verb):
+    server.add_user("bob@acme.test")
+    server.add_user("carl@acme.test", roles.ADMINISTRATOR)
+    before = windows(server, "carl@acme.test")
+    page = sign_in("users/carl%40acme.test")
+    page.get_by_role("button", name="Hand over").wait_for()
+    server.faults.add("/privileges/*", method=verb, status=503, times=1)
+    dialog = hand_over(page, "bob@acme.test", begin)
+    expect(dialog.get_by_role("alert")).to_contain_text("Nothing is handed over.")
+    assert windows(server, "carl@acme.test") == before
+    ((begun, until),) = windows(server, "bob@acme.test")
+    assert until <= max(begun, server.clock.now())
+    dialog.get_by_role("button", name="Hand over").click()
+    expect(dialog).to_have_count(0)
+    assert windows(server, "carl@acme.test") != before
+
+
+def test_who_hands_over_the_own_rights_now_is_told_and_has_them_no_longer(server, sign_in):
+    server.add_user("bob@acme.test")
+    page = sign_in("users/alice%40acme.test")
+    page.get_by_role("button", name="Hand over").click()
+    expect(page.get_by_role("dialog")).to_contain_text("These are your own rights")
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    hand_over(page, "bob@acme.test")
+    expect(page.get_by_role("dialog", name="Your session has ended")).to_be_visible()
+    assert server.client(server.add_key("bob@acme.test")).get("/users").status_code == 200
+
+
+def test_to_nobody_known_nothing_is_handed_over(sign_in):
+    page = sign_in("users/alice%40acme.test")
+    dialog = hand_over(page, "nobody@acme.test")
+    expect(dialog.get_by_label("Username")).to_have_accessible_description(
+        re.compile("There is no such user")
+    )
 
 
 def test_a_plain_user_changes_their_own_profile_and_nothing_else(server, sign_in):

@@ -130,3 +130,12 @@ def test_nothing_is_wider_than_a_small_screen(open_docs):
     page = open_docs(viewport={"width": 360, "height": 700})
     assert try_it(page).status == 401
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_the_toolbar_is_one_line_on_a_usual_screen(open_docs, demo):
+    demo.add_user("someone.with.a.long.name@logistics.acme.test", role="INTERNAL_AUDITING")
+    demo.add_key("someone.with.a.long.name@logistics.acme.test")
+    page = open_docs(f"{demo.root_url}/docs")
+    page.get_by_label("Filter").fill("delete privileg")
+    expect(page.get_by_role("status")).to_have_text("3 operations")
+    assert page.locator("#tools").bounding_box()["height"] < 60

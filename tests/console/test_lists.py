@@ -1,5 +1,6 @@
 """Lists: searched, sorted, paged, narrowed, and each state at an address of its own."""
 
+import csv
 import re
 
 import pytest
@@ -102,6 +103,54 @@ def test_pages_lead_on_and_back_and_end_where_the_list_ends(many, sign_in):
     expect(status).to_have_text("45 users, 41\u201345 shown")
 
 
+def test_first_and_last_page_are_one_step_away(many, sign_in):
+    page = sign_in("users")
+    page.get_by_role("button", name="Last page").click()
+    expect(page.get_by_role("status")).to_have_text("45 users, 41\u201345 shown")
+    expect(page.get_by_role("button", name="Last page")).to_be_disabled()
+    page.get_by_role("button", name="First page").click()
+    expect(page.get_by_role("status")).to_have_text("45 users, 1\u201320 shown")
+
+
+def test_from_beyond_the_end_the_previous_page_is_the_last(many, sign_in):
+    page = sign_in("users?page=99")
+    expect(page.get_by_text("The list is shorter than that.")).to_be_visible()
+    page.get_by_role("button", name="Previous page").click()
+    expect(page.get_by_role("status")).to_have_text("45 users, 41\u201345 shown")
+
+
+def test_without_its_only_record_the_last_page_gives_way_to_the_one_before(server, sign_in):
+    for number in range(21):
+        server.administrator.post("/domain-mapping", json={"domain": f"m{number:02}.acme.example"})
+    page = sign_in("domain-mappings?page=1")
+    page.get_by_role("button", name="Remove").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("status")).to_have_text("20 domain mappings")
+    expect(page.get_by_role("row", name="m19.acme.example")).to_be_visible()
+
+
+def test_with_small_pages_every_row_is_reached_and_every_page_opens(start, open_page):
+    small = start(max_page_size=10)
+    for number in range(1, 13):
+        small.add_user(f"user{number:02}@acme.test", reports_to="alice@acme.test")
+    for _ in range(11):
+        small.add_key("user01@acme.test")
+    page = open_page(f"{small.root_url}/console#/users")
+    page.get_by_label("API key").fill(small.token)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("status")).to_have_text("13 users, 1\u201310 shown")
+    page.get_by_role("button", name="Next page").click()
+    expect(page.get_by_role("status")).to_have_text("13 users, 11\u201313 shown")
+    page.goto(f"{small.root_url}/console#/users?size=100")
+    expect(page.get_by_role("status")).to_have_text("13 users, 1\u201310 shown")
+    page.get_by_role("link", name="user01@acme.test").click()
+    expect(page.get_by_role("row", name="key-")).to_have_count(11)
+    page.goto(f"{small.root_url}/console#/privileges?view=lines")
+    expect(page.get_by_role("status")).to_contain_text("13 people in reporting lines")
+    page.goto(f"{small.root_url}/console#/overview")
+    expect(page.get_by_role("link", name="13", exact=True).first).to_be_visible()
+
+
 def test_every_state_of_a_list_has_an_address(many, sign_in):
     page = sign_in("users?q=name3&order=-username&size=50")
     expect(page.get_by_role("searchbox", name="Search")).to_have_value("name3")
@@ -113,6 +162,7 @@ def test_every_state_of_a_list_has_an_address(many, sign_in):
 
 def test_an_empty_list_says_what_to_do(sign_in):
     page = sign_in("endpoints")
+    expect(page.get_by_role("columnheader", name="URL")).to_be_visible()
     expect(page.get_by_text("No endpoints yet.")).to_be_visible()
     expect(page.get_by_text("Begin with the button “New endpoint”.")).to_be_visible()
 
@@ -165,6 +215,68 @@ def test_the_list_as_of_another_day(server, sign_in, place):
     assert "at=2019-03-31T10%3A00%3A00Z" in page.url
     page.get_by_role("button", name="Now", exact=True).click()
     expect(page.get_by_role("link", name="past@acme.test")).to_have_count(0)
+
+
+@pytest.fixture
+def past(server):
+    """Bob administered in 2016 and is a USER since 2019; carl comes in 2040."""
+    server.add_user(
+        "bob@acme.test",
+        roles.ADMINISTRATOR,
+        active_from="2016-01-01T00:00:00Z",
+        active_until="2018-01-01T00:00:00Z",
+    )
+    server.grant("bob@acme.test", "USER", active_from="2019-01-01T00:00:00Z")
+    server.add_user("carl@acme.test", active_from="2040-01-01T00:00:00Z")
+    return server
+
+
+@pytest.mark.parametrize("active", ["", "active=true&", "active=all&"])
+def test_as_of_another_day_the_roles_are_those_of_that_day(past, sign_in, active):
+    page = sign_in(f"users?{active}at=2016-03-31T10:00:00Z")
+    bob = page.get_by_role("row", name="bob@acme.test")
+    expect(bob).to_contain_text("ADMINISTRATOR")
+    expect(bob).not_to_contain_text("USER")
+    if active == "active=all&":
+        expect(page.get_by_role("row", name="carl@acme.test")).to_contain_text("none")
+        expect(page.get_by_role("status")).to_have_text("3 users, seen as of 31 Mar 2016, 12:00")
+
+
+def test_as_of_another_day_the_states_are_those_of_that_day(past, sign_in):
+    page = sign_in("privileges?at=2016-03-31T10:00:00Z")
+    bobs = page.get_by_role("row", name="bob@acme.test")
+    then = bobs.filter(has_text="ADMINISTRATOR")
+    expect(then.locator(".state")).to_have_text("active")
+    expect(bobs.filter(has_text="USER").locator(".state")).to_have_text("to come")
+    # What can be done is that of now: that window has long ended.
+    expect(then.get_by_role("button")).to_have_count(0)
+
+
+def test_reporting_lines_as_of_another_day(past, sign_in):
+    past.grant(
+        "bob@acme.test",
+        "TEAM_LEADER",
+        active_from="2016-01-01T00:00:00Z",
+        active_until="2017-01-01T00:00:00Z",
+        reports_to="alice@acme.test",
+    )
+    page = sign_in("privileges?view=lines")
+    expect(page.get_by_text("Nobody reports to anybody yet.")).to_be_visible()
+    page.get_by_label("As of").fill("2016-03-31")
+    page.get_by_label("As of").blur()
+    expect(page.get_by_role("status")).to_contain_text("as of 31 Mar 2016")
+    expect(page.locator(".tree")).to_contain_text("bob@acme.test")
+
+
+def test_where_no_day_can_be_chosen_none_is_told(server, sign_in):
+    page = sign_in("users?view=everyone&q=alice&at=2016-03-31T10:00:00Z")
+    expect(page.get_by_role("status")).to_have_text("1 user")
+    expect(page.get_by_label("As of")).to_have_count(0)
+
+
+def test_a_moment_that_is_none_is_said(sign_in):
+    page = sign_in("users?at=yesterday")
+    expect(page.get_by_role("alert")).to_contain_text("When: ")
 
 
 def test_instants_are_the_browsers_and_their_title_is_exact(server, sign_in):
@@ -298,3 +410,171 @@ def test_an_address_that_leads_nowhere_says_so_and_leads_on(server, sign_in):
     expect(page.get_by_text("There is no such page")).to_be_visible()
     page.get_by_role("link", name="Go to the overview").click()
     expect(page.get_by_text("Active users")).to_be_visible()
+
+
+def test_a_slash_leads_to_the_search_but_is_typed_where_one_types(sign_in):
+    page = sign_in("users")
+    expect(page.get_by_role("status")).to_have_text("1 user")
+    page.keyboard.press("/")
+    search = page.get_by_role("searchbox", name="Search")
+    expect(search).to_be_focused()
+    expect(search).to_have_value("")
+    page.keyboard.type("a/b")
+    expect(search).to_have_value("a/b")
+
+
+def test_a_page_that_loads_says_so(server, sign_in):
+    page = sign_in()
+    server.faults.add("/users", delay=1_500)
+    page.get_by_role("link", name="Users", exact=True).click()
+    expect(page.get_by_role("status")).to_have_text("Loading")
+    expect(page.get_by_role("columnheader", name="Username")).to_be_visible()
+    expect(page.get_by_role("status")).to_have_text("1 user")
+    server.faults.add("/users/*", delay=1_500)
+    page.get_by_role("link", name="alice@acme.test").first.click()
+    expect(page.locator("main").get_by_text("Loading")).to_be_visible()
+    expect(page.get_by_role("heading", name="Profile")).to_be_visible()
+
+
+def test_the_way_back_from_a_user_leads_to_the_list_as_it_was(many, sign_in):
+    page = sign_in("users?q=user&page=1")
+    page.get_by_role("link", name="user21@acme.test").click()
+    page.get_by_role("link", name="All people").click()
+    expect(page.get_by_role("status")).to_have_text("44 users, 21\u201340 shown")
+    expect(page.get_by_role("searchbox", name="Search")).to_have_value("user")
+
+
+def test_a_user_who_is_not_there_has_a_way_back(sign_in):
+    page = sign_in("users/nobody%40acme.test")
+    expect(page.get_by_role("alert")).to_contain_text("no such record")
+    page.get_by_role("link", name="All people").click()
+    expect(page.get_by_role("status")).to_have_text("1 user")
+
+
+def downloaded(page):
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download CSV").click()
+    text = waiting.value.path().read_text("utf-8")
+    return waiting.value.suggested_filename, list(csv.DictReader(text.splitlines()))
+
+
+def test_the_users_that_a_search_finds_are_saved_whole_with_their_one_role(many, sign_in):
+    many.add_user("two@acme.test", roles.TEAM_LEADER, lastName="Name1")
+    many.grant("two@acme.test", "USER")
+    page = sign_in("users?active=true&q=name1&size=20")
+    expect(page.get_by_role("status")).to_have_text("8 users")
+    name, rows = downloaded(page)
+    assert re.fullmatch(r"users-\d{4}-\d\d-\d\d\.csv", name)
+    assert [row["username"] for row in rows] == [
+        "two@acme.test",
+        *[f"user{number:02}@acme.test" for number in range(1, 45, 7)],
+    ]
+    # An import ends all active roles but the one in the file.
+    assert [row["role"] for row in rows] == ["", *["USER"] * 7]
+    assert rows[1]["activeFrom"].endswith("Z")
+
+
+def test_what_is_saved_is_as_of_the_day_that_is_shown(past, sign_in):
+    page = sign_in("users?at=2016-03-31T10:00:00Z")
+    expect(page.get_by_role("status")).to_contain_text("2 users")
+    name, (_, bob) = downloaded(page)
+    assert (name, bob["role"]) == ("users-2016-03-31.csv", "ADMINISTRATOR")
+
+
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@"])
+def test_no_cell_begins_a_formula(server, sign_in, begin):
+    server.add_user("bob@acme.test", firstName=f'{begin}1+"1",2', lastName="Fine=1")
+    page = sign_in("users?q=bob")
+    expect(page.get_by_role("status")).to_have_text("1 user")
+    _, (bob,) = downloaded(page)
+    assert (bob["firstName"], bob["lastName"]) == (f'\'{begin}1+"1",2', "Fine=1")
+
+
+@pytest.mark.parametrize(
+    ("place", "first", "cells"),
+    [
+        ("privileges?role=MANAGEMENT", "username", {"username": "bob@acme.test"}),
+        ("audit?action=create", "at", {"action": "create", "user": "bob@acme.test", "via": "api"}),
+    ],
+)
+def test_privileges_and_the_audit_are_saved_as_they_are_narrowed(
+    server, sign_in, place, first, cells
+):
+    server.add_user("bob@acme.test")
+    server.administrator.post(
+        "/privileges", json={"username": "bob@acme.test", "role": "MANAGEMENT"}
+    )
+    page = sign_in(place)
+    expect(page.get_by_role("status")).to_contain_text("1 ")
+    _, (row,) = downloaded(page)
+    assert next(iter(row)) == first
+    assert row.items() >= cells.items()
+
+
+def test_a_list_that_can_not_be_read_whole_is_not_saved(server, sign_in):
+    page = sign_in("users")
+    expect(page.get_by_role("status")).to_have_text("1 user")
+    server.faults.add("/users", status=503, times=1)
+    page.get_by_role("button", name="Download CSV").click()
+    expect(page.get_by_role("alert")).to_contain_text("injected")
+    assert downloaded(page)[1][0]["username"] == "alice@acme.test"
+
+
+def choose(page, *names):
+    for name in names:
+        page.get_by_label(f"Choose {name}@acme.test").check()
+
+
+def test_users_are_chosen_over_pages_and_revoked_together(many, sign_in):
+    page = sign_in("users?q=user")
+    choose(page, "user01", "user02")
+    page.get_by_role("button", name="Next page").click()
+    choose(page, "user21")
+    expect(page.get_by_text("3 users chosen")).to_be_visible()
+    page.get_by_role("button", name="Revoke all privileges").click()
+    dialog = page.get_by_role("dialog", name="Revoke all privileges of 3 users?")
+    for name in ("user01", "user02", "user21"):
+        expect(dialog).to_contain_text(f"{name}@acme.test")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    dialog.get_by_role("button", name="Revoke all").click()
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_text("3 users chosen")).to_have_count(0)
+    assert many.administrator.get("/users?size=1").headers["X-Total-Count"] == "42"
+
+
+def test_who_could_not_be_revoked_is_named_and_stays_chosen(server, sign_in):
+    for name in ("bob", "carl"):
+        server.add_user(f"{name}@acme.test")
+    page = sign_in("users")
+    page.get_by_label("Choose all that are shown").check()
+    expect(page.get_by_text("3 users chosen")).to_be_visible()
+    server.faults.add("/users/carl@acme.test", method="DELETE", status=503, times=1)
+    page.get_by_role("button", name="Revoke all privileges").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("your own rights")
+    dialog.get_by_role("button", name="Revoke all").click()
+    expect(dialog).to_contain_text("carl@acme.test: not revoked. This error is injected")
+    expect(dialog).to_contain_text("alice@acme.test: not revoked. This would leave the tenant")
+    expect(dialog).not_to_contain_text("bob@acme.test")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("2 users chosen")).to_be_visible()
+    expect(page.get_by_role("status")).to_have_text("2 users")
+    assert page.get_by_label("Choose carl@acme.test").is_checked()
+
+
+def test_progress_is_told_while_many_are_revoked(server, sign_in):
+    for name in ("bob", "carl", "dora"):
+        server.add_user(f"{name}@acme.test")
+    page = sign_in("users")
+    choose(page, "bob", "carl", "dora")
+    server.faults.add("/users/carl@acme.test", method="DELETE", delay=1_000)
+    page.get_by_role("button", name="Revoke all privileges").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke all").click()
+    expect(page.get_by_role("dialog")).to_contain_text("1 of 3")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_who_may_not_revoke_has_nothing_to_choose(server, sign_in):
+    page = sign_in("users", token=server.add_key("alice@acme.test", type=roles.QUERY_ONLY))
+    expect(page.get_by_role("status")).to_have_text("1 user")
+    expect(page.get_by_role("checkbox")).to_have_count(0)

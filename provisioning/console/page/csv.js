@@ -16,7 +16,6 @@ const toCsv = (members, rows) => [members, ...rows.map((row) => members.map((mem
 const TERMS = ["role", "activeFrom", "activeUntil", "reportsTo"];
 const PROFILE = ["email", "firstName", "lastName", "timeZone", "country", "zipCode", "avatar", "gender", "birthYear", "hint"];
 
-/** How a list's records become rows, and the columns that they have. */
 export const USERS_CSV = {
 	members: ["username", ...PROFILE, ...TERMS],
 	// Of several roles none is named: an import would end the others.

@@ -103,7 +103,7 @@ function Time({ session }) {
 
 const FAULT = [
 	{ member: "path", required: true, initial: "/users/*", hint: "* within a segment, ** across them." },
-	{ member: "status", type: "whole", initial: "503", hint: "400 to 599." },
+	{ member: "status", type: "whole", initial: "503", hint: "200 to 599." },
 	{ member: "method", options: VERBS },
 	{ member: "times", type: "whole", hint: "Then no more." },
 	...folded(

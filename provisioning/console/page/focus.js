@@ -1,7 +1,7 @@
 // Focus stays where one works, also when what had it goes away or is switched off.
 const FOCUSABLE = "a[href], button:not(:disabled), input:not(:disabled), select, textarea";
 
-/** Watch `root`; where the focused thing goes, its neighbour gets the focus, else the page's main part. */
+/** Within `root` a neighbour of what goes gets its focus, else the page's main part. */
 export function keepFocus(root) {
 	let way = []; // the focused element and those around it, each with its place
 	root.addEventListener("focusin", ({ target }) => {

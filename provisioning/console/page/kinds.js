@@ -127,7 +127,7 @@ export const privileges = kind("privilege", {
 	filters: [{ name: "role", label: "Show", any: "all roles", options: ROLES }],
 	columns: () => [{ ...OWNER, isName: true }, chips("role"), column("reportsTo", (record) => userLink(record.reportsTo)), ...WINDOW],
 	actions: [
-		{ label: "Hand over", dialog: "handOver", allowed: (session, record, now) => record.role === "ADMINISTRATOR" && whileOpen(session, record, now) },
+		{ label: "Hand over", dialog: "handOver", view: "user", allowed: (session, record, now) => record.role === "ADMINISTRATOR" && whileOpen(session, record, now) },
 		change(whileOpen),
 		remove(whileOpen, "Revoke"),
 	],

@@ -1,4 +1,4 @@
-// Reporting lines as a tree: who reports to whom by privileges that are active now, or at another moment.
+// Reporting lines as a tree: who reports to whom, now or at another moment.
 import { askAll } from "./api.js";
 import { chip, empty, userLink, useLoaded } from "./pieces.js";
 import { html } from "./view.js";

@@ -81,7 +81,7 @@ export function ListPage({ kind, query }) {
 						<div class="chosen">
 							<p>${plural(chosen.size, kind.one)} chosen</p>
 							<button class="danger" onClick=${() => open(together.dialog, { chosen: [...chosen.values()] })}>${together.label}</button>
-							<button class="quiet" onClick=${() => setChosen(new Map())}>Choose none</button>
+							<button class="quiet" onClick=${() => setChosen(new Map())}>Clear</button>
 						</div>
 					`}
 					${(data || !problem) && html`
@@ -155,7 +155,7 @@ function Pager({ kind, data, size, page, last, which, onPage, onSize, children }
 	const until = Math.min(total, (page + 1) * size);
 	const count = data ? `${plural(total, kind.one)}${which || ""}` : "Loading";
 	const sizes = [...new Set([...SIZES, size])].sort((one, other) => one - other).map(String);
-	const step = (label, to, isOff) => html`<button disabled=${isOff} onClick=${() => onPage(to)}>${label}</button>`;
+	const step = (label, to, isOff) => html`<button aria-label=${`${label} page`} disabled=${isOff} onClick=${() => onPage(to)}>${label}</button>`;
 	return html`
 		<div class="pager">
 			<p role="status">${count}${data && from <= until && total > size ? `, ${number(from)}–${number(until)} shown` : ""}</p>
@@ -163,10 +163,10 @@ function Pager({ kind, data, size, page, last, which, onPage, onSize, children }
 			<div class="actions">
 				${children}
 				<${Filter} label="Rows" options=${sizes} any=${null} value=${String(size)} onValue=${onSize} />
-				${step("First page", 0, page <= 0)}
-				${step("Previous page", Math.min(page - 1, last), page <= 0)}
-				${step("Next page", page + 1, page >= last)}
-				${step("Last page", last, page === last)}
+				${step("First", 0, page <= 0)}
+				${step("Previous", Math.min(page - 1, last), page <= 0)}
+				${step("Next", page + 1, page >= last)}
+				${step("Last", last, page === last)}
 			</div>
 		</div>
 	`;

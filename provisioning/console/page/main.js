@@ -127,7 +127,7 @@ function Shell({ place, session }) {
 		document.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 	}, [title]);
 
-	let page = empty("There is no such page, or it is not for your role.", html`<a href=${address(["overview"])}>Go to the overview</a>`);
+	let page = html`<h1>${title}</h1>${empty("There is no such page, or it is not for your role.", html`<a href=${address(["overview"])}>Go to the overview</a>`)}`;
 	if (username) page = html`<${UserPage} key=${username} username=${username} />`;
 	else if (here?.page) page = html`<${here.page} key=${name} />`;
 	else if (here) page = html`<${ListPage} key=${name} kind=${here} query=${place.query} />`;

@@ -75,7 +75,7 @@ export const plural = (count, one) => `${number(count)} ${one}${count === 1 ? ""
 
 const SAID = [
 	[/^(Missing data for required field|Field may not be null|Must not be blank)\.$/, "Fill this in."],
-	[/Grant that role to someone else for that time first\./, "“Hand over”, beside the role, gives it to somebody else in one go."],
+	[/Grant that role to someone else for that time first\./, "“Hand over”, on the user's page, gives it to somebody else."],
 	[/: (GET|POST|PUT|DELETE) \/.*?\.(?= |$)/g, "."],
 	[/, or null for/g, ", or empty for"],
 	[/\b[a-z]+[A-Z]\w*/g, (member) => `“${inWords(member)}”`],
