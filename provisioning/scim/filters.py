@@ -64,6 +64,8 @@ TESTS: dict[str, Callable[[Any, Any], Any]] = {
     "le": operator.le,
 }
 """Operators that compare texts of which neither is absent."""
+NAMED = "filter: "
+"""How errors begin, which name the parameter."""
 ONE_MEMBER = 'Members are filtered by value eq "ID" only.'
 WORD = re.compile(r'\s*+(?:([()\[\]])|("(?:[^"\\]|\\.)*+")|([^\s()\[\]"]++))', re.DOTALL)
 
@@ -83,7 +85,7 @@ def names_in(node: Filter) -> frozenset[str]:
 
 
 def invalid_filter(detail: str) -> Refused:
-    return Refused(400, "invalidFilter", f"filter: {detail}")
+    return Refused(400, "invalidFilter", f"{NAMED}{detail}")
 
 
 @dataclass

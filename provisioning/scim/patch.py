@@ -130,7 +130,11 @@ def _step(kind: str, path: str, value: Any, has_value: bool = True) -> Step | No
         return None
     target, condition = bare(name), None
     if bracket and target in ENTRIES:
-        condition = filters.parse(inner, ENTRIES[target], f"{target}.")
+        try:
+            condition = filters.parse(inner, ENTRIES[target], f"{target}.")
+        except Refused as error:
+            told = error.detail.removeprefix(filters.NAMED)
+            raise Refused(error.status, error.kind, f"{line(path)}: {told}") from None
     elif "." in target and target.partition(".")[0] in ENTRIES:
         target, _, part = target.partition(".")
     return Step(

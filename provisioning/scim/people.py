@@ -170,33 +170,47 @@ def boolean(value: Any, named: str) -> bool | None:
 
 
 def _keep_one(step: Step, asked: Asked, account: Record | None) -> None:
-    """Note the one entry of an attribute that is kept of several."""
-    if step.part not in {"", "value"}:
-        return  # Type, and whether it is the primary one, follow from there being one.
+    """Note the one entry of an attribute that is kept of several; Refused for a second one."""
     member, kind = KEPT[step.path]
     kept = asked.get(member, account and account[member])
+    only_one = f"{step.named}: One is kept, which is primary and of type '{kind}'."
+    if step.part in {"type", "primary"} and not _says(step, kind):
+        raise immutable(only_one)
+    if step.part not in {"", "value"}:
+        return
     if step.condition is not None:
         row = (kept and folded(kept), kind, True)
         places = {f"{step.path}.{part}": n for n, part in enumerate(("value", "type", "primary"))}
         if not filters.judge(step.condition, places)(row):
-            return  # No other is kept, so there is none to change.
+            if step.kind == REMOVE or step.is_empty:
+                return
+            raise Refused(400, "noTarget", f"{only_one} This path selects another.")
     if step.part == "value":
         if step.kind != ADD or not step.is_empty:
             asked[member] = step.text()
         return
     entries = entries_in(step)
-    if step.kind == ADD and not entries:
-        return
+    best = min(entries, key=lambda each: (not each["primary"], each["type"] != kind), default=None)
     if step.kind == REMOVE:
         values = {folded(each["value"]) for each in entries}
         if not step.has_value or step.condition or (kept and folded(kept) in values):
             asked[member] = None
-        return
-    best = min(entries, key=lambda each: (not each["primary"], each["type"] != kind), default=None)
-    if best is None:
+    elif best is None and step.kind == REPLACE:
         asked[member] = None
-    elif step.kind == REPLACE or not kept or best["primary"] or best["type"] in {None, kind}:
+    elif best is not None:
+        is_second = not best["primary"] and best["type"] not in {None, kind}
+        if step.kind == ADD and kept and is_second:
+            raise invalid_value(only_one)
         asked[member] = best["value"]
+
+
+def _says(step: Step, kind: str) -> bool:
+    """Whether a step says of an entry's type, or that it is primary, what is true anyway."""
+    if step.kind == REMOVE:
+        return False
+    if step.part == "type":
+        return (text(step.value, step.named) or kind).lower() == kind
+    return boolean(step.value, step.named) is not False
 
 
 def entries_in(step: Step) -> list[Record]:

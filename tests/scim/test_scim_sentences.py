@@ -189,62 +189,48 @@ class TestOfSeveralAddresses:
     """One is kept: an account has one."""
 
     @pytest.mark.parametrize(
-        ("operation", "kept"),
+        ("op", "path", "value", "kept"),
         [
-            ({"op": "add", "path": "emails", "value": [{"value": "n@x.test"}]}, "n@x.test"),
-            (
-                {"op": "add", "path": "emails", "value": {"value": "n@x.test", "primary": "True"}},
-                "n@x.test",
-            ),
-            (
-                {"op": "add", "path": "emails", "value": [{"value": "n@x.test", "type": "home"}]},
-                "bob@acme.test",
-            ),
-            (
-                {
-                    "op": "replace",
-                    "path": "emails",
-                    "value": [{"value": "n@x.test", "type": "home"}],
-                },
-                "n@x.test",
-            ),
-            (
-                {"op": "add", "path": 'emails[type eq "home"].value', "value": "n@x.test"},
-                "bob@acme.test",
-            ),
-            (
-                {"op": "replace", "path": "emails[primary eq true].value", "value": "n@x.test"},
-                "n@x.test",
-            ),
-            (
-                {
-                    "op": "replace",
-                    "path": 'emails[value eq "BOB@acme.test"].value',
-                    "value": "n@x.test",
-                },
-                "n@x.test",
-            ),
-            (
-                {
-                    "op": "replace",
-                    "path": 'emails[not (type eq "home")]',
-                    "value": {"value": "n@x.test"},
-                },
-                "n@x.test",
-            ),
-            (
-                {"op": "replace", "path": 'emails[type eq "work"].type', "value": "home"},
-                "bob@acme.test",
-            ),
-            ({"op": "remove", "path": 'emails[value eq "other@x.test"]'}, "bob@acme.test"),
-            (
-                {"op": "remove", "path": "emails", "value": [{"value": "other@x.test"}]},
-                "bob@acme.test",
-            ),
+            ("add", "emails", [{"value": "n@x.test"}], "n@x.test"),
+            ("add", "emails", {"value": "n@x.test", "primary": "True", "type": "home"}, "n@x.test"),
+            ("replace", "emails", [{"value": "n@x.test", "type": "home"}], "n@x.test"),
+            ("replace", "emails[primary eq true].value", "n@x.test", "n@x.test"),
+            ("add", 'emails[type eq "WORK"].value', "n@x.test", "n@x.test"),
+            ("replace", 'emails[value eq "BOB@acme.test"].value', "n@x.test", "n@x.test"),
+            ("replace", 'emails[not (type eq "home")]', {"value": "n@x.test"}, "n@x.test"),
+            ("replace", 'emails[type eq "work"].type', "Work", "bob@acme.test"),
+            ("replace", "emails.primary", "True", "bob@acme.test"),
+            ("replace", "emails.display", "x", "bob@acme.test"),
+            ("remove", 'emails[value eq "other@x.test"]', None, "bob@acme.test"),
+            ("remove", 'emails[type eq "home"].value', None, "bob@acme.test"),
+            ("remove", "emails", [{"value": "other@x.test"}], "bob@acme.test"),
         ],
     )
-    def test_it_is(self, provider, bob, operation, kept):
-        assert provider.patch(bob, operation).json["emails"][0]["value"] == kept
+    def test_it_is(self, provider, bob, op, path, value, kept):
+        user = provider.patch(bob, {"op": op, "path": path, "value": value}).json
+
+        assert user["emails"] == [{"value": kept, "type": "work", "primary": True}]
+
+    @pytest.mark.parametrize(
+        ("op", "path", "value", "scim_type"),
+        [
+            ("add", "emails", [{"value": "n@x.test", "type": "home"}], "invalidValue"),
+            ("add", 'emails[type eq "home"].value', "n@x.test", "noTarget"),
+            ("replace", 'emails[type eq "home"].value', "n@x.test", "noTarget"),
+            ("replace", 'emails[value eq "other@x.test"]', {"value": "n@x.test"}, "noTarget"),
+            ("replace", 'emails[type eq "work"].type', "home", "mutability"),
+            ("replace", "emails.primary", False, "mutability"),
+            ("remove", 'emails[type eq "work"].type', None, "mutability"),
+        ],
+    )
+    def test_a_second_one_is_told(self, provider, bob, op, path, value, scim_type):
+        before = provider.user("2")
+
+        response = provider.patch(bob, NAMED, {"op": op, "path": path, "value": value})
+
+        assert kind(response) == (400, scim_type)
+        assert "One is kept" in error(response)[2]
+        assert provider.user("2") == before
 
     def test_it_is_the_last_one_that_is_said(self, provider, bob):
         user = provider.patch(
@@ -357,6 +343,9 @@ def assert_own_words(detail: str, value: object = None) -> None:
         ("active", "perhaps", "active"),
         (f"{ENTERPRISE}:manager", [1, 2], f"{ENTERPRISE}:manager"),
         ("timezone", "Moon/Base", "timezone"),
+        ('emails[type eq "wo', "x", 'emails[type eq "wo'),
+        ("emails[type eq].value", "x", "emails[type eq].value"),
+        ('emails[title eq "x"]', "x", 'emails[title eq "x"]'),
         ("na\nme", "x", "na?me"),
         ("x" * 5_000, "x", "x" * 100),
     ],
