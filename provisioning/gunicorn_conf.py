@@ -14,7 +14,6 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from logging import Formatter, LogRecord
@@ -69,25 +68,24 @@ _REPEATS_INPUT = re.compile(
 
 
 @functools.cache
-def _redacting() -> Callable[[str], str]:
+def _redaction() -> Any:
     # Imported late, so that only workers import it: on a HUP, which is to take up new code, the
     # arbiter would keep the old version.
-    from provisioning.web.redaction import redacted_target  # noqa: PLC0415
+    from provisioning.web import redaction  # noqa: PLC0415
 
-    return redacted_target
-
-
-def _redacted(text: str) -> str:
-    return _redacting()(text)
+    return redaction
 
 
 def _shown(text: str) -> str:
-    """Text of a client's as a part of a line in which quotation marks enclose some parts."""
-    return _redacted(text).replace('"', '\\"')
+    return str(_redaction().quoted(text))
 
 
 class _RedactedAtoms(SafeAtoms):
     """The values that a format of the access log may name. Each is redacted when it is read."""
+
+    def __init__(self, atoms: dict[str, Any]) -> None:
+        # gunicorn's own would put a backslash before quotation marks, and none before a backslash.
+        dict.__init__(self, atoms)
 
     def __getitem__(self, name: str) -> Any:
         value = super().__getitem__(name)
@@ -96,8 +94,8 @@ class _RedactedAtoms(SafeAtoms):
         if _SECRET_ATOM.search(name.lower()) and value != "-":
             return "********"
         if name == "r":  # method, target, protocol
-            return " ".join(map(_redacted, value.split(" ")))
-        return _redacted(value)
+            return " ".join(map(_shown, value.split(" ")))
+        return _shown(value)
 
 
 class RedactingLogger(Logger):
@@ -161,7 +159,7 @@ def _redact_record(record: LogRecord) -> bool:
 
 
 def _redacted_words(text: str) -> str:
-    return re.sub(r"\S+", lambda word: _redacted(word[0]), text)
+    return str(_redaction().redacted_text(text))
 
 
 logger_class = RedactingLogger

@@ -249,6 +249,12 @@ def test_an_access_log_line_stays_a_line(log):
             2,
             id="quotation marks",
         ),
+        pytest.param(
+            {"HTTP_USER_AGENT": 'a\\" 200 5 "b', "RAW_URI": "/\x85\x9b[31m\u2028\\"},
+            [],
+            0,
+            id="backslashes and what is no character for a line",
+        ),
     ],
 )
 def test_the_usual_line_is_that_of_its_format(environ, headers, sent, monkeypatch):
@@ -264,6 +270,31 @@ def test_the_usual_line_is_that_of_its_format(environ, headers, sent, monkeypatc
     facts = (usual, timedelta(milliseconds=1234.5))
     atoms = logger.atoms_wrapper_class(logger.atoms(response, SimpleNamespace(headers=[]), *facts))
     assert logger._line(response, *facts) == gunicorn_conf.access_log_format % atoms
+
+
+@pytest.mark.parametrize(
+    "sent, shown",
+    [
+        ('a"b', r"a\"b"),
+        ("a\\", r"a\\"),
+        ('a\\"b', r"a\\\"b"),
+        ("a\x85b", r"a\x85b"),
+        ("a\x9b31m", r"a\x9b31m"),
+        ("a\u2028b\u2029", r"a\u2028b\u2029"),
+        ("a\x1b[31m\x7f\t", r"a\x1b[31m\x7f\t"),
+        ("caf\xe9", "caf\xe9"),
+    ],
+)
+def test_no_client_can_end_a_quotation_or_a_line_of_the_log(sent, shown):
+    assert gunicorn_conf._shown(sent) == shown
+    assert gunicorn_conf._RedactedAtoms({"a": sent})["a"] == shown
+
+
+def test_a_message_of_several_lines_stays_one_and_no_client_adds_a_line():
+    message = "Error handling request GET /\x85\u2028x\nTraceback"
+    assert gunicorn_conf._redacted_words(message) == (
+        r"Error handling request GET /\x85\u2028x" + "\nTraceback"
+    )
 
 
 def test_the_log_goes_to_stdout_with_the_time_a_request_took(tmp_path):

@@ -9,7 +9,7 @@ from provisioning.web import metrics
 from provisioning.web.answers import plain
 from provisioning.web.caller import sends_bearer
 from provisioning.web.context import Request, current, server
-from provisioning.web.hosts import is_local_client
+from provisioning.web.hosts import is_local_client, names_this_machine
 
 health = Blueprint("health", __name__, url_prefix="/health")
 
@@ -34,10 +34,11 @@ def require_scraper(request: Request) -> None:
     """Refuse whoever doesn't send the metrics token or, if none is set, is no local client."""
     token = request.parts.settings.metrics_token
     if token is None:
-        if not is_local_client(request):
+        if not is_local_client(request) or not names_this_machine(request):
             raise Forbidden(
-                "Metrics are for clients on the server's own machine, directly, and those in "
-                "PROVISIONING_ALLOWED_CLIENTS. PROVISIONING_METRICS_TOKEN opens them to others."
+                "Metrics are for clients on the server's own machine and those in "
+                "PROVISIONING_ALLOWED_CLIENTS, directly and with a Host of its own, such as "
+                "localhost. PROVISIONING_METRICS_TOKEN opens them to others."
             )
         return
     if not sends_bearer(request, token):

@@ -86,6 +86,11 @@ def require_allowed_host(request: Request) -> None:
     raise BadRequest("This host is not served here. Check the URL, or PROVISIONING_ALLOWED_HOSTS.")
 
 
+def names_this_machine(request: Request) -> bool:
+    """Whether the Host is one by which a browser can't be led here from another site's page."""
+    return matches(request.host_name, request.parts.settings.allowed_hosts or LOCAL_HOSTS)
+
+
 def require_host(request: Request) -> None:
     """BadRequest unless the Host header is a host with perhaps a port (RFC 9112, 3.2)."""
     given = request.environ.get("HTTP_HOST")

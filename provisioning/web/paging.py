@@ -35,6 +35,8 @@ AT = Parameter(
     "The instant at which `active` is judged, instead of now.",
     {"type": "string", "format": "date-time"},
 )
+LONGEST_LINKS = 2_000
+"""The most bytes of `Link`: proxies refuse answers with long headers, and so do clients."""
 HIGHEST_PAGE = 10**18
 """Higher numbers of pages count as this one, which is empty as well, so that numbers stay small."""
 
@@ -129,7 +131,8 @@ def listed(page: Page, query: Query, show: Callable[[Records, Record], object]) 
     records = reading()
     shown = [show(records, record) for record in page.records]
     links = _links(current(), query, page.total)
-    return plain(shown, {"X-Total-Count": str(page.total), "Link": links})
+    told = {"Link": links} if len(links) <= LONGEST_LINKS else {}
+    return plain(shown, {"X-Total-Count": str(page.total), **told})
 
 
 def _number(

@@ -4,6 +4,8 @@ import functools
 import re
 from urllib.parse import unquote
 
+from provisioning.domain.names import printable
+
 MASK = "********"
 LONGEST_NAME, MOST_NAMES, MOST_PARAMETERS = 100, 20, 100
 """How many characters before an equals sign, how many equals signs of one parameter, and how many
@@ -34,8 +36,19 @@ def redacted_target(target: str) -> str:
 
 
 def redacted_text(text: str) -> str:
-    """A text of several words, such as a message or a traceback, with secrets masked."""
-    return re.sub(r"\S+", lambda word: redacted_target(word[0]), text)
+    """A text of several lines, such as a message or a traceback, with secrets masked.
+
+    What isn't printable is escaped, as a client could make it look like a line of ours.
+    """
+    lines = re.sub(r"\S+", lambda word: redacted_target(word[0]), text).split("\n")
+    return "\n".join(map(printable, lines))
+
+
+def quoted(text: str) -> str:
+    """A word as a part of a line of the log, with secrets masked: it may stand in quotation marks,
+    and a backslash before one of its own, or before another backslash, can't be a client's."""
+    text = redacted_target(text).replace("\\", "\\\\").replace('"', '\\"')
+    return text if text.isprintable() else printable(text)
 
 
 def is_secret_name(name: str) -> bool:

@@ -81,6 +81,18 @@ def test_links_leave_the_api_key_out(shelf):
 
 
 @every
+def test_links_are_left_out_where_they_would_be_longer_than_2000_bytes(shelf):
+    fixed = len(shelf.list("size=300&x=").headers["Link"])
+    most = (2_000 - fixed) // 2  # x stands in two links
+    longest = shelf.list(f"size=300&x={'a' * most}")
+    assert len(longest.headers["Link"]) in {1_999, 2_000}
+    longer = shelf.list(f"size=300&x={'a' * (most + 1)}")
+    assert (longer.status_code, "Link" in longer.headers) == (200, False)
+    assert longer.headers["X-Total-Count"] == longest.headers["X-Total-Count"]
+    assert longer.json == longest.json
+
+
+@every
 def test_a_list_of_one_page_has_first_and_last_only(shelf):
     assert set(links(shelf.list())) == {"first", "last"}
 

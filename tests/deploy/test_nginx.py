@@ -242,6 +242,25 @@ def test_an_answer_is_whole_for_a_client_that_reads_slowly(deployment):
     assert reply.json()
 
 
+CYRILLIC = "%D1%8F" * 570
+"""A search of 570 letters, of which `Link` would hold four times 3,420 bytes."""
+LONG_NAME = "\U0001d4b3" * 250
+"""A username of which Location holds 3,000 bytes."""
+
+
+def test_a_long_search_is_answered(deployment, proxy):
+    key = {"Authorization": f"Bearer {deployment.token}"}
+    answer, _ = proxy.ask("GET", f"{BASE}/users?size=1&q={CYRILLIC}", **key)
+    assert (answer.status, answer.headers["X-Total-Count"]) == (200, "0")
+
+
+def test_an_answer_with_a_long_head_passes(deployment, proxy):
+    key = {"Authorization": f"Bearer {deployment.token}", "Content_Type": "application/json"}
+    body = json.dumps({"username": LONG_NAME, "email": "a@b", "password": "p"}).encode()
+    answer, content = proxy.ask("POST", f"{BASE}/users", body, **key)
+    assert (answer.status, len(answer.headers["Location"]) > 3_000) == (201, True), content
+
+
 # Below a path of another site
 
 
@@ -278,6 +297,11 @@ def test_references_lead_below_the_prefix(below):
     assert ask_below(below, "GET", made.headers["Location"])[0].status == 200
     redirected, _ = ask_below(below, "GET", "/tools/api/")
     assert redirected.headers["Location"] == "/tools/api/docs"
+
+
+def test_below_a_prefix_a_long_search_is_answered(below):
+    path = f"/tools/api{BASE}/users?size=1&q={CYRILLIC}"
+    assert ask_below(below, "GET", path)[0].status == 200
 
 
 @pytest.mark.parametrize("name", ["a%2Fb", "a%252Fb", "%C3%A9", "a+b", "a;b"])
