@@ -1,6 +1,8 @@
 """Every setting, once: an environment variable, its default and what it means."""
 
 import re
+import shutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -128,6 +130,23 @@ def _path(text: str) -> Path:
 
 def setting(default: Any, read: Callable[[str], Any], meaning: str) -> Any:
     return field(default=default, metadata={"read": read, "meaning": meaning})
+
+
+def program() -> str:
+    """What is typed before the name of a command of ours: a program that exists here."""
+    beside = Path(sys.executable).with_name("provisioning")
+    if beside.exists():
+        return "provisioning" if shutil.which("provisioning") == str(beside) else str(beside)
+    python = Path(sys.executable).name
+    is_on_path = shutil.which(python) == sys.executable
+    return f"{python if is_on_path else sys.executable} -m provisioning"
+
+
+def how_to_begin(program: str) -> str:
+    return (
+        "There is no tenant yet. Whoever runs this server makes one, with its administrator and a "
+        f"key: {program} init --tenant acme --name Acme --admin alice@acme.test"
+    )
 
 
 @dataclass(frozen=True)

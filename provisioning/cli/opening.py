@@ -1,7 +1,9 @@
 """Opening the server that a command works on, or that gunicorn and flask run."""
 
+import logging
 import os
 import sys
+from contextlib import suppress
 from typing import cast
 
 import click
@@ -9,10 +11,12 @@ from flask import Flask, current_app, has_app_context
 
 from provisioning.factory import await_server, create_app, open_server
 from provisioning.seed import BadFile
-from provisioning.settings import BadSetting, Settings
+from provisioning.settings import BadSetting, Settings, how_to_begin, program
 from provisioning.store import Store, StoreUnavailable
+from provisioning.web.caller import has_begun
 from provisioning.web.server import SERVER, Server
 
+log = logging.getLogger(__name__)
 CANNOT_START = 4
 """The exit code of a worker at which gunicorn stops. After others it starts the worker again."""
 
@@ -50,7 +54,12 @@ def application() -> Flask:
     try:
         settings = Settings.from_env(os.environ)
         settings.require_guarded_control()  # before a store is made
-        return create_app(settings, _server_of_a_worker(settings))
+        server = _server_of_a_worker(settings)
+        app = create_app(settings, server)
+        with suppress(StoreUnavailable), server.store.read() as view:
+            if not has_begun(server, view):
+                log.warning(how_to_begin(program()))
+        return app
     except (BadSetting, BadFile, click.ClickException) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(CANNOT_START)

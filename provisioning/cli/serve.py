@@ -22,7 +22,7 @@ from provisioning.cli.serving import listen, serve_until_told, url_of
 from provisioning.cli.tenants import curl_line
 from provisioning.domain.tables import TENANTS
 from provisioning.factory import create_app, memory_store
-from provisioning.settings import Settings
+from provisioning.settings import Settings, program
 from provisioning.store import Record
 from provisioning.web.operation import BASE_PATH
 from provisioning.web.server import Server
@@ -160,7 +160,7 @@ def _greet(server: Server, url: str, key: Record, is_memory: bool) -> None:
         demo = " PROVISIONING_DEMO=on" if settings.is_demo else ""
         click.echo("  API key:     none of an administrator. In another terminal:")
         click.echo(
-            f"               PROVISIONING_DATA={file}{demo} provisioning init "
+            f"               PROVISIONING_DATA={file}{demo} {program()} init "
             "--tenant acme --name Acme --admin alice@acme.test"
         )
     else:

@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Callable
+from pathlib import Path
 
 from provisioning.domain import roles
 from provisioning.domain.activity import Instant
@@ -9,9 +10,11 @@ from provisioning.domain.callers import Caller, identify
 from provisioning.domain.errors import Forbidden, NotFound, Unauthorized
 from provisioning.domain.records import Records
 from provisioning.domain.tables import TENANTS
+from provisioning.settings import how_to_begin, program
 from provisioning.store import View
 from provisioning.web.context import Request
 from provisioning.web.hosts import named_tenant
+from provisioning.web.server import Server
 
 DEMO_TOKEN = "demo-"  # noqa: S105 - the beginning of every token in the demo data
 READS = frozenset({"GET", "HEAD"})
@@ -78,12 +81,24 @@ def token_in(request: Request) -> str:
     return tokens.pop()
 
 
+def has_begun(parts: Server, view: View) -> bool:
+    """Whether the store has had a tenant; once it has, this looks no more."""
+    parts.has_begun = parts.has_begun or view.count(TENANTS) > 0
+    return parts.has_begun
+
+
 def _with_key(request: Request, view: View, clock: Callable[[], Instant]) -> Caller:
     settings = request.parts.settings
-    token = token_in(request)
-    if token.startswith(DEMO_TOKEN) and not settings.is_demo:
-        raise Unauthorized("This is a key of the demo data, and demo mode is off.")
-    caller = identify(view, token, clock)
+    try:
+        token = token_in(request)
+        if token.startswith(DEMO_TOKEN) and not settings.is_demo:
+            raise Unauthorized("This is a key of the demo data, and demo mode is off.")
+        caller = identify(view, token, clock)
+    except Unauthorized as error:
+        if not has_begun(request.parts, view):
+            # Without the path, which is nothing for clients.
+            raise Unauthorized(f"{error.detail} {how_to_begin(Path(program()).name)}") from error
+        raise
     named = named_tenant(view, request.host_name, clock(), settings.base_domain)
     if named not in (None, caller.tenant):
         raise Forbidden("This host belongs to another tenant than the API key.")
@@ -93,6 +108,8 @@ def _with_key(request: Request, view: View, clock: Callable[[], Instant]) -> Cal
 def _without_key(request: Request, view: View, clock: Callable[[], Instant]) -> Caller:
     settings = request.parts.settings
     label = named_tenant(view, request.host_name, clock(), settings.base_domain) or settings.tenant
+    if not has_begun(request.parts, view):
+        raise NotFound(how_to_begin(Path(program()).name))
     if label is None:
         if view.count(TENANTS) != 1:
             raise NotFound(

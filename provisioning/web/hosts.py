@@ -4,13 +4,14 @@ import logging
 import re
 from collections.abc import Collection
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
 from typing import Any
 
 from provisioning.domain.activity import ActivityWindow, Instant
 from provisioning.domain.errors import BadRequest, Forbidden
 from provisioning.domain.records import Records
 from provisioning.domain.tables import DOMAIN_MAPPINGS, TENANTS
-from provisioning.settings import Network, Settings
+from provisioning.settings import Network, Settings, program
 from provisioning.store import View
 from provisioning.web.context import Request
 from provisioning.web.server import Server
@@ -102,7 +103,7 @@ def require_host(request: Request) -> None:
 
 HOW_TO_OPEN = (
     "To serve others, run it with PROVISIONING_AUTH=required and without PROVISIONING_DEMO, "
-    "and make a key: provisioning init --tenant LABEL --name NAME --admin EMAIL."
+    f"and make a key: {Path(program()).name} init --tenant LABEL --name NAME --admin EMAIL."
 )
 
 

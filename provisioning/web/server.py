@@ -28,6 +28,8 @@ class Server:
     """All collections that the resources declare."""
     readiness: Readiness = field(default_factory=Readiness)
     places: Places = field(default_factory=Places)
+    has_begun: bool = False
+    """Whether a request has met a tenant in the store."""
     control: Any = None
     """What the control API keeps for this server; None until it is first needed."""
     metrics: Metrics | None = field(init=False)
