@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from provisioning.domain import people
 from provisioning.domain.activity import (
@@ -34,9 +34,9 @@ from provisioning.resources.endpoints import ENDPOINT_TYPE
 from provisioning.resources.services import SERVICE
 from provisioning.resources.statements import STATEMENT
 from provisioning.resources.users import hashed
-from provisioning.store import Record, Transaction, View
+from provisioning.store import LARGEST_BROUGHT, Record, Transaction, View, number_of
 from provisioning.web.body import MAX_NESTING, check_values
-from provisioning.web.collection import Collection, Collections
+from provisioning.web.collection import TOO_LARGE, Collection, Collections
 from provisioning.web.hosts import reserved_domain
 from provisioning.web.records import RecordSchema
 from provisioning.web.server import Server
@@ -87,6 +87,8 @@ class Entry:
     def faults(self, key: str, record: Record) -> list[str]:
         """Faults of the record in the form to store, without a look at other records."""
         found = self.collection.faults(key, record)
+        if number_of(record.get("id")) > LARGEST_BROUGHT:
+            found["id"] = [TOO_LARGE]
         return self.sentences((member, each) for member in found for each in found[member])
 
 
@@ -388,17 +390,28 @@ def broken_rules(
     return found
 
 
-def findings(server: Server, view: View) -> Iterator[str]:
-    """A sentence, with its place, for each fault of a store by the rules of this version."""
+class Finding(NamedTuple):
+    """A fault of a stored record, by the rules of this version."""
+
+    sentence: str
+    """It begins with the place."""
+    is_damage: bool
+    """Whether no record can hold this; else it breaks a rule of today, and is served."""
+
+
+def findings(server: Server, view: View) -> Iterator[Finding]:
+    """Each fault of the records of a store."""
     now = server.clock.now(view.time())
     for collection in server.collections.values():
         for record in view.all(collection.table):
             key = collection.key(record)
             faults = list(collection.faults(key, record).items())
+            damaged = collection.faults(key, record, is_strict=False) if faults else {}
             rules = broken_rules(server, view, collection, record, now)
             found = faults + [(member, [message]) for member, message in rules]
             for member, messages in found:
-                yield f"{collection.table}, record {key}, {member}: {messages[0]}"
+                sentence = f"{collection.table}, record {key}, {member}: {messages[0]}"
+                yield Finding(sentence, member in damaged)
 
 
 def load_catalogue(path: Path | None = None) -> Catalogue:

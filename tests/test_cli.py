@@ -619,7 +619,7 @@ def test_check_names_what_an_earlier_version_took_and_the_server_serves(staffed)
     text = staffed.data.read_text().replace('"zipCode": "101"', '"zipCode": "1\\u000101"')
     staffed.data.write_text(text)
     result = staffed.run("check")
-    assert result.exit_code == 1
+    assert result.exit_code == 0
     assert "users, record bob@acme.test, zipCode: Must not contain control" in result.stdout
     assert staffed.alice.get(f"/users/{BOB}").json["zipCode"] == "1\x0101"
 

@@ -184,6 +184,16 @@ BAD_SEEDS = {
         "privileges[1].activeUntil: ",
     ),
     "bad id": (seed(users=[NINA | {"id": "one"}]), "users[0].id: "),
+    "an id above the bound": (seed(users=[NINA | {"id": 2**52}]), "users[0].id: "),
+    "a key's id above the bound": (
+        seed(apiKeys=[KEY | {"id": f"key-{2**52}"}]),
+        "apiKeys[0].id: Its number must be at most",
+    ),
+    "a number as a username": (seed(apiKeys=[KEY | {"username": 7}]), "apiKeys[0].username: "),
+    "a username that is too long": (
+        seed(privileges=[PRIVILEGE | {"reportsTo": "\u0323" * 10_000}]),
+        "privileges[0].reportsTo: must be a username.",
+    ),
     "bad domain": (
         seed(domainMappings=[{"tenant": "initech", "domain": "a b"}]),
         "domainMappings[0].domain: ",
@@ -221,6 +231,18 @@ def test_a_bad_seed_changes_nothing_and_the_fault_has_its_place(sandbox, bad, me
     assert any(error.startswith(message) for error in caught.value.errors), caught.value.errors
     with sandbox.store.read() as view:
         assert view.tables() == before
+
+
+def test_creation_counts_on_above_the_largest_ids_that_a_seed_may_bring(sandbox):
+    largest = 2**52 - 1
+    privilege = PRIVILEGE | {"id": largest}
+    load(sandbox.store, seed(users=[NINA | {"id": largest}], privileges=[privilege]))
+    sandbox.add_tenant("umbrella")
+    sandbox.add_user("eve@umbrella.test", tenant="umbrella")
+    ids = [sandbox.grant("eve@umbrella.test", "MANAGEMENT", tenant="umbrella") for _ in "a"]
+    with sandbox.store.read() as view:
+        assert view.get("users", "eve@umbrella.test")["id"] == largest + 1
+    assert ids == [largest + 2]
 
 
 def test_every_fault_of_a_seed_is_told_at_once(store):

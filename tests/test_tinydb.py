@@ -226,7 +226,6 @@ def test_an_id_that_is_no_number_has_a_document_id_that_makes_room(
         ("users", {**INSERTED["users"], "username": 7}, "wrong type"),
         ("users", {**INSERTED["users"], "username": "UMA@acme.test"}, "same record as document"),
         ("users", {**INSERTED["users"], "home": "none"}, "refers to nothing"),
-        ("users", {**INSERTED["users"], "nick": "z"}, "no such member"),
         ("api_keys", {**INSERTED["api_keys"], "id": "key-7"}, "its document id must be 7"),
         ("tenants", {"name": "Acme", "label": "acme", "active": True}, "same record as document 1"),
     ],

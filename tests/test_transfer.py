@@ -244,10 +244,10 @@ def test_a_token_or_domain_of_another_tenant_is_a_fault(desk, what):
 
 
 def test_an_id_that_is_too_large_is_said_to_be_that(desk):
-    key = {"tenant": "acme", "type": "BASIC", "id": f"key-{2**53}"}
+    key = {"tenant": "acme", "type": "BASIC", "id": f"key-{2**52}"}
     result = desk.run("import", "-", given=json.dumps({"apiKeys": [key]}))
     assert result.exit_code == 1
-    assert result.stderr.rstrip().endswith(f"the number of an id must be at most {2**53 - 1}.")
+    assert result.stderr.rstrip().endswith(f"Its number must be at most {2**52 - 1}.")
 
 
 def test_an_import_that_takes_the_last_administrator_is_a_fault(desk):

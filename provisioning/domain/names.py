@@ -6,9 +6,6 @@ import unicodedata
 import idna
 
 LONGEST_USERNAME = 254
-
-
-LONGEST_USERNAME = 254
 """Characters of a username, as it is typed and as it is compared."""
 
 

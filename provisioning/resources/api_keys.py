@@ -18,7 +18,7 @@ from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, created, nothing, require_match
 from provisioning.web.caller import DEMO_TOKEN
 from provisioning.web.collection import NAME, REFERENCE, Collection, by_id
-from provisioning.web.fields import Choice, Moment, Text
+from provisioning.web.fields import Moment, Right, Text
 from provisioning.web.operation import Variable
 from provisioning.web.paging import list_query, listed
 from provisioning.web.records import (
@@ -44,7 +44,7 @@ class ApiKeySchema(WindowSchema):
 
     id = Text(dump_only=True, allow_none=False)
     apiToken = Text(dump_only=True, allow_none=False)
-    type = Choice("KeyType", roles.KEY_TYPES, required=True)
+    type = Right("KeyType", roles.KEY_TYPES, required=True)
     name = Text()
     createdDate = Moment(dump_only=True, allow_none=False)
     user = fields.Nested(PublicProfileSchema, dump_only=True, allow_none=True)
@@ -151,7 +151,7 @@ def create(owner: Owner, body: Record, *path: str) -> Response:
 
 
 def replace(owner: Owner, reference: str, body: Record) -> Response:
-    changes = load_changes(API_KEY, body)
+    changes = load_changes(API_KEY, body, lambda: find_key(reading(), reference, owner(reading())))
     with changing() as records:
         key = find_key(records, reference, owner(records))
         require_match(show_key(records, key))

@@ -126,7 +126,7 @@ def show_domain_mapping(domain: str) -> Response:
 )
 def replace_domain_mapping(domain: str, body: Record) -> Response:
     """Change a domain mapping; the domain itself stays."""
-    changes = load_changes(DOMAIN_MAPPING, body)
+    changes = load_changes(DOMAIN_MAPPING, body, lambda: find(reading(), domain))
     if "domain" in changes:
         require_same("domain", changes.pop("domain"), key_of(domain))
     with changing() as records:

@@ -141,9 +141,11 @@ def show_endpoint(records: Records, endpoint: Record) -> Record:
     return shown if records.caller.sees_secrets else masked(ENDPOINT, shown)
 
 
-def type_of(catalogue: Catalogue, endpoint: Record) -> Record | None:
-    known = catalogue.endpoint_types.get(endpoint["endpointType"])
-    return None if known is None else show(ENDPOINT_TYPE, known)
+def type_of(catalogue: Catalogue, endpoint: Record) -> Record:
+    """The endpoint's type; of one that the catalogue has no more there is only the label."""
+    label = endpoint["endpointType"]
+    unknown = {"name": label, "label": label, "internal": False}
+    return show(ENDPOINT_TYPE, catalogue.endpoint_types.get(label, unknown))
 
 
 def typed_by_label(body: Record) -> Record:
@@ -194,7 +196,7 @@ def list_endpoints() -> Response:
     query = list_query(ENDPOINT)
 
     def text(endpoint: Record) -> str:
-        endpoint_type = type_of(records.catalogue, endpoint) or {}
+        endpoint_type = type_of(records.catalogue, endpoint)
         name = endpoint_type.get("name")
         return fold(f"{endpoint['url']}\n{endpoint['endpointType']}\n{name}")
 
@@ -240,7 +242,8 @@ def replace_endpoint(endpoint_id: str, body: Record) -> Response:
     body = typed_by_label(body)
     kept = reading().get(ENDPOINTS, endpoint_id)
     changes, _ = together(
-        lambda: load_changes(ENDPOINT, body), lambda: require_known_type(body, kept)
+        lambda: load_changes(ENDPOINT, body, lambda: kept or {}),
+        lambda: require_known_type(body, kept),
     )
     with changing() as records:
         endpoint = find(records, endpoint_id)

@@ -15,7 +15,7 @@ from provisioning.store import Record
 from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, created, nothing, require_match
 from provisioning.web.collection import ACCOUNT, ID, NAME, Collection, by_id
-from provisioning.web.fields import Choice, Text, Username
+from provisioning.web.fields import Right, Text, Username
 from provisioning.web.operation import ACTIVE, Parameter, Variable
 from provisioning.web.paging import (
     AT,
@@ -67,7 +67,7 @@ class PrivilegeSchema(WindowSchema):
 
     id = fields.Integer(dump_only=True)
     username = Username(required=True, load_only=True)
-    role = Choice("Role", roles.ROLES, required=True)
+    role = Right("Role", roles.ROLES, required=True)
     reportsTo = Text(254, documented=SUPERVISOR)
     user = fields.Nested(PublicProfileSchema, dump_only=True)
 
@@ -171,7 +171,7 @@ def require_same_user(terms: Record, username: str) -> None:
 
 
 def change(find: Callable[[Records, str], Record], reference: str, body: Record) -> Response:
-    terms = load_changes(PRIVILEGE, body)
+    terms = load_changes(PRIVILEGE, body, lambda: find(reading(), reference))
     username = terms.pop("username", None)
     with changing() as records:
         privilege = find(records, reference)
@@ -204,7 +204,7 @@ def effective(records: Records, account: Record) -> object:
     return None if privilege is None else show_privilege(records, privilege)
 
 
-ROLE = Parameter("role", "Those of this role.", Choice("Role", roles.ROLES, allow_none=False))
+ROLE = Parameter("role", "Those of this role.", Right("Role", roles.ROLES, allow_none=False))
 OWNER = Parameter("user", "Those of this username, compared as usernames are.")
 REPORTS_TO = Parameter("reportsTo", "Those that report to this username.")
 

@@ -202,7 +202,7 @@ def show_one_subscription(label: str) -> Response:
 )
 def replace_subscription(label: str, body: Record) -> Response:
     """Change the window of the subscription that GET shows."""
-    changes = load_changes(SUBSCRIPTION, body)
+    changes = load_changes(SUBSCRIPTION, body, lambda: current_subscription(reading(), label))
     with changing() as records:
         subscription = current_subscription(records, label)
         require_match(show_subscription(records, subscription))

@@ -97,7 +97,7 @@ def show_info() -> Response:
 @tenant.operation("PUT", "/info", body=COMPLETE_TENANT, answer=TENANT)
 def replace_info(body: Record) -> Response:
     """Change the tenant's name, icon or theme."""
-    changes = load_changes(COMPLETE_TENANT, body)
+    changes = load_changes(COMPLETE_TENANT, body, lambda: reading().tenant)
     with changing() as records:
         require_match(show_tenant(records))
         records.transaction.put(TENANTS, records.label, changed(records.tenant, changes))

@@ -33,6 +33,7 @@ from provisioning.web.fields import (
     Email,
     Flag,
     Lines,
+    Right,
     Text,
     TimeZone,
     Username,
@@ -88,7 +89,7 @@ class PrivilegeTermsSchema(WindowSchema):
     """A privilege, as the record of its user holds it."""
 
     id = fields.Integer(dump_only=True)
-    role = Choice("Role", roles.ROLES, required=True)
+    role = Right("Role", roles.ROLES, required=True)
     reportsTo = Text(254, documented=SUPERVISOR)
 
 
@@ -99,7 +100,7 @@ class KeySummarySchema(WindowSchema):
 
     id = Text(dump_only=True, allow_none=False)
     apiToken = Text(dump_only=True, allow_none=False)
-    type = Choice("KeyType", roles.KEY_TYPES, dump_only=True, allow_none=False)
+    type = Right("KeyType", roles.KEY_TYPES, dump_only=True, allow_none=False)
 
 
 class UserSchema(RecordSchema):
@@ -330,7 +331,7 @@ def show_one_user(username: str) -> Response:
 @users.operation("PUT", "/users/<username>", body=USER, answer=USER, allows=roles.PROFILE_OWNERS)
 def replace_user(username: str, body: Record) -> Response:
     """Change the profile, through the account's home tenant, by its owner or an administrator."""
-    changes = load_changes(USER, body)
+    changes = load_changes(USER, body, lambda: people.find_user(reading(), username)[1])
     require_same(
         "username", username_key(changes.pop("username", username)), username_key(username)
     )

@@ -12,7 +12,7 @@ from provisioning.domain.roles import ROLES
 from provisioning.domain.tables import PRIVILEGES
 from provisioning.store import Query, Record, Related
 from provisioning.web.collection import NAME, Collection
-from provisioning.web.fields import Choice, Text
+from provisioning.web.fields import Right, Text
 from provisioning.web.records import RecordSchema
 
 USERS_KNOWN = "scim_users"
@@ -65,7 +65,7 @@ COLLECTIONS = (
         seed="scimGroups",
         audit=None,
         schema=EXTERNAL_ID,
-        own={"role": Choice("Role", ROLES, required=True)},
+        own={"role": Right("Role", ROLES, required=True)},
         key=_group_key,
         target=lambda record: record["role"],
     ),

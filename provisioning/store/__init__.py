@@ -28,7 +28,7 @@ from provisioning.store.errors import (
     TooManyRecords,
 )
 from provisioning.store.form import Conversion, Form, Past, Step
-from provisioning.store.ids import LARGEST_ID, number_of
+from provisioning.store.ids import LARGEST_BROUGHT, LARGEST_ID, number_of
 from provisioning.store.query import (
     Order,
     Page,
@@ -46,6 +46,7 @@ from provisioning.store.tables import Table
 from provisioning.store.views import Change, RecordId, Transaction, View
 
 __all__ = [
+    "LARGEST_BROUGHT",
     "LARGEST_ID",
     "Change",
     "Collision",

@@ -14,12 +14,11 @@ from marshmallow import ValidationError, fields
 from provisioning.domain.catalogue import Catalogue
 from provisioning.domain.steps import STEPS
 from provisioning.domain.tables import TENANTS, USERS
-from provisioning.store import Form, Record, Table, View
-from provisioning.web.fields import RuleOfToday, Text, Whole
+from provisioning.store import LARGEST_BROUGHT, LARGEST_ID, Form, Record, Table, View, number_of
+from provisioning.web.fields import Moment, RuleOfToday, Text, Whole
 from provisioning.web.records import RecordSchema, flat, orderable
 
-HIGHEST_ID = 2**53 - 1
-"""The highest integer that every JSON reader keeps exact."""
+HIGHEST_ID = LARGEST_ID
 ID = Whole(1, HIGHEST_ID, required=True)
 NAME = Text(1_000, required=True)
 """A document id of another table, or null; the store checks that the record exists."""
@@ -27,6 +26,7 @@ REFERENCE = Text(1_000)
 ACCOUNT = Whole(1, HIGHEST_ID)
 """The id of an account, or null."""
 
+TOO_LARGE = f"Its number must be at most {LARGEST_BROUGHT}."
 Value = Callable[[Record], Hashable | None]
 
 
@@ -162,9 +162,9 @@ class Collection:
     def faults(self, key: str, record: Record, is_strict: bool = True) -> dict[str, list[str]]:
         """What is wrong with a stored record, as {member: [messages]}; `_` is the record itself.
 
-        Unless `is_strict`, rules that earlier versions did not have don't count.
+        Unless `is_strict`, only damage counts (section 5): the rules of today don't.
         """
-        found = {name: ["There is no such member."] for name in record if name not in self.members}
+        found: dict[str, list[str]] = {}
         for name, checker in self.members.items():
             if name not in record:
                 found[name] = ["Is missing."]
@@ -177,10 +177,13 @@ class Collection:
             except ValidationError as error:
                 found[name] = list(flat(error.messages))
             else:
-                if value != record[name]:
+                if value != record[name] and (is_strict or isinstance(checker, Moment)):
                     found[name] = [f"Must be written as {value!r}."]
         if not found and self.key(record) != key:
             found["_"] = [f"Its document id must be {self.key(record)!r}."]
+        if is_strict:
+            unknown = [name for name in record if name not in self.members]
+            found |= {name: ["There is no such member."] for name in unknown}
         return found
 
 
@@ -216,4 +219,8 @@ class Collections(dict[str, Collection]):
         found = {} if record is None else self[table].faults(key, record, is_strict=False)
         for member, messages in found.items():
             return f"{member}: {messages[0]}"
+        number = number_of(record.get("id")) if record is not None else 0
+        # What is above has been given by the server, which counts on above it, or is a mistake.
+        if number > LARGEST_BROUGHT and number > view.ids().get(table, 0):
+            return f"id: {TOO_LARGE}"
         return None

@@ -7,7 +7,8 @@ to write output.
 import functools
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
 
@@ -34,7 +35,11 @@ LARGEST_OBJECT = 65_536
 
 
 class RuleOfToday(ValidationError):
-    """A rule that earlier versions did not have: new values must keep it, stored ones need not."""
+    """A rule that new values must keep. What is stored against it is served all the same.
+
+    Every other ValidationError is about a value that no record can hold: one of a wrong type, null
+    where there must be something, an instant that is none, a role or key type that doesn't exist.
+    """
 
 
 Check = Callable[[str], None]
@@ -55,14 +60,12 @@ def documented(**facts: Any) -> Callable[[Check], Check]:
 class Text(fields.String):
     """Text of at most `limit` characters, none of them a control character.
 
-    Required text must not be blank. `checks` raise ValidationError; `documented` are keywords of
-    JSON Schema for the documents.
+    Required text must not be blank. `checks` raise RuleOfToday; `documented` are keywords of JSON
+    Schema for the documents.
     """
 
     controls = re.compile(r"[\x00-\x1f\x7f-\x9f]")
     """The characters that the text must not contain."""
-    rules_of_today: tuple[Callable[[str], None], ...] = ()
-    """Further checks, which raise RuleOfToday."""
 
     def __init__(self, limit: int = 250, **facts: Any) -> None:
         facts["validate"] = facts.pop("checks", [])
@@ -76,14 +79,25 @@ class Text(fields.String):
             raise self.make_error("invalid")
         # Length comes first, so that no other check has to be quick with a megabyte.
         if len(value) > self.limit:
-            raise ValidationError(f"Longer than maximum length {self.limit}.")
+            raise RuleOfToday(f"Longer than maximum length {self.limit}.")
         if self.required and not value.strip():
-            raise ValidationError("Must not be blank.")
+            raise RuleOfToday("Must not be blank.")
         if self.controls.search(value):
             raise RuleOfToday("Must not contain control characters.")
-        for check in self.rules_of_today:
-            check(value)
         return value
+
+    def _validate(self, value: Any) -> None:
+        with rules_of_today():
+            super()._validate(value)
+
+
+@contextmanager
+def rules_of_today() -> Iterator[None]:
+    """Say of all that this block finds wrong that it breaks a rule of today."""
+    try:
+        yield
+    except ValidationError as error:
+        raise RuleOfToday(error.messages) from None
 
 
 class Lines(Text):
@@ -121,6 +135,13 @@ class Choice(Text):
         self.kind, self.choices = kind, choices
 
 
+class Right(Choice):
+    """A choice that decides what somebody may do: no record can hold any other word."""
+
+    def _validate(self, value: Any) -> None:
+        fields.Field._validate(self, value)
+
+
 class Whole(fields.Integer):
     """An integer of JSON; `"7"`, `7.0` and `true` are refused."""
 
@@ -132,6 +153,10 @@ class Whole(fields.Integer):
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.make_error("invalid")
         return value
+
+    def _validate(self, value: Any) -> None:
+        with rules_of_today():
+            super()._validate(value)
 
 
 class Flag(fields.Boolean):
@@ -163,7 +188,7 @@ class Moment(Text):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         try:
             return parse_instant(super()._deserialize(value, *args, **kwargs))
-        except ValueError as error:
+        except (ValueError, RuleOfToday) as error:
             raise ValidationError(
                 "Must be an RFC 3339 date-time with an offset, such as 2014-09-09T13:49:29Z."
             ) from error
@@ -177,7 +202,7 @@ class DomainName(Text):
         try:
             return ascii_domain(text)
         except ValueError as error:
-            raise ValidationError("Must be a domain name, such as insight.acme.example.") from error
+            raise RuleOfToday("Must be a domain name, such as insight.acme.example.") from error
 
 
 @documented(
@@ -186,14 +211,16 @@ class DomainName(Text):
 )
 def check_username(username: str) -> None:
     key = username_key(username)
+    if len(key) > LONGEST_USERNAME:
+        raise RuleOfToday(f"Longer than {LONGEST_USERNAME} characters as usernames are compared.")
     if any(category_is_hidden(char) for char in username + key):
-        raise ValidationError("Must not contain control or format characters.")
+        raise RuleOfToday("Must not contain control or format characters.")
     if "/" in username + key:
-        raise ValidationError("Must not contain a slash.")
+        raise RuleOfToday("Must not contain a slash.")
     if username != username.strip() or key != key.strip():
-        raise ValidationError("Must not begin or end with a blank.")
+        raise RuleOfToday("Must not begin or end with a blank.")
     if key in {"", ".", ".."}:
-        raise ValidationError("Must not be empty, '.' or '..'.")
+        raise RuleOfToday("Must not be empty, '.' or '..'.")
 
 
 def category_is_hidden(char: str) -> bool:
@@ -222,10 +249,8 @@ def check_visible(username: str) -> None:
 
 
 class Username(Text):
-    rules_of_today = (check_visible,)
-
     def __init__(self, **facts: Any) -> None:
-        super().__init__(LONGEST_USERNAME, checks=[check_username], **facts)
+        super().__init__(LONGEST_USERNAME, checks=[check_username, check_visible], **facts)
 
 
 def check_one_line(email: str) -> None:
@@ -234,17 +259,15 @@ def check_one_line(email: str) -> None:
 
 
 class Email(Text):
-    rules_of_today = (check_one_line,)
-
     def __init__(self, **facts: Any) -> None:
-        super().__init__(254, checks=[check_email], **facts)
+        super().__init__(254, checks=[check_email, check_one_line], **facts)
 
 
 @documented(pattern=r"^[^@]*[^@\s][^@]*@[^@]*[^@\s][^@]*$", examples=["bob@acme.test"])
 def check_email(email: str) -> None:
     before, _, after = email.partition("@")
     if not before.strip() or not after.strip() or "@" in after:
-        raise ValidationError("Must be an email address: something@somewhere.")
+        raise RuleOfToday("Must be an email address: something@somewhere.")
 
 
 @documented(description="The name of an IANA time zone.", examples=["Atlantic/Reykjavik"])
@@ -256,19 +279,20 @@ def check_time_zone(name: str) -> None:
 class TimeZone(Text):
     """An IANA time zone of the pinned `tzdata` package, whatever the machine has."""
 
-    rules_of_today = (check_time_zone,)
+    def __init__(self, **facts: Any) -> None:
+        super().__init__(checks=[check_time_zone], **facts)
 
 
 @documented(pattern="^[A-Z]{3}$", description="An ISO 3166-1 alpha-3 code.", examples=["ISL"])
 def check_country(code: str) -> None:
     if code not in COUNTRIES:
-        raise ValidationError("Must be an ISO 3166-1 alpha-3 code, such as ISL.")
+        raise RuleOfToday("Must be an ISO 3166-1 alpha-3 code, such as ISL.")
 
 
 @documented(pattern="^[0-9]{1,5}$", description="A port from 1 to 65535.", examples=["5671"])
 def check_port(port: str) -> None:
     if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= HIGHEST_PORT:
-        raise ValidationError(f"Must be a string of digits from 1 to {HIGHEST_PORT}.")
+        raise RuleOfToday(f"Must be a string of digits from 1 to {HIGHEST_PORT}.")
 
 
 @documented(
@@ -278,9 +302,9 @@ def check_port(port: str) -> None:
 )
 def check_url(url: str) -> None:
     if re.search(r"[\s\\]", url):
-        raise ValidationError("Must be a URL, such as amqps://mq.acme.example:5671.")
+        raise RuleOfToday("Must be a URL, such as amqps://mq.acme.example:5671.")
     if not re.search(URL, url):
-        raise ValidationError("Must not hold user information: give userName and password instead.")
+        raise RuleOfToday("Must not hold user information: give userName and password instead.")
 
 
 @functools.cache

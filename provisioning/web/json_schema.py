@@ -78,7 +78,7 @@ class RecordConverter(OpenAPIConverter):
             facts["format"] = "idn-hostname"
         elif isinstance(field, kinds.Slug):
             facts["pattern"] = f"^{kinds.SLUG}$"
-        for check in (*field.validators, *getattr(field, "rules_of_today", ())):
+        for check in field.validators:
             facts |= kinds.SCHEMA_FACTS.get(check, {})
         return facts
 

@@ -79,7 +79,7 @@ def serve_own(
     )
     def replace_own(label: str, body: Record) -> Response:
         """Change one of the tenant's own; its label stays."""
-        changes = load_changes(schema, body)
+        changes = load_changes(schema, body, lambda: find(reading(), label))
         require_same("label", changes.get("label", label), label)
         with changing() as records:
             record = find(records, label)

@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 
 from provisioning.domain.activity import Instant, parse_instant
 from provisioning.domain.errors import Invalid
-from provisioning.domain.names import LONGEST_USERNAME, username_key
+from provisioning.domain.names import username_key
 from provisioning.domain.records import Records
 from provisioning.store import Order, Page, Query, Record, fold
 from provisioning.web.access import reading
@@ -116,14 +116,9 @@ def asked_once(name: str) -> str | None:
 
 
 def user_asked(name: str) -> str | None:
-    """The key of the username in a query parameter, or None if it is absent.
-
-    For a text that is too long to be a username, which is not looked at, it is that of nobody.
-    """
+    """The key of the username in a query parameter, or None if it is absent."""
     text = asked_once(name)
-    if text is None:
-        return None
-    return username_key(text) if len(text) <= LONGEST_USERNAME else ""
+    return None if text is None else username_key(text)
 
 
 def listed(page: Page, query: Query, show: Callable[[Records, Record], object]) -> Response:

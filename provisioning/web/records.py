@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from marshmallow import RAISE, Schema, ValidationError, fields, missing
 
 from provisioning.domain.activity import ActivityWindow, Instant
-from provisioning.domain.errors import Invalid
+from provisioning.domain.errors import DomainError, Invalid
 from provisioning.domain.roles import MASK
 from provisioning.store import Record
 from provisioning.web.fields import Moment, RuleOfToday
@@ -80,12 +80,15 @@ def masked(schema: RecordSchema, shown: Record) -> Record:
     return shown | hidden
 
 
+EMPTY_WINDOW = "Must be later than activeFrom, or null for no end."
+
+
 class Changes(dict[str, Any]):
     """The members that a PUT carries, with their values."""
 
     outdated: Mapping[str, list[str]] = {}
-    """Member -> messages, for values that break a rule which earlier versions did not have. They
-    are allowed only if the record has them already."""
+    """Member -> messages, for values that break a rule of today. They are allowed only if the
+    record has them already."""
 
 
 def load_new(schema: RecordSchema, body: Record) -> Record:
@@ -134,17 +137,29 @@ def load_part(schema: RecordSchema, body: Record) -> Record:
     return values
 
 
-def load_changes(schema: RecordSchema, body: Record) -> Changes:
-    """The members of a PUT's body without masked secrets; Invalid names wrong members."""
+def load_changes(
+    schema: RecordSchema, body: Record, stored: Callable[[], Record] = dict
+) -> Changes:
+    """The members of a PUT's body without masked secrets; Invalid names wrong members.
+
+    `stored` finds the record that is to be changed. It is called if a value breaks a rule of today,
+    which the record may have from earlier times. If it raises an error, the rule comes before that.
+    """
     values, errors, outdated = _read(schema, _writable(schema, body))
-    if errors:
-        raise Invalid(errors | outdated)
     changes = Changes(values)
-    changes.outdated = outdated
     ends = changes.get("activeUntil")
-    # An end at the beginning may be a revoked window that is sent back; an earlier end never is.
+    # An end at the beginning may be a revoked window that is sent back.
     if ends is not None and ends < changes.get("activeFrom", ends):
-        require_window(changes)
+        outdated["activeUntil"] = [EMPTY_WINDOW]
+    if outdated:
+        try:
+            record = stored()
+        except DomainError:
+            record = {}
+        errors |= _broken(record, values, outdated)
+    if errors:
+        raise Invalid(errors)
+    changes.outdated = outdated
     for name in schema.secrets & changes.keys():
         if changes[name] == MASK:
             del changes[name]
@@ -155,15 +170,22 @@ def changed(record: Record, changes: Changes) -> Record:
     """The record with the members of a PUT.
 
     Invalid for a new window that doesn't end after it begins, and for a new value that breaks a
-    rule which earlier versions did not have.
+    rule of today.
     """
-    broken = {n: texts for n, texts in changes.outdated.items() if changes[n] != record.get(n)}
+    broken = _broken(record, changes, changes.outdated)
     if broken:
         raise Invalid(broken)
     merged = record | changes
     if "activeFrom" in merged and ActivityWindow.of(merged) != ActivityWindow.of(record):
         require_window(merged)
     return merged
+
+
+def _broken(
+    record: Record, values: Record, outdated: Mapping[str, list[str]]
+) -> dict[str, list[str]]:
+    """Those of `outdated` whose values the record doesn't have already."""
+    return {n: texts for n, texts in outdated.items() if values.get(n) != record.get(n)}
 
 
 def together(*checks: Callable[[], Any]) -> list[Any]:
@@ -197,7 +219,7 @@ def require_same(member: str, given: object, key: object) -> None:
 
 def require_window(record: Record) -> None:
     if ActivityWindow.of(record).is_empty:
-        raise Invalid.member("activeUntil", "Must be later than activeFrom, or null for no end.")
+        raise Invalid.member("activeUntil", EMPTY_WINDOW)
 
 
 def has_default(schema: RecordSchema, name: str) -> bool:
@@ -226,7 +248,7 @@ def _defaults(schema: RecordSchema) -> Record:
 def _read(
     schema: RecordSchema, given: Record
 ) -> tuple[Record, dict[str, list[str]], dict[str, list[str]]]:
-    """(values, errors, outdated): outdated values break only rules that are new; see Changes."""
+    """(values, errors, outdated): outdated values break only rules of today; see Changes."""
     values: Record = {}
     errors: dict[str, list[str]] = {}
     outdated: dict[str, list[str]] = {}

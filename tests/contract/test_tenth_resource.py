@@ -69,7 +69,8 @@ def test_check_finds_what_is_wrong_in_it(drawn):
         transaction.put("maps", "acme/depots", DEPOTS | {"tenant": "acme", "legend": "\x01"})
     with drawn.store.read() as view:
         found = list(seed.findings(drawn.parts, view))
-    assert found == ["maps, record acme/depots, legend: Must not contain control characters."]
+    told = "maps, record acme/depots, legend: Must not contain control characters."
+    assert found == [(told, False)]
 
 
 def test_a_tenant_that_goes_takes_it_along(drawn):
