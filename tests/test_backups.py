@@ -3,13 +3,16 @@
 import json
 import os
 import sqlite3
+import threading
+from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
 
 from provisioning.cli.commands import main
-from provisioning.factory import create_app
+from provisioning.factory import COLLECTIONS, create_app
 from provisioning.settings import Settings
+from provisioning.store.opening import Place, open_store
 from provisioning.testing.sandbox import Client
 
 pytestmark = pytest.mark.slow
@@ -89,6 +92,42 @@ def test_what_was_before_a_restore_is_kept(desk):
     assert kept.stat().st_mode & 0o777 == 0o600
     desk("restore", str(kept))
     assert desk.alice.get("/users/bob@acme.test").status_code == 200
+
+
+def labels(place):
+    """Those of the dashboards in a store that nobody serves."""
+    store = open_store(place, COLLECTIONS.form)
+    with closing(store), store.read() as view:
+        return {record["label"] for record in view.all("dashboards")}
+
+
+def test_what_was_told_to_be_changed_is_kept_or_comes_after_the_restore(desk):
+    """The copy and the way back are one turn: nothing is told between them."""
+    desk("backup", str(desk.backup))
+    body = {"title": "T", "menuLabel": "T", "type": "CUSTOM", "status": "BETA", "listOrder": 1}
+    told, is_over = set(), threading.Event()
+
+    def change():
+        while not is_over.is_set():
+            label = f"d{len(told)}"
+            answer = desk.alice.post("/tenant-dashboards", json={**body, "label": label})
+            assert answer.status_code == 201
+            told.add(label)
+
+    place = Settings.from_env(desk.environment).place
+    writer = threading.Thread(target=change)
+    writer.start()
+    try:
+        for _ in range(5):
+            desk("restore", str(desk.backup))
+    finally:
+        is_over.set()
+        writer.join()
+    found = labels(place)
+    for each in desk.kept():
+        if not each.name.endswith(("-wal", "-shm", ".lock")):
+            found |= labels(Place(place.kind, each))
+    assert told - found == set()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"SQLite format 3\0 and no more", b'{"a": {}}'])

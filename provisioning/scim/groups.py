@@ -32,7 +32,7 @@ from provisioning.scim.parameters import Search, answer, parameters, selection
 from provisioning.scim.patch import REMOVE, REPLACE, Step, steps_in_patch, steps_in_resource
 from provisioning.scim.routing import CHANGE, QUERY, RESOURCE, scim
 from provisioning.scim.search import search
-from provisioning.store import Collision, Query, Record
+from provisioning.store import Collision, Query, Record, Related
 from provisioning.web.access import changing, reading
 from provisioning.web.answers import nothing
 from provisioning.web.context import current
@@ -55,22 +55,18 @@ def describe(records: Records, role: str, has_members: bool = True) -> Record:
         resource["externalId"] = external_id
     meta = {"resourceType": "Group", "location": location("Groups", role)}
     if has_members:
-        members = [member_of(records, each["user"]) for each in holdings(records, role)]
+        held = Related(PRIVILEGES, "user", _held(records, role))
+        accounts = records.query(USERS, Query(related=(held,))).records
+        members = [{"value": str(each["id"]), "display": each["username"]} for each in accounts]
         if members:
             resource["members"] = members
         meta["version"] = f'"{version_of(resource)}"'
     return resource | {"meta": meta}
 
 
-def holdings(records: Records, role: str) -> list[Record]:
+def _held(records: Records, role: str) -> Query:
     """The privileges of a group's members: active, of this role, and without an end."""
-    within = ("openEnded", (records.label, role))
-    return records.query(PRIVILEGES, Query(within=within, active=True, at=records.now)).records
-
-
-def member_of(records: Records, user: str) -> Record:
-    account = records.view.get(USERS, user) or {}
-    return {"value": str(account["id"]), "display": account["username"]}
+    return Query(within=("openEnded", (records.label, role)), active=True, at=records.now)
 
 
 def holding_of(records: Records, user: str, role: str) -> Record | None:
@@ -276,7 +272,7 @@ def effect_of(records: Records, role: str, asked: Wanted) -> dict[str, bool]:
     """
     wanted = dict(users_named(records, asked))
     if asked.is_all:
-        members = {each["user"] for each in holdings(records, role)}
+        members = {each["user"] for each in records.query(PRIVILEGES, _held(records, role)).records}
         wanted = dict.fromkeys(members, False) | wanted
     else:
         members = {user for user in wanted if is_member(records, user, role)}
