@@ -90,32 +90,30 @@ def restore(
 def _put(
     frozen: View, place: Place, form: Form, fit: Callable[[Transaction], object]
 ) -> Path | None:
-    kept = None
-    if place.path.exists():
-        now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
-        kept = place.path.with_name(f"{place.path.name}.before-{now}")
-        back_up(place, kept)
+    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+    copy = place.path.with_name(f"{place.path.name}.before-{now}")
+    kept = copy if place.path.exists() else None
+    is_damaged = False
     try:
         store = open_store(place, form)
     except StoreDamaged:
         if place.kind != "file":
             raise
-        _replace_damaged(place.path)
+        is_damaged = True
+        with DurableStorage(place.path).lock():
+            back_up(place, copy)
+            place.path.unlink()
         store = open_store(place, form)
-    try:
-        with store.transaction() as transaction:
-            transaction.restore(frozen.counting_from(transaction.ids()))
-            fit(transaction)
-    except StoreUnavailable:
-        if kept is not None:
-            kept.unlink(missing_ok=True)
-        raise
-    finally:
-        store.close()
+    with closing(store):
+        try:
+            with store.transaction() as transaction:
+                # In the turn of the change, so that whatever was told before is in the copy.
+                if kept is not None and not is_damaged:
+                    back_up(place, copy)
+                transaction.restore(frozen.counting_from(transaction.ids()))
+                fit(transaction)
+        except StoreUnavailable as error:
+            if not is_damaged and not error.unknown_fate:
+                copy.unlink(missing_ok=True)
+            raise
     return kept
-
-
-def _replace_damaged(path: Path) -> None:
-    """Remove a damaged file, of which `_put` has kept a copy, so that a store can begin there."""
-    with DurableStorage(path).lock():
-        path.unlink()
