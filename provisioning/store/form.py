@@ -1,10 +1,11 @@
 """The form of stored data: its tables, its number, and the steps that lead older forms to it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import NamedTuple
 
+from provisioning.store.ids import count_on, counted_on
 from provisioning.store.query import Record
 from provisioning.store.tables import Table
 from provisioning.store.views import View
@@ -63,24 +64,33 @@ class Upgrade:
 
     def __init__(self, form: Form, number: int, get: Get) -> None:
         self._steps: list[tuple[Step, Past]] = []
+        self._brought: dict[str, int] = {}
         past = Past(get)
         for step in form.steps[number - 1 :]:
             self._steps.append((step, past))
             past = Past(partial(_looked_up, step, past))
 
-    def record(self, table: str, record: Record) -> Record | None:
-        """A record of the older form in the present one; None if it is left out."""
-        found: Record | None = record
-        for step, past in self._steps:
-            if found is not None:
-                found = step.convert(table, found, past)
-        return found
+    def records(
+        self, fact: Table, old: Iterable[tuple[str, Record]]
+    ) -> Iterator[tuple[str, Record]]:
+        """The records of a table in the present form, with their keys, from those of the older."""
+        for old_key, old_record in old:
+            record: Record | None = old_record
+            for step, past in self._steps:
+                if record is not None:
+                    record = step.convert(fact.name, record, past)
+            if record is not None:
+                key = old_key if fact.key is None else fact.key(record)
+                count_on(self._brought, fact.name, key, record)
+                yield key, record
 
-    def counters(self, counters: Mapping[str, int]) -> Mapping[str, int]:
-        """The counters of ids of the older form in the present one."""
+    def counters(self, old: Mapping[str, int]) -> dict[str, int]:
+        """The counters of ids in the present form, once all records have been led over."""
+        counters = old
         for step, _ in self._steps:
             counters = step.counters(counters)
-        return counters
+        found = {name: counted_on(counters.get(name, 0), n) for name, n in self._brought.items()}
+        return {**counters, **found}
 
 
 def _looked_up(step: Step, past: Past, table: str, key: str) -> Record | None:

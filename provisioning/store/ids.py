@@ -10,6 +10,9 @@ LARGEST_ID = 2**53 - 1
 LARGEST_BROUGHT = 2**52 - 1
 """The largest id that seeds, imports and edits may bring. Creation counts on above it."""
 
+ROOM = 2**40
+"""More ids than ever will be made."""
+
 
 def number_of(identity: object) -> int:
     """The number in an id such as 12 or key-12; 0 if there is none."""
@@ -49,3 +52,14 @@ def count_on(ids: dict[str, int], table: str, key: str, record: Record) -> None:
 def mended(ids: Mapping[str, int]) -> dict[str, int]:
     """Counters without those that a mistake has driven above LARGEST_BROUGHT."""
     return {name: number for name, number in ids.items() if number <= LARGEST_BROUGHT}
+
+
+def counted_on(last: int, largest: int) -> int:
+    """The counter of a table to go on with.
+
+    `last` is what it was, `largest` the largest id up to LARGEST_BROUGHT that a record has. A
+    counter above that, where a brought id must have driven it, goes back to `largest`, unless it
+    would meet the ids above before long.
+    """
+    is_mistake = last > LARGEST_BROUGHT and largest < LARGEST_BROUGHT - ROOM
+    return largest if is_mistake else max(last, largest)

@@ -19,7 +19,7 @@ from provisioning.store.errors import (
     UnknownFate,
 )
 from provisioning.store.form import Form, Upgrade
-from provisioning.store.ids import LARGEST_ID, mended
+from provisioning.store.ids import LARGEST_ID
 from provisioning.store.layout import META, Content, Difference, Meta, Tables
 from provisioning.store.query import Record
 from provisioning.store.storage import DurableStorage, MemoryStorage, Signature
@@ -163,6 +163,13 @@ class Store:
                     self._write(state)
                 else:
                     batch.states.append(state)
+
+    def require_form(self) -> None:
+        """Raise OtherForm if another version of the server has been found to have the store."""
+        with suppress(StoreUnavailable):
+            self._catch_up()
+        if isinstance(self._state.fault, OtherForm):
+            raise self._state.fault.again()
 
     def probe(self) -> None:
         """Prove that the store can be read and written; raises StoreUnavailable if not.
@@ -351,13 +358,11 @@ def _upgraded(form: Form, tables: Tables, meta: Meta) -> tuple[Tables, dict[str,
     later: Tables = {}
     for fact in form.tables:
         later[fact.name] = records = {}
-        for old, record in tables.get(fact.name, {}).items():
-            if (found := upgrade.record(fact.name, record)) is not None:
-                key = old if fact.key is None else fact.key(found)
-                if key in records:
-                    raise StoreDamaged("two records have this key", table=fact.name, record=key)
-                records[key] = found
-    return later, mended(upgrade.counters(meta["ids"]))
+        for key, record in upgrade.records(fact, tables.get(fact.name, {}).items()):
+            if key in records:
+                raise StoreDamaged("two records have this key", table=fact.name, record=key)
+            records[key] = record
+    return later, upgrade.counters(meta["ids"])
 
 
 @contextmanager

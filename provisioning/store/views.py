@@ -9,7 +9,14 @@ import orjson
 
 from provisioning.store.answers import Answers
 from provisioning.store.errors import StoreDamaged
-from provisioning.store.ids import count_on, mended, next_after, require_readable_id
+from provisioning.store.ids import (
+    LARGEST_BROUGHT,
+    count_on,
+    counted_on,
+    mended,
+    next_after,
+    require_readable_id,
+)
 from provisioning.store.layout import Touched
 from provisioning.store.query import Page, Query, Record
 from provisioning.store.tables import Contents, Table, require_declared
@@ -118,12 +125,19 @@ class View:
     def counting_from(self, ids: Mapping[str, int]) -> "View":
         """A view of the same records whose ids of tables count on from these at least.
 
-        Counters within a tenant, as the audit has, stay as they are.
+        Counters within a tenant, as the audit has, stay as they are. One that a mistake has driven
+        above what may be brought is mended, in this view as in `ids`.
         """
-        view = View(self._contents, self._ids, self._answers)
-        tables = (self._ids.keys() | ids.keys()) & self._contents.keys()
-        view._ids = self._ids | {n: max(self._ids.get(n, 0), ids.get(n, 0)) for n in tables}
-        return view
+        counters = dict(self._ids)
+        for name in (self._ids.keys() | ids.keys()) & self._contents.keys():
+            own, other = self._ids.get(name, 0), ids.get(name, 0)
+            if max(own, other) > LARGEST_BROUGHT:
+                brought: dict[str, int] = {}
+                for key, record in self._contents[name].records.items():
+                    count_on(brought, name, key, record)
+                own, other = (counted_on(each, brought.get(name, 0)) for each in (own, other))
+            counters[name] = max(own, other)
+        return View(self._contents, counters, self._answers)
 
 
 @dataclass(frozen=True)

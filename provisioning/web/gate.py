@@ -125,6 +125,8 @@ def check() -> ResponseReturnValue | None:
 
 def _check(request: Request) -> Response | None:
     settings = request.parts.settings
+    if request.path != "/health/live":
+        request.parts.store.require_form()
     is_scrape = request.path == metrics.PATH and settings.metrics_token is not None
     if not is_scrape and not request.path.startswith("/health/"):
         is_local = settings.is_local

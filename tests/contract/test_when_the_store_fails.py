@@ -27,6 +27,9 @@ class FailingStore:
             raise self.failure
         return getattr(self._store, name)
 
+    def require_form(self):
+        pass
+
     def probe(self):
         self.probes += 1
         if self.failure is not None:

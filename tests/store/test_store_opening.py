@@ -333,7 +333,9 @@ def test_a_counter_that_a_mistake_has_driven_to_its_end_counts_on_from_the_recor
     with store.transaction() as transaction:
         for number in (7, LARGEST_ID):
             transaction.put("teams", str(number), {"id": number})
-        transaction.restore(transaction.freeze().counting_from({"teams": LARGEST_ID}))
+        used_up = transaction.freeze()
+        used_up._ids["teams"] = LARGEST_ID
+        transaction.restore(used_up)
     store.close()
     store = open_store(place, FORM._replace(steps=(Step(),)))
     with store.transaction() as transaction:

@@ -89,6 +89,8 @@ class Database(ABC):
     """What lets a transaction wait for tables that an upgrade makes, however long that needs."""
     is_open = False
     """Whether the tables were those of this form."""
+    other_form: OtherForm | None = None
+    """What was found when the tables were no longer those of this form."""
 
     def __init__(self, form: Form, dialect: Dialect, patience: float) -> None:
         self.form = form
@@ -254,8 +256,19 @@ class Database(ABC):
         if fault.is_misfit and self.is_open:
             found = self._form_now(connection)
             if found != self.form.number:
-                return Fault(OtherForm(found, self.form.number))
+                self.other_form = OtherForm(found, self.form.number)
+                return Fault(self.other_form.again())
         return fault
+
+    def require_form(self) -> None:
+        """Raise OtherForm if a newer version has been found to have the tables, and still has."""
+        if self.other_form is not None:
+            begun = self.begin_reading((FORM, {}))
+            self.end_reading(begun.connection)
+            found = int(begun.answers[0][0][0])
+            if found != self.form.number:
+                raise OtherForm(found, self.form.number)
+            self.other_form = None
 
     def _form_now(self, connection: Connection) -> int:
         connection.driver.rollback()

@@ -14,7 +14,6 @@ from sqlalchemy import text
 
 from provisioning.store.errors import OtherForm, StoreDamaged, StoreUnavailable
 from provisioning.store.form import Upgrade
-from provisioning.store.ids import count_on, mended
 from provisioning.store.query import Record
 from provisioning.store.sql.columns import plain
 from provisioning.store.sql.database import Database, Statement
@@ -24,7 +23,6 @@ from provisioning.store.sql.questions import Questions
 from provisioning.store.sql.totals import Totals
 from provisioning.store.sql.view import Lookup, SqlTransaction, SqlView
 from provisioning.store.store import _STORES, UNFINISHED_COPY, Store
-from provisioning.store.tables import Table
 from provisioning.store.views import RecordId, Transaction, View
 
 FILLING = "filling"
@@ -122,6 +120,9 @@ class SqlStore(Store):
             found[place].append(record)
         known = dict(zip(lookups, found, strict=True))
         return SqlTransaction(self._database, self._questions, begun, known, only, turns)
+
+    def require_form(self) -> None:
+        self._database.require_form()
 
     def probe(self) -> None:
         with self._alone(patience=0):
@@ -268,14 +269,12 @@ class SqlStore(Store):
         for layout in database.layouts.values():
             database.make(connection, layout)
         upgrade = Upgrade(self._form, meta["schema"], old.get)
-        brought: dict[str, int] = {}
         for name in meta["layouts"].keys() & database.layouts.keys():
-            transaction.load(name, _upgraded(database.layouts[name].fact, old, upgrade, brought))
+            fact = database.layouts[name].fact
+            transaction.load(name, upgrade.records(fact, old.documents(name)))
         database.ask(connection, transaction.revisions())
         old.drop()
-        counters = mended(upgrade.counters(database.ids(connection)))
-        counters |= {name: max(last, counters.get(name, 0)) for name, last in brought.items()}
-        database.set_ids(connection, counters)
+        database.set_ids(connection, upgrade.counters(database.ids(connection)))
 
     def _meta(self, connection: Connection) -> dict[str, Any]:
         rows = self._database.rows(connection, f"SELECT name, value FROM {META}", {})
@@ -343,13 +342,3 @@ class Aside:
     def drop(self) -> None:
         for aside in self._names.values():
             self._database.drop(self._transaction.begun(), aside)
-
-
-def _upgraded(fact: Table, old: Aside, upgrade: Upgrade, brought: dict[str, int]) -> Documents:
-    """The records of a table in the new form; their ids are counted in `brought`."""
-    for key, record in old.documents(fact.name):
-        later = upgrade.record(fact.name, record)
-        if later is not None:
-            later_key = key if fact.key is None else fact.key(later)
-            count_on(brought, fact.name, later_key, later)
-            yield later_key, later
