@@ -8,6 +8,7 @@ against slow clients, so clients on other machines should reach it through a pro
 requests and answers, as deploy/nginx.conf does.
 """
 
+import fcntl
 import functools
 import gc
 import os
@@ -17,6 +18,7 @@ import tempfile
 from contextlib import suppress
 from http import HTTPStatus
 from logging import Formatter, LogRecord
+from pathlib import Path
 from typing import Any
 
 from gunicorn.glogging import Logger, SafeAtoms
@@ -171,19 +173,54 @@ def on_starting(_: Any) -> None:
     _begun.append(tempfile.TemporaryFile())  # noqa: SIM115 - for all its life
     os.environ[BEGUN] = str(_begun[-1].fileno())
     if os.environ.get("PROVISIONING_METRICS") == "on":
-        folder = tempfile.mkdtemp(prefix="provisioning-metrics-")
-        os.environ[SHARED_FOLDER] = folder
-        _folders.append(folder)
+        os.environ[SHARED_FOLDER] = str(_folder_for_counts())
 
 
-def on_exit(_: Any) -> None:
+def _folder_for_counts() -> Path:
+    """A new folder, locked until this process and its workers have ended. Folders of earlier
+    ones, which were killed before they could remove them, are removed."""
+    made = Path(tempfile.mkdtemp(prefix="provisioning-new-"))
+    _lock(made)  # before it has a name that others look for
+    for left in made.parent.glob("provisioning-metrics-*"):
+        with suppress(OSError):
+            os.close(_lock(left))
+            shutil.rmtree(left, ignore_errors=True)
+    folder = made.rename(made.with_name(made.name.replace("-new-", "-metrics-")))
+    _folders.append(folder)
+    return folder
+
+
+def _lock(folder: Path) -> int:
+    """A descriptor that locks a folder while this process, or a worker that it forks, has it open.
+
+    OSError if the folder is locked.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _remove_counts() -> None:
     for folder in _folders:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def on_exit(_: Any) -> None:
+    _remove_counts()
+
+
+def worker_exit(_: Any, worker: Any) -> None:
+    if os.getppid() != worker.ppid:  # the main process was killed, and removes nothing
+        _remove_counts()
+
+
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that tells prometheus-client, at its import, that several processes count."""
-_folders: list[str] = []
+_folders: list[Path] = []
 BEGUN = "SERVER_HAS_BEGUN"
 """The variable that tells a worker whether its store was there when the first ones began."""
 _begun: list[Any] = []

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import time
+from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -280,7 +281,57 @@ def test_several_workers_are_counted_as_one_also_after_one_has_died(tmp_path):
     assert not folder.exists()
 
 
+def waited_for(is_so):
+    deadline = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_files_of_workers_that_have_ended_are_joined_and_nothing_is_lost(tmp_path):
+    data = tmp_path / "db.json"
+    with prepared(data) as provisioner:
+        provisioner.add_tenant("acme")
+        key = provisioner.add_key()
+    with served(data, "--workers", "2", metrics="on") as server:
+        client = server.client(key)
+        for _ in range(10):
+            client.get("/whoami")
+        folder = shared_folder(server.workers()[0])
+        for _ in range(4):
+            before = set(server.workers())
+            server.process.send_signal(signal.SIGHUP)
+            waited_for(lambda old=before: len(now := set(server.workers())) == 2 and not now & old)
+        found = samples(client.get("//metrics").text)
+        assert found["provisioning_http_requests_total", *labels("GET", "/whoami", "200")] == 10
+        name = "provisioning_http_request_duration_seconds_count"
+        assert found[name, *labels("GET", "/whoami", "200")[:2]] == 10
+        assert len(list(folder.glob("*.db"))) <= 2 * 2 + 2  # of each worker, and of those before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", ["the main process", "all processes"])
+def test_no_folder_of_counts_stays_for_ever(tmp_path, monkeypatch, killed):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    data = tmp_path / "db.json"
+    with served(data, metrics="on") as server:
+        folder = shared_folder(server.workers()[0])
+        if killed == "all processes":
+            server.kill()
+            assert folder.exists()
+            with served(data, metrics="on"):
+                assert not folder.exists()
+                assert len(list(tmp_path.glob("provisioning-metrics-*"))) == 1
+        else:
+            server.process.kill()
+            waited_for(lambda: not folder.exists())
+
+
 def shared_folder(process):
     """The folder of the files into which a worker counts."""
-    opened = [each.readlink() for each in Path(f"/proc/{process}/fd").iterdir()]
+    opened = []
+    for each in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            opened.append(each.readlink())
     return next(file.parent for file in opened if file.name.startswith("counter_"))

@@ -2,13 +2,17 @@
 
 Several workers share a folder, which gunicorn_conf.py makes before a worker begins. Each worker
 writes its counts into files of its own there. The worker that is asked adds all of them up, also
-those of workers that have ended.
+those of workers that have ended, whose files are joined into one.
 """
 
+import fcntl
 import os
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from provisioning import __version__
@@ -64,10 +68,11 @@ class Metrics:
 
         self._prometheus = prometheus
         self._own = own = prometheus.CollectorRegistry()
-        self._requests = prometheus.Counter(*REQUESTS, registry=own)
-        self._seconds = prometheus.Histogram(*SECONDS, registry=own)
-        self._commits = prometheus.Histogram(*COMMITS, registry=own)
-        self._unauthorized = prometheus.Counter(*UNAUTHORIZED, registry=own)
+        with _alone():  # nobody must read a file that is only half made
+            self._requests = prometheus.Counter(*REQUESTS, registry=own)
+            self._seconds = prometheus.Histogram(*SECONDS, registry=own)
+            self._commits = prometheus.Histogram(*COMMITS, registry=own)
+            self._unauthorized = prometheus.Counter(*UNAUTHORIZED, registry=own)
         self._counting = threading.Lock()
         self._counted_at: float | None = None
         self._records: dict[str, int] = {}
@@ -91,7 +96,8 @@ class Metrics:
         else:
             registry.register(self._own)
         registry.register(_StoreGauges(self, store, collections, readiness))
-        return self._prometheus.generate_latest(registry)
+        with _alone():
+            return self._prometheus.generate_latest(registry)
 
     def records(self, store: Store, collections: Collections) -> dict[str, int]:
         """{name of the audit's resource: number of records}, up to COUNTED seconds old."""
@@ -105,6 +111,56 @@ class Metrics:
                     self._records = {name: view.count(table) for name, table in tables.items()}
                 self._counted_at = time.monotonic()
             return self._records
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Within the block no other process reads, makes or joins files of counts; the files of
+    processes that have ended are joined before it."""
+    shared = os.environ.get(SHARED_FOLDER)
+    if not shared:
+        yield
+        return
+    folder = Path(shared)
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        _join_ended(folder)
+        yield
+
+
+def _join_ended(folder: Path) -> None:
+    from prometheus_client.mmap_dict import MmapedDict  # noqa: PLC0415
+
+    ended: dict[str, list[Path]] = defaultdict(list)
+    for file in folder.glob("*_*.db"):
+        kind, _, process = file.stem.partition("_")
+        if process.isdigit() and not _lives(int(process)):
+            ended[kind].append(file)
+    for kind, files in ended.items():
+        joined, new = folder / f"{kind}_ended.db", folder / f"{kind}_ended.new"
+        new.unlink(missing_ok=True)
+        sums: dict[str, float] = defaultdict(float)
+        for file in (joined, *files):
+            if file.exists():
+                for key, value, *_ in MmapedDict.read_all_values_from_file(str(file)):  # type: ignore[no-untyped-call]
+                    sums[key] += value
+        counts: Any = MmapedDict(str(new))  # type: ignore[no-untyped-call]
+        for key, value in sums.items():
+            counts.write_value(key, value, 0.0)
+        counts.close()
+        new.replace(joined)
+        for file in files:
+            file.unlink()
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 class _StoreGauges:
