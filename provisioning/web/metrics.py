@@ -101,16 +101,24 @@ class Metrics:
 
     def records(self, store: Store, collections: Collections) -> dict[str, int]:
         """{name of the audit's resource: number of records}, up to COUNTED seconds old."""
-        with self._counting:
-            if self._counted_at is None or time.monotonic() - self._counted_at >= COUNTED:
-                tables = {AUDIT: AUDIT}
-                for each in collections.values():
-                    if each.audit is not None:  # of tables that share a name the first counts
-                        tables.setdefault(each.audit, each.table)
-                with store.read() as view:
-                    self._records = {name: view.count(table) for name, table in tables.items()}
-                self._counted_at = time.monotonic()
-            return self._records
+        # Nobody waits for another who counts, since the store may hang.
+        if self._counting.acquire(blocking=False):
+            try:
+                if self._counted_at is None or time.monotonic() - self._counted_at >= COUNTED:
+                    self._records = self._count(store, collections)
+                    self._counted_at = time.monotonic()
+            finally:
+                self._counting.release()
+        return self._records
+
+    @staticmethod
+    def _count(store: Store, collections: Collections) -> dict[str, int]:
+        tables = {AUDIT: AUDIT}
+        for each in collections.values():
+            if each.audit is not None:  # of tables that share a name the first counts
+                tables.setdefault(each.audit, each.table)
+        with store.read() as view:
+            return {name: view.count(table) for name, table in tables.items()}
 
 
 @contextmanager

@@ -324,6 +324,16 @@ def test_an_option_that_there_is_not_is_called_by_its_name(
     assert "s3cret" not in str(raised.value) + caplog.text
 
 
+@pytest.mark.parametrize("option", ["nonsense=1", "work_mem=nonsense", "max_connections=7"])
+def test_a_setting_that_the_database_refuses_is_told_as_one(
+    postgresql: Cluster, option: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(StoreUnavailable, match="refuses a setting in the URL's options"):
+        open_store(place_of(postgresql.url(options=f"-c {option}")), FORM)
+    assert option.partition("=")[0] in caplog.text
+    assert not any(record.exc_info for record in caplog.records)
+
+
 def test_a_refusal_in_another_language_is_told_as_one() -> None:
     said = (
         'connection failed: connection to server at "127.0.0.1", port 5432 failed: FATAL:  '

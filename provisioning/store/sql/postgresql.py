@@ -37,6 +37,7 @@ COLLISION = "Another change came between, nothing was changed. Try again."
 MISFIT = "The tables aren't as this version of the server has made them."
 READ_ONLY = "The database takes no changes at the moment, nothing was changed. Try again."
 TOO_LATE = "The database took too long, and was told to stop; nothing was changed. Try again."
+BAD_OPTION = "The database refuses a setting in the URL's options or PGOPTIONS: the log names it."
 DENIED = (
     "The database refuses the server a right that it needs, nothing was changed. The server's log "
     "names it; GRANT it to the user."
@@ -63,6 +64,10 @@ FAULTS: dict[str, Callable[[], Fault]] = {
     "55P03": lambda: Fault(StoreBusy(BUSY)),
     "57014": lambda: Fault(StoreUnavailable(TOO_LATE)),
     "42501": lambda: Fault(StoreUnavailable(DENIED)),
+    # Only when a session is opened.
+    "42704": lambda: Fault(StoreUnavailable(BAD_OPTION)),
+    "22023": lambda: Fault(StoreUnavailable(BAD_OPTION)),
+    "55P02": lambda: Fault(StoreUnavailable(BAD_OPTION)),
     # A pooler has given the statement to another session than that which it was prepared in.
     "26000": lambda: Fault(Collision(COLLISION), is_stale=True),
     "42P05": lambda: Fault(Collision(COLLISION), is_stale=True),
