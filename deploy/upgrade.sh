@@ -4,6 +4,7 @@
 #     deploy/upgrade.sh           the first installation, or a new version
 #     deploy/upgrade.sh --back    the version and the data of before the last upgrade
 #
+# The optional packages are those that the settings ask for, and in EXTRAS (EXTRAS=sql,scim).
 # Each version has a folder of its own, and /opt/provisioning leads to the one that runs. The data is
 # backed up while nothing runs, for its owner alone. --back names what was acknowledged since then,
 # and would be lost, and asks (--yes: it doesn't).
@@ -95,7 +96,7 @@ install_version() { # FOLDER WORDS-OF-EXTRAS
 
 # The optional packages that the settings ask for, or that the version before has.
 extras_of() { # OLD-VERSION
-    found=
+    found=${EXTRAS:+,$EXTRAS}
     if [ -f $settings ]; then
         case $(as_server /usr/bin/env) in *PROVISIONING_DATA=*://*) found=$found,sql ;; esac
         case $(as_server /usr/bin/env) in *PROVISIONING_SCIM=on*) found=$found,scim ;; esac

@@ -87,6 +87,32 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         subprocess.run(["/bin/kill", (made.folder / "pid").read_text().strip()], check=False)
 
 
+class Desk:
+    """What is typed as root on the machine, in the clone."""
+
+    def __init__(self, machine: Machine, clone: Path) -> None:
+        self.machine, self.clone = machine, clone
+
+    def run(self, script: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["/bin/sh", "-eu", "-c", self.machine.path(script)],
+            cwd=self.clone,
+            env=self.machine.environment,
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+    def __call__(self, script: str) -> str:
+        done = self.run(script)
+        log = self.machine.folder / "log"
+        shown = log.read_text()[-4_000:] if log.exists() else ""
+        assert done.returncode == 0, done.stdout + done.stderr + shown
+        return done.stdout
+
+
 @pytest.fixture
 def clone(machine: Machine, tmp_path: Path) -> Path:
     """What is shipped, its paths leading into the machine."""

@@ -17,7 +17,7 @@ from tests import postgresql
 from tests.edge.conftest import BASE
 from tests.edge.serving import ROOT
 
-from .conftest import Machine
+from .conftest import Desk, Machine
 
 pytestmark = pytest.mark.slow
 
@@ -55,32 +55,6 @@ def place(request: pytest.FixtureRequest, machine: Machine) -> str:
         return str(request.getfixturevalue("schema_url"))
     prefix = "" if request.param == "file" else "sqlite:///"
     return f"{prefix}{machine.folder}/var/lib/provisioning/the.db"
-
-
-class Desk:
-    """What is typed as root on the machine."""
-
-    def __init__(self, machine: Machine, clone: Path) -> None:
-        self.machine, self.clone = machine, clone
-
-    def run(self, script: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["/bin/sh", "-eu", "-c", self.machine.path(script)],
-            cwd=self.clone,
-            env=self.machine.environment,
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-
-    def __call__(self, script: str) -> str:
-        done = self.run(script)
-        log = self.machine.folder / "log"
-        shown = log.read_text()[-4_000:] if log.exists() else ""
-        assert done.returncode == 0, done.stdout + done.stderr + shown
-        return done.stdout
 
 
 @pytest.fixture
