@@ -19,7 +19,7 @@ from provisioning.remote.alike import (
     match,
     natural,
 )
-from provisioning.remote.errors import plain
+from provisioning.remote.errors import CannotBeDone, plain
 from provisioning.remote.guest import OK, UNAUTHORIZED, Answer, Guest, together
 from provisioning.remote.reading import owner
 from provisioning.remote.routes import IDS, Route, get_routes, value_of
@@ -84,6 +84,10 @@ class Comparison:
     ignored: frozenset[Any] = frozenset()
     pairs: dict[str, list[Pair]] = field(default_factory=dict)
     """Path of a list -> its records on both sides, each with its counterpart."""
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        return self.first, self.second
 
     def run(self) -> None:
         for route in get_routes():
@@ -210,7 +214,7 @@ class Comparison:
         self.findings.asked["If-None-Match"].add(route)
         again = [
             side.ask("GET", path, headers={"If-None-Match": str(tag)})
-            for side, path, tag in zip((self.first, self.second), paths, tags, strict=True)
+            for side, path, tag in zip(self.sides, paths, tags, strict=True)
         ]
         self._is_same_status(route, "If-None-Match", (again[0], again[1]))
 
@@ -282,9 +286,12 @@ class Comparison:
             self._compare_members(route.path, answers)
         else:
             listed = self._walk(route.path, paths, {})
+            if listed is None:
+                return
             pairs = listed.records
             if route.takes("active"):
-                pairs = self._walk(route.path, paths, {"active": "all"}, listed).records
+                whole = self._walk(route.path, paths, {"active": "all"}, listed)
+                pairs = pairs if whole is None else whole.records
             self.pairs.setdefault(route.path, []).extend(pairs)
             if is_whole:
                 if not listed.is_partial:
@@ -320,10 +327,17 @@ class Comparison:
 
     def _walk(
         self, route: str, paths: Paths, query: Query, narrower: Listed | None = None
-    ) -> Listed:
-        """The whole list of each side; what differs in it is told, once for `narrower` too."""
-        sides = zip((self.first, self.second), paths, strict=True)
-        first, second = (walk(side, path, query).records for side, path in sides)
+    ) -> Listed | None:
+        """The whole list of each side; what differs in it is told, once for `narrower` too.
+
+        None, told, where a side can't be read to its end.
+        """
+        ends = [end_of(side, path, query) for side, path in zip(self.sides, paths, strict=True)]
+        if any(isinstance(each, str) for each in ends):
+            shown = (each if isinstance(each, str) else "read to its end" for each in ends)
+            self.findings.add(route, "page", VALUE, shown)
+            return None
+        first, second = (each for each in ends if not isinstance(each, str))
         pairs, *lonely = match(first, second)
         lonely = [
             [each for each in side if natural(each) not in self.ignored and not is_near_now(each)]
@@ -489,6 +503,14 @@ class Comparison:
                 answers = self._both(paths, {**query, name: value})
                 if self._is_same_status(route.path, name, answers):
                     self._are_alike(route.path, name, answers)
+
+
+def end_of(side: Side, path: str, query: Query) -> list[Record] | str:
+    """All records of a list, or why it can't be read to its end."""
+    try:
+        return walk(side, path, query).records
+    except CannotBeDone as error:
+        return error.message.removeprefix(side.url)
 
 
 def is_made_by_server(member: str) -> bool:

@@ -41,7 +41,7 @@ def compare(first: Side, second: Side | None, most: int, shows_people: bool) -> 
             findings.know(people_of(side))
         Comparison(first, second, findings, most).run()
         return Compared(findings.all(), [])
-    pulled = pull(first, None, with_catalogue=True)
+    pulled = pull(first, None, with_catalogue=True, is_lenient=True)
     token, added = key_in_copy(pulled, first.key)
     copy = copy_of(pulled, token, added)
     left_out = [*pulled.left_out, *added]

@@ -27,9 +27,9 @@ class Pulled:
     """Records that were read, and are neither in the seed nor in the catalogue."""
 
 
-def pull(guest: Guest, salt: str | None, with_catalogue: bool) -> Pulled:
+def pull(guest: Guest, salt: str | None, with_catalogue: bool, is_lenient: bool = False) -> Pulled:
     """Read the tenant and make a seed of it, and a catalogue; without a salt, of real people."""
-    reader = Reader(guest)
+    reader = Reader(guest, is_lenient)
     holding = reader.read()
     people = RealPeople() if salt is None else InventedPeople(salt, profiles_of(holding))
     told: list[str] = []

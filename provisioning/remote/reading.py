@@ -17,7 +17,7 @@ from provisioning.remote.guest import (
     Guest,
     together,
 )
-from provisioning.remote.walking import profile, text_of, user_of, walk
+from provisioning.remote.walking import REFUSED, profile, text_of, user_of, walk
 from provisioning.store import Record
 
 OF_USERS = (
@@ -76,10 +76,13 @@ def segment(value: object) -> str:
 
 
 class Reader:
-    """Reads a tenant with one guest; `read` and `offer` are what it is for."""
+    """Reads a tenant with one guest; `read` and `offer` are what it is for.
 
-    def __init__(self, guest: Guest) -> None:
-        self.guest = guest
+    CannotBeDone where the server fails on the way; if `is_lenient`, that is told and left out, too.
+    """
+
+    def __init__(self, guest: Guest, is_lenient: bool = False) -> None:
+        self.guest, self.is_lenient = guest, is_lenient
         self.told: list[str] = []
         self._lists: dict[str, list[Record] | None] = {}
 
@@ -159,14 +162,15 @@ class Reader:
             found = walk(self.guest, path, query)
             self.told += found.told
             if found.refused is not None:
+                if found.refused.status == OK and not self.is_lenient:
+                    raise CannotBeDone(f"{found.refused.found}. It is no list of JSON objects.")
                 self._miss(found.refused)
             self._lists[path] = None if found.refused is not None else found.records
         known = self._lists[path]
         return None if known is None else [*known]
 
     def _miss(self, answer: Answer) -> None:
-        if answer.status not in (*NOT_THERE, OK, 400, 422):
-            raise CannotBeDone(answer.found)
+        self._require_no_failure(answer)
         path = answer.where.removeprefix(self.guest.url)
         self.told.append(f"{path}: not there, or not for this key, and left out ({answer.status}).")
 
@@ -234,9 +238,12 @@ class Reader:
         paths = [pattern.format(segment(value)) for value in values]
         answers = together(ask, paths, is_paced=self.guest.pause > 0)
         for answer in answers:
-            if answer.status not in (OK, 400, 422, *NOT_THERE):
-                raise CannotBeDone(answer.found)
+            self._require_no_failure(answer)
         return answers
+
+    def _require_no_failure(self, answer: Answer) -> None:
+        if answer.status not in (OK, *REFUSED, *NOT_THERE) and not self.is_lenient:
+            raise CannotBeDone(answer.found)
 
     def _keys(self, holding: Holding) -> list[Record]:
         """Tenant-only keys, and those of users as far as their owner can be told."""

@@ -9,7 +9,7 @@ import orjson
 
 from provisioning.domain.names import username_key
 from provisioning.remote.errors import CannotBeDone
-from provisioning.remote.guest import NOT_THERE, OK, Answer, Guest
+from provisioning.remote.guest import OK, Answer, Guest
 from provisioning.store import Record
 
 LARGEST_PAGES: tuple[int | None, ...] = (300, 100, 20, None)
@@ -25,7 +25,7 @@ LONGEST_TOTAL = 16
 
 @dataclass
 class Walk:
-    """What a walk along a list has found. `refused` is the answer of a list that isn't there."""
+    """What a walk along a list has found. `refused` is the first answer, where it is no list."""
 
     path: str
     records: list[Record] = field(default_factory=list)
@@ -71,7 +71,7 @@ def walk(guest: Guest, path: str, query: Mapping[str, Any] | None = None) -> Wal
     """
     found, asked = Walk(path), dict(query or {})
     answer, size = _first_page(guest, path, asked)
-    if answer.status != OK:
+    if answer.status != OK or page_of(answer) is None:
         found.refused = answer
         return found
     seen: set[Hashable] = set()
@@ -124,19 +124,22 @@ def _first_page(guest: Guest, path: str, asked: Mapping[str, Any]) -> tuple[Answ
         answer = guest.get(path, **asked, **_sized(size))
         if answer.status not in REFUSED:
             break
-    is_refused = answer.status in NOT_THERE or answer.status in REFUSED
-    if answer.status != OK and not is_refused:
-        raise CannotBeDone(answer.found)
     return answer, size
+
+
+def page_of(answer: Answer) -> list[Any] | None:
+    """The list that an answer holds, or None."""
+    try:
+        page = answer.json()
+    except ValueError:
+        return None
+    return page if isinstance(page, list) else None
 
 
 def records_of(answer: Answer, walk: Walk) -> list[Record]:
     """The records of one page; what is no record is told."""
-    try:
-        page = answer.json()
-    except ValueError:
-        page = None
-    if not isinstance(page, list):
+    page = page_of(answer)
+    if page is None:
         raise CannotBeDone(f"{answer.found}. It is no list of JSON objects.")
     records = [each for each in page if isinstance(each, dict)]
     if len(records) < len(page):
