@@ -271,6 +271,52 @@ def test_memory_and_a_data_file_exclude_each_other(serve):
     assert "leave out --data" in errors
 
 
+SEED = {
+    "tenants": [{"label": "corp", "name": "Corp"}],
+    "users": [{"username": "eve@corp.test", "email": "eve@corp.test", "home": "corp"}],
+    "privileges": [{"tenant": "corp", "username": "eve@corp.test", "role": "ADMINISTRATOR"}],
+    "apiKeys": [
+        {"tenant": "corp", "username": "eve@corp.test", "type": "BASIC", "apiToken": "eves-key"}
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    "options", [("--memory",), ("--data", "db.json"), ("--data", "sqlite:///p.db")]
+)
+def test_a_seed_is_what_it_begins_with(serve, tmp_path, options):
+    file = tmp_path / "seed.json"
+    file.write_text(json.dumps(SEED))
+    ready = serve("--port", "0", *options, "--seed", str(file), "--ready-file", "ready.json")
+    told = json.loads(ready.line())
+    assert (told["tenant"], told["apiToken"]) == ("corp", "eves-key")
+    tenants = Client(told["url"], "eves-key").get("/api/v1/provisioning/info").json()
+    assert tenants["name"] == "Corp"
+
+
+def test_a_store_that_is_not_empty_begins_with_no_seed(serve, tmp_path):
+    file = tmp_path / "seed.json"
+    file.write_text(json.dumps(SEED))
+    begin = ("--port", "0", "--data", "db.json", "--seed", str(file), "--ready-file", "ready.json")
+    first = serve(*begin)
+    first.line()
+    first.end()
+    code, _, errors = serve(*begin).ended()
+    assert code == 1
+    assert "db.json is not empty" in errors
+    assert "provisioning import" in errors
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"users": [{"username": 7}]}'])
+def test_a_seed_that_cannot_be_used_is_an_error_and_leaves_no_data(serve, tmp_path, content):
+    file = tmp_path / "seed.json"
+    if content is not None:
+        file.write_text(content)
+    code, _, errors = serve("--port", "0", "--data", "db.json", "--seed", str(file)).ended()
+    assert code == 1
+    assert "seed.json" in errors or "users[0]" in errors
+
+
 @contextmanager
 def sockets(host):
     opened = listen(host, 0)

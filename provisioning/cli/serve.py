@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,6 +23,7 @@ from provisioning.cli.serving import listen, serve_until_told, url_of
 from provisioning.cli.tenants import curl_line
 from provisioning.domain.tables import TENANTS
 from provisioning.factory import create_app, memory_store
+from provisioning.seed import load_seed, prepare_seed, read_json
 from provisioning.settings import Settings, program
 from provisioning.store import Record
 from provisioning.web.operation import BASE_PATH
@@ -61,6 +63,13 @@ PARENT_POLL = 0.2
     help="Once it listens, write one line of JSON to this file and to stdout, and then nothing: "
     "url, tenant, username, apiToken and pid.",
 )
+@click.option(
+    "--seed",
+    "seed_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Begin with the records of a seed, in memory or in a store that is empty yet.",
+)
 @click.option("--exit-with-parent", is_flag=True, help="End when the parent process has ended.")
 def serve(
     demo: bool,
@@ -69,15 +78,18 @@ def serve(
     data: str | None,
     memory: bool,
     ready_file: Path | None,
+    seed_file: Path | None,
     exit_with_parent: bool,
 ) -> None:
     """Run a server on this machine, for developing and testing clients.
 
     With --memory or --ready-file an empty store gets the tenant acme and its administrator
-    admin@acme.test. A real deployment runs gunicorn instead: gunicorn app:app
+    admin@acme.test, unless --seed says otherwise. A real deployment runs gunicorn instead:
+    gunicorn app:app
     """
     if memory and data is not None:
         raise click.UsageError("--memory keeps nothing: leave out --data.")
+    given = _seed_in(seed_file, demo)
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: sys.exit(0))
@@ -101,7 +113,9 @@ def serve(
         for listener in listeners:
             unless_served.enter_context(listener)
         server = open_or_explain(settings, memory_store() if memory else None)
-        if memory or ready_file is not None:
+        if given is not None:
+            _begin_with(server, given)
+        elif memory or ready_file is not None:
             _begin_if_empty(server, memory)
         application = create_app(settings, server)
         unless_served.pop_all()
@@ -137,6 +151,28 @@ def _begin_if_empty(server: Server, is_memory: bool) -> None:
         server.clock.set(LONG_AGO)
     onboarding.begin_tenant(server, "acme", "Acme", "admin@acme.test")
     server.clock.reset()
+
+
+def _seed_in(file: Path | None, is_demo: bool) -> Any:
+    """The parsed JSON of the seed to begin with, or None."""
+    if file is None:
+        return None
+    if is_demo:
+        raise click.UsageError("--demo has data of its own: leave out --seed.")
+    return read_json(file)
+
+
+def _begin_with(server: Server, given: Any) -> None:
+    """Load a seed's parsed JSON into an empty store; an error for one that holds a tenant."""
+    entries = prepare_seed(server, given, server.clock.now())
+    with server.store.transaction() as transaction:
+        if transaction.all(TENANTS):
+            raise click.ClickException(
+                f"{server.settings.place} is not empty, and --seed is what a store begins with. "
+                "Leave it out, or add the file's records: provisioning import FILE"
+            )
+        now = server.clock.now(transaction.time())
+        load_seed(server, transaction, entries, now, is_replacing=False)
 
 
 def _first_key(server: Server) -> Record:
