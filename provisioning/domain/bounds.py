@@ -3,6 +3,8 @@
 from provisioning.domain.errors import Conflict
 from provisioning.store import Transaction
 
+FULL = "The tenant would keep more than it may (PROVISIONING_TENANT_BYTES)."
+
 
 def overfull(transaction: Transaction, tenant: str, most: int) -> str | None:
     """A sentence if this transaction has let a tenant's records grow above `most` bytes, which 0

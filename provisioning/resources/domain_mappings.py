@@ -2,6 +2,7 @@
 
 from flask import Response
 
+from provisioning.domain.bounds import FULL
 from provisioning.domain.errors import Conflict, Invalid
 from provisioning.domain.names import ascii_domain
 from provisioning.domain.records import Records, not_found
@@ -95,7 +96,7 @@ def list_domain_mappings() -> Response:
     "/domain-mapping",
     body=DOMAIN_MAPPING,
     answer=DOMAIN_MAPPING,
-    conflict="The domain is mapped already, by this tenant or another.",
+    conflict=f"The domain is mapped already, by this tenant or another. {FULL}",
 )
 def create_domain_mapping(body: Record) -> Response:
     """Map a domain to the tenant."""
@@ -122,7 +123,11 @@ def show_domain_mapping(domain: str) -> Response:
 
 
 @domain_mappings.operation(
-    "PUT", "/domain-mapping/<domain>", body=DOMAIN_MAPPING, answer=DOMAIN_MAPPING
+    "PUT",
+    "/domain-mapping/<domain>",
+    body=DOMAIN_MAPPING,
+    answer=DOMAIN_MAPPING,
+    conflict=FULL,
 )
 def replace_domain_mapping(domain: str, body: Record) -> Response:
     """Change a domain mapping; the domain itself stays."""

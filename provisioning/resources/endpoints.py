@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from flask import Response
 from marshmallow import ValidationError, fields
 
+from provisioning.domain.bounds import FULL
 from provisioning.domain.catalogue import Catalogue
 from provisioning.domain.errors import Invalid
 from provisioning.domain.records import Records, not_found
@@ -203,7 +204,9 @@ def list_endpoints() -> Response:
     return listed(select(visible_endpoints(records), query, text), query, show_endpoint)
 
 
-@endpoints.operation("POST", "/endpoints", "/service-endpoints", body=ENDPOINT, answer=ENDPOINT)
+@endpoints.operation(
+    "POST", "/endpoints", "/service-endpoints", body=ENDPOINT, answer=ENDPOINT, conflict=FULL
+)
 def create_endpoint(body: Record) -> Response:
     """Add a service endpoint."""
     body = typed_by_label(body)
@@ -236,6 +239,7 @@ def show_one_endpoint(endpoint_id: str) -> Response:
     "/service-endpoints/<endpoint_id>",
     body=ENDPOINT,
     answer=ENDPOINT,
+    conflict=FULL,
 )
 def replace_endpoint(endpoint_id: str, body: Record) -> Response:
     """Change a service endpoint; a masked secret stays what it is."""

@@ -4,6 +4,7 @@ from flask import Response
 from marshmallow import ValidationError, fields
 
 from provisioning.domain import people
+from provisioning.domain.bounds import FULL
 from provisioning.domain.errors import Invalid
 from provisioning.domain.records import Records
 from provisioning.domain.services import require_enterprise
@@ -137,7 +138,9 @@ def show_statement_config(label: str) -> Response:
     return answer(config_of(records, ENTRIES.find(records, label)))
 
 
-@statements.operation("PUT", "/statements/<label>/config", body=CONFIG, answer=CONFIG)
+@statements.operation(
+    "PUT", "/statements/<label>/config", body=CONFIG, answer=CONFIG, conflict=FULL
+)
 def replace_statement_config(label: str, body: Record) -> Response:
     """Replace the tenant's configuration of a statement by this JSON object."""
     require_size(body)

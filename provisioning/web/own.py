@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from flask import Response
 
+from provisioning.domain.bounds import FULL
 from provisioning.domain.errors import Conflict
 from provisioning.domain.records import Records
 from provisioning.store import Record
@@ -54,7 +55,7 @@ def serve_own(
         name=f"create_{name}",
         body=schema,
         answer=schema,
-        conflict="The label is taken.",
+        conflict=f"The label is taken. {FULL}" if collection.is_bounded else "The label is taken.",
     )
     def create_own(body: Record) -> Response:
         """Add one of the tenant's own."""
@@ -75,7 +76,12 @@ def serve_own(
         return answer(shown(records, find(records, label)))
 
     @resource.operation(
-        "PUT", f"{path}/<label>", name=f"replace_{name}", body=schema, answer=schema
+        "PUT",
+        f"{path}/<label>",
+        name=f"replace_{name}",
+        body=schema,
+        answer=schema,
+        conflict=FULL if collection.is_bounded else None,
     )
     def replace_own(label: str, body: Record) -> Response:
         """Change one of the tenant's own; its label stays."""

@@ -196,3 +196,18 @@ def test_creations_that_race_never_pass_the_bound():
         statuses = [answer.status_code for answer in pool.map(create, range(24))]
     assert set(statuses) == {201, 409}
     assert kept(sandbox) == walked(sandbox) <= most
+
+
+def test_the_document_says_where_a_change_may_be_too_much(administrator):
+    paths = administrator.get("//openapi.json").json["paths"]
+    told = {
+        f"{verb.upper()} {path.partition('/provisioning')[2]}"
+        for path, item in paths.items()
+        for verb, operation in item.items()
+        if "PROVISIONING_TENANT_BYTES" in str(operation["responses"].get("409"))
+    }
+    ones = [f"{path}/{{label}}" for path in ("/tenant-dashboards", "/tenant-statements")]
+    ones += ["/endpoints/{id}", "/domain-mapping/{domain}", "/statements/{label}/config"]
+    expected = {f"POST {path}" for path in CREATIONS} | {f"PUT {path}" for path in ones}
+    assert expected <= told
+    assert told - expected <= {"POST /service-endpoints", "PUT /service-endpoints/{id}"}
