@@ -1,5 +1,6 @@
 """The JSON file under TinyDB's own classes, as its documentation uses them."""
 
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -448,3 +449,33 @@ def test_programs_and_a_server_that_write_at_once_lose_nothing(server: Server, p
         kept += sum(each.result() for each in programs)
     assert len(records(server, "users")) == before + kept
     assert kept > 20
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/run-it.md"])
+def test_the_example_of_the_page_does_what_it_says(
+    page: str, server: Server, path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """With the demo's uma in place of alice, whom `init` has made."""
+    text = (Path(__file__).parent.parent / page).read_text()
+    (example,) = re.findall(r"^```python\n(from tinydb .*?)^```", text, re.MULTILINE | re.DOTALL)
+    (path.parent / "data").mkdir()
+    path.rename(path.parent / "data/db.json")
+    monkeypatch.chdir(path.parent)
+    exec(example.replace("alice@acme.test", "uma@acme.test"), {})  # noqa: S102
+    path.parent.joinpath("data/db.json").rename(path)
+    uma = records(server, "users")["uma@acme.test"]
+    if page == "README.md":
+        assert repr(uma["id"]) in capsys.readouterr().out
+    else:
+        assert uma["hint"] == "on leave"
+
+
+def test_a_plain_one_held_open_beside_a_server_writes_a_file_that_is_no_longer_there(
+    server: Server, path: Path
+) -> None:
+    with TinyDB(path) as database:
+        make(server, "ann@acme.test")
+        database.table("users").update({"hint": "lost"}, doc_ids=[1])
+    hints = {each["id"]: each["hint"] for each in records(server, "users").values()}
+    assert hints[1] != "lost"
+    assert records(server, "users").keys() >= {"ann@acme.test"}
