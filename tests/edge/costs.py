@@ -7,7 +7,7 @@ input. A place is a function from a text to a request, a file or a line of the l
 import io
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -64,6 +64,21 @@ TEXTS = {
     "jamo": ("", "\u1100\u1161\u11a8"),
 }
 """What is worst for something that looks at a text: a beginning, and what is repeated after it."""
+OF_VALUES = (
+    "combining marks",
+    "colons and at signs",
+    "digits",
+    "letters",
+    "blanks",
+    "words",
+    "dots",
+    "dashes",
+    "umlauts",
+    "ideographic dots",
+    "a sign that grows",
+    "jamo",
+)
+"""Those that are worst for the members of records; all others are tried on one of them."""
 VALUES: dict[str, Callable[[int], str]] = {
     "a number": lambda size: "9" * size,
     "a decimal": lambda size: "0." + "1" * size,
@@ -103,6 +118,7 @@ HEADERS = (
     "X-Request-ID",
 )
 PARAMETERS = ("page", "size", "q", "order", "active", "at", "apikey", "unknown")
+"""Those of every list, which one piece of code reads: all are tried on one list."""
 CSV_COLUMNS = ("username", "email", "password", "firstName", "birthYear", "role", "activeFrom")
 
 
@@ -190,9 +206,13 @@ class Costs:
         yield from self._files()
 
     def _texts(
-        self, place: str, use: Callable[[str], object], limit: int = LONGEST_LINE
+        self,
+        place: str,
+        use: Callable[[str], object],
+        limit: int = LONGEST_LINE,
+        kinds: Iterable[str] = TEXTS,
     ) -> Iterator[Case]:
-        for kind in TEXTS:
+        for kind in kinds:
 
             def run(size: int, kind: str = kind) -> object:
                 return use(text_of(kind, size))
@@ -209,7 +229,8 @@ class Costs:
                 if variable:
                     paths.add(before)
                 elif operation.verb == "GET":
-                    lists[before] = {*PARAMETERS, *(each.name for each in operation.parameters)}
+                    lists[before] = {"q", *(each.name for each in operation.parameters)}
+        lists[f"{BASE_PATH}/users"].update(PARAMETERS)
         for path in sorted(paths):
             yield from self._texts(
                 f"GET {path}...", lambda text, path=path: self.ask("GET", path + text), room
@@ -266,9 +287,11 @@ class Costs:
             yield from self._texts(f"a line of the log: {begin}", tell)
 
     def _bodies(self) -> Iterator[Case]:
+        known: set[type] = set()
         for operation in operations():
-            if operation.verb not in ("POST", "PUT", "PATCH") or operation.body is None:
+            if operation.body is None or type(operation.body) in known:
                 continue
+            known.add(type(operation.body))
             path = f"{operation.base_path}{operation.paths[0]}"
             for name in operation.body.fields:
                 yield from self._values(operation.verb, path, '{"%s":%s}', name)
@@ -280,9 +303,11 @@ class Costs:
             for name in ("path", "now", "advance", "users"):
                 verb = "PUT" if path.endswith("clock") else "POST"
                 yield from self._values(verb, path, '{"%s":%s}', name)
-        yield from self._values("PUT", f"{BASE_PATH}/info", '{"%s":0,"a":%s}', "unknown")
+        yield from self._values("PUT", f"{BASE_PATH}/info", '{"%s":%s}', "unknown", TEXTS)
 
-    def _values(self, verb: str, path: str, form: str, name: str) -> Iterator[Case]:
+    def _values(
+        self, verb: str, path: str, form: str, name: str, kinds: Iterable[str] = OF_VALUES
+    ) -> Iterator[Case]:
         place = f"{verb} {path} {name}"
         target = path.replace("<", "x").replace(">", "").replace("int:", "1")
 
@@ -293,7 +318,7 @@ class Costs:
             return status
 
         yield from self._texts(
-            place, lambda text: ask(json.dumps(text, ensure_ascii=False)), limit=2**20 - 1_000
+            place, lambda text: ask(json.dumps(text, ensure_ascii=False)), 2**20 - 1_000, kinds
         )
         for kind, value in VALUES.items():
 
@@ -310,15 +335,15 @@ class Costs:
                 with suppress(BadFile):
                     people_csv.read(f'username,x{column}\nb,"{cell}"'.replace("x", "").encode())
 
-            yield from self._texts(f"a cell of {column} in CSV", read, 2**20)
+            yield from self._texts(f"a cell of {column} in CSV", read, 2**20, OF_VALUES)
         for name, collection in COLLECTIONS.seeded.items():
             for member in collection.members:
 
                 def load(text: str, name: str = name, member: str = member) -> None:
                     with suppress(BadFile):
-                        prepare_seed(COLLECTIONS, {name: [{member: text}]}, NOW)
+                        prepare_seed(self._sandbox.parts, {name: [{member: text}]}, NOW)
 
-                yield from self._texts(f"{name}.{member} in a seed", load, 2**20)
+                yield from self._texts(f"{name}.{member} in a seed", load, 2**20, OF_VALUES)
 
 
 def operations() -> list[Operation]:
