@@ -69,12 +69,11 @@ def _server_of_a_worker(settings: Settings) -> Server:
     shared = os.environ.get(BEGUN)
     if shared is None:
         return open_or_explain(settings)
-    has_begun = os.fstat(int(shared)).st_size > 0
     try:
         server = open_server(settings)
     except StoreUnavailable as error:
         message = f"{settings.place}: {error}"
-        if not has_begun:
+        if os.fstat(int(shared)).st_size == 0:  # nobody has begun
             raise click.ClickException(message) from error
         click.echo(f"{message} The worker begins without it, and waits for it.", err=True)
         return await_server(settings, error)

@@ -6,9 +6,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote
 
+import psycopg
 import pytest
 
 from provisioning.store.opening import Place
@@ -124,6 +126,25 @@ def test_a_role_with_few_connections_serves_reads_and_changes(
         assert answered.keys() == {200, 201}, server.log
         assert longest < LONGEST_ANSWER
         assert server.client(token).get("//health/ready").status_code == 200
+
+
+def test_a_worker_that_finds_no_connection_left_waits_for_one(
+    cluster: Cluster, limited: str, tmp_path: Path
+) -> None:
+    place = Place("postgresql", tmp_path / "db", limited)
+    token = provision(place)
+    with ExitStack() as others:
+        for _ in range(9):
+            others.enter_context(psycopg.connect(limited))
+        with served(place, "--workers", "2") as server:
+
+            def reads() -> bool:
+                return server.client(token).get("/users").status_code == 200
+
+            wait_for(lambda: reads() and "begins without it" in server.log, 60)
+            assert server.process.poll() is None
+            others.close()
+            wait_for(lambda: all(reads() for _ in range(20)))
 
 
 def test_connections_that_are_idle_are_given_back(

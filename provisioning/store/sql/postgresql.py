@@ -286,7 +286,8 @@ class PostgreSQL(Database):
                     )
                 blind = driver.execute(f"SELECT {schema}.show_trgm('é') = '{{}}'").fetchone()
         except psycopg.Error as error:
-            log.warning("pg_trgm can't be had: searches look through all texts (%s).", error)
+            words = str(error).partition("\n")[0]
+            log.warning("pg_trgm can't be had: searches look through all texts (%s).", words)
             return
         if blind == (True,):
             log.warning(
