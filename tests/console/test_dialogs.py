@@ -374,6 +374,15 @@ def test_after_a_row_is_removed_the_focus_is_in_the_next(server, sign_in):
     expect(page.get_by_role("button", name="m2.acme.example")).to_be_focused()
 
 
+def test_where_a_page_button_ends_the_focus_stays_among_them(server, sign_in):
+    for number in range(21):
+        server.administrator.post("/domain-mapping", json={"domain": f"m{number:02}.acme.example"})
+    page = sign_in("domain-mappings")
+    page.get_by_role("button", name="Next page").press("Enter")
+    expect(page.get_by_role("status")).to_have_text("21 domain mappings, 21\u201321 shown")
+    expect(page.get_by_role("button", name="Previous page")).to_be_focused()
+
+
 def test_the_users_history_is_that_of_the_last_change(server, sign_in):
     page = sign_in("users/alice%40acme.test")
     expect(page.get_by_text("Nothing is recorded here.")).to_be_visible()

@@ -191,6 +191,14 @@ def test_requests_are_filtered(server, emulator, label, value):
     expect(emulator.locator(".log li")).to_contain_text("PUT")
 
 
+def test_where_no_request_passes_the_filters_it_is_not_said_that_none_came(server, emulator):
+    server.administrator.get("/users")
+    expect(emulator.locator(".log li")).to_have_count(1)
+    emulator.get_by_label("Verb", exact=True).select_option("DELETE")
+    expect(emulator.get_by_text("Nothing matches.")).to_be_visible()
+    expect(emulator.get_by_text("Nothing has been asked.")).to_have_count(0)
+
+
 def test_requests_that_no_route_matched(server, emulator):
     server.administrator.get("/users")
     server.administrator.get("/usres")

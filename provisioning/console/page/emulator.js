@@ -224,13 +224,12 @@ export function People({ session, round = 0 }) {
 	const { data } = useLoaded(async () => (await control("keys")).data, `keys ${round}`);
 	const [problem, setProblem] = useState(null);
 	if (!data?.length) return null;
-	const be = async (key) => setProblem(await session.signIn(key.apiToken));
 	return html`
 		<${Card} title="The demo's people">
 			<${Trouble} problem=${problem} />
 			<ul class="people">
 				${data.map((key) => html`
-					<li key=${key.apiToken} onClick=${() => be(key)}>
+					<li key=${key.apiToken} onClick=${async () => setProblem(await session.signIn(key.apiToken))}>
 						<span id=${`key-${key.apiToken}`}>
 							<strong>${key.username ?? `${key.tenant} itself`}</strong>
 							<span class="muted">${key.role ?? "no role"} · ${key.type} · ${key.tenant}</span>

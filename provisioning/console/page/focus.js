@@ -8,7 +8,7 @@ export function keepFocus(root) {
 		way = [];
 		for (let each = target; each !== root; each = each.parentElement) way.push([each, [...each.parentElement.children].indexOf(each)]);
 	});
-	const look = () => {
+	function look() {
 		if (!way.length) return;
 		const [[last]] = way;
 		const { activeElement } = document;
@@ -16,10 +16,10 @@ export function keepFocus(root) {
 		const level = way.findIndex(([each], at) => at > 0 && each.isConnected);
 		if (level < 0) return;
 		const [near] = way[level];
-		const next = near.children[Math.min(way[level - 1][1], near.children.length - 1)];
-		const around = near.matches("main, .shell") ? [] : [next, near, near.closest("dialog, section")];
-		const target = around.map((each) => (each?.matches(FOCUSABLE) ? each : each?.querySelector(FOCUSABLE))).find(Boolean);
-		(target ?? root.querySelector("main"))?.focus();
-	};
+		const next = near.children[Math.min(way[level - 1][1], near.children.length - 1)] ?? near;
+		const around = near.matches("main, .shell") ? [] : [...(near.closest("dialog, section, table, .pager") ?? near).querySelectorAll(FOCUSABLE)];
+		const isAfter = (each) => each === next || next.compareDocumentPosition(each) & Node.DOCUMENT_POSITION_FOLLOWING;
+		(around.find(isAfter) ?? around.at(-1) ?? root.querySelector("main"))?.focus();
+	}
 	new MutationObserver(look).observe(root, { subtree: true, childList: true, attributes: true, attributeFilter: ["disabled"] });
 }

@@ -126,7 +126,7 @@ export function useForm(fields, record) {
 	}
 
 	useEffect(() => {
-		const [first] = Object.keys(errors).map((member) => ref.current?.elements.namedItem(member)).filter(Boolean);
+		const first = fields.map(({ member }) => errors[member] && ref.current?.elements.namedItem(member)).find(Boolean);
 		first?.closest("details")?.setAttribute("open", "");
 		first?.focus();
 	}, [errors]);

@@ -210,7 +210,7 @@ const services = kind("service", {
 const domainMappings = plainKind("domain mapping", {
 	place: "domain-mapping",
 	key: "domain",
-	// The dialog must not be named as its field is.
+	// No dialog is named as its field is.
 	called: "mapping",
 	columns: () => [named("domain"), column("theme"), column("icon"), ...WINDOW],
 	fields: [{ member: "domain", required: true, natural: true, hint: "Such as insight.acme.example." }, ...plain("theme", "icon"), ...WINDOW_FIELDS],

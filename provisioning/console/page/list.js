@@ -2,7 +2,7 @@
 import { left } from "./address.js";
 import { ask, MOST } from "./api.js";
 import { SaveCsv } from "./csv.js";
-import { address, empty, Filter, go, Head, LOADING, Switch, Text, Trouble, useAct, useDialog, useLoaded, WhenFilter, ZONE_NOTE } from "./pieces.js";
+import { address, empty, Filter, go, Head, Switch, Text, Trouble, useAct, useDialog, useLoaded, WhenFilter, ZONE_NOTE } from "./pieces.js";
 import { isAllowed, useCurrent } from "./session.js";
 import { Table } from "./table.js";
 import { html, useEffect, useRef, useState } from "./view.js";
@@ -89,10 +89,10 @@ export function ListPage({ kind, query }) {
 							columns=${kind.columns(shown)} rows=${data?.data ?? []} now=${now} at=${at} keyOf=${kind.keyOf} shows=${kind.dialogs.show} isLoading=${isLoading}
 							actions=${kind.actions.filter((action) => !action.view || action.view === shown.name)} onDialog=${(name, record) => open(kind.dialogs[name], { record })}
 							order=${query.order ?? ""} onOrder=${setter("order")} chosen=${together && shown === view ? chosen : undefined} onChoose=${setChosen}
-							none=${data && !isLoading ? nothing({ kind, query, last, isShort, view, mayMake }) : LOADING}
+							none=${data && !isLoading && nothing({ kind, query, last, isShort, view, mayMake })}
 						/>
 					`}
-					<${Pager} ...${{ kind, data, size, page, last }} which=${at !== now && `${asked.active === "all" ? ", seen" : ""} as of ${dateAndTime(at)}`} onPage=${(next) => set({ page: next || undefined })} onSize=${setter("size")}>
+					<${Pager} ...${{ kind, data: problem ? null : data, isLoading, size, page, last }} which=${at !== now && `${asked.active === "all" ? ", seen" : ""} as of ${dateAndTime(at)}`} onPage=${(next) => set({ page: next || undefined })} onSize=${setter("size")}>
 						${kind.csv && !view.shortest && html`<${SaveCsv} csv=${kind.csv} name=${`${kind.name}-${utc(at).slice(0, 10)}`} place=${view.place} query=${narrowed} at=${at} act=${act} />`}
 					<//>
 				`}
@@ -149,11 +149,11 @@ function nothing({ kind, query, last, isShort, view, mayMake }) {
 	return empty(kind.empty, mayMake ? `Begin with the button “${kind.make.label}”.` : kind.how);
 }
 
-function Pager({ kind, data, size, page, last, which, onPage, onSize, children }) {
+function Pager({ kind, data, isLoading, size, page, last, which, onPage, onSize, children }) {
 	const total = data?.total ?? 0;
 	const from = page * size + 1;
 	const until = Math.min(total, (page + 1) * size);
-	const count = data ? `${plural(total, kind.one)}${which || ""}` : "Loading";
+	const count = data ? `${plural(total, kind.one)}${which || ""}` : isLoading && "Loading";
 	const sizes = [...new Set([...SIZES, size])].sort((one, other) => one - other).map(String);
 	const step = (label, to, isOff) => html`<button aria-label=${`${label} page`} disabled=${isOff} onClick=${() => onPage(to)}>${label}</button>`;
 	return html`

@@ -90,8 +90,7 @@ function RemoveDialog({ title, verb = "Remove", target, check, shown, text, said
 	`;
 }
 
-// Dialogs of a kind are components that are opened with {record, onDone, onClose}; what they need
-// beside that is a function of these. `warning` gets the session.
+// A kind's dialogs are opened with {record, onDone, onClose}; what else they need is a function of these.
 const opened = (component, facts) => (given) => html`<${component} onDone=${given.onDone} onClose=${given.onClose} ...${facts(given)} />`;
 export const changing = (facts) => opened(ChangeDialog, facts);
 export const removing = (facts) => opened(RemoveDialog, (given) => ({ shown: given.record, ...facts(given) }));

@@ -1,4 +1,4 @@
-// The requests as they come: what was asked, by whom, what was answered, and what to do with it.
+// The requests as they come, and what to do with them.
 import { BASE_PATH, control, SERVER } from "./api.js";
 import { Card, Check, chip, Copy, empty, Filter, moment, Text, Trouble } from "./pieces.js";
 import { html, useEffect, useRef, useState } from "./view.js";
@@ -6,12 +6,11 @@ import { number, plural, toTheSecond } from "./words.js";
 
 export const VERBS = ["GET", "HEAD", "POST", "PUT", "DELETE"];
 const POLL = 1000;
-const FIRST = 200;
 const KEPT = 500;
 
 /** `round` tells that everything has begun anew; `onFault` gets the path and method of a request. */
 export function Requests({ round, onFault }) {
-	const [entries, setEntries] = useState([]);
+	const [entries, setEntries] = useState(null);
 	const [filters, setFilters] = useState({});
 	const [isPaused, setPaused] = useState(false);
 	const [problem, setProblem] = useState(null);
@@ -20,23 +19,21 @@ export function Requests({ round, onFault }) {
 
 	useEffect(() => {
 		last.current = 0;
-		setEntries([]);
+		setEntries(null);
 	}, [key]);
 	useEffect(() => {
 		if (isPaused) return undefined;
 		let timer;
 		let isWanted = true;
 		async function poll() {
-			const since = last.current ? { since: last.current } : { limit: FIRST };
+			const since = last.current ? { since: last.current } : { limit: KEPT };
 			try {
 				if (!document.hidden || !last.current) {
 					const { data } = await control("requests", { query: { console: "false", ...filters, ...since } });
 					if (!isWanted) return;
 					setProblem(null);
-					if (data.length) {
-						last.current = data.at(-1).id;
-						setEntries((old) => [...data.reverse(), ...old].slice(0, KEPT));
-					}
+					last.current = data.at(-1)?.id ?? last.current;
+					setEntries((old) => [...data.reverse(), ...(old ?? [])].slice(0, KEPT));
 				}
 			} catch (caught) {
 				if (isWanted) setProblem(caught);
@@ -67,10 +64,9 @@ export function Requests({ round, onFault }) {
 				<${Check} onCheck=${(isUnmatched) => set("matched")(isUnmatched ? "false" : "")}>What no route matched<//>
 			</div>
 			<${Trouble} problem=${problem} />
-			<p role="status">${plural(entries.length, "request")}${isPaused ? ", paused" : ""}</p>
-			${entries.length
-				? html`<ol class="log">${entries.map((entry) => html`<${Entry} key=${entry.id} entry=${entry} onFault=${onFault} />`)}</ol>`
-				: empty("Nothing has been asked.", html`Point your client at <code>${SERVER}${BASE_PATH}</code>, and watch.`)}
+			<p role="status">${entries ? plural(entries.length, "request") : "Loading"}${isPaused ? ", paused" : ""}</p>
+			<ol class="log">${entries?.map((entry) => html`<${Entry} key=${entry.id} entry=${entry} onFault=${onFault} />`)}</ol>
+			${entries?.length === 0 && empty(Object.values(filters).some(Boolean) ? "Nothing matches." : "Nothing has been asked.", html`Point your client at <code>${SERVER}${BASE_PATH}</code>, and watch.`)}
 		<//>
 	`;
 }

@@ -75,5 +75,5 @@ function Heading({ column, order, onOrder }) {
 	`;
 }
 
-/** A button of a row. The row's name is its description, as its own name says only what it does. */
+/** A button of a row, with the row's name as its description. */
 export const rowButton = (of, label, onClick, danger) => html`<button class=${`small quiet ${danger ? "danger" : ""}`} aria-describedby=${of} onClick=${onClick}>${label}</button>`;

@@ -77,6 +77,7 @@ const SAID = [
 	[/^(Missing data for required field|Field may not be null|Must not be blank)\.$/, "Fill this in."],
 	[/Grant that role to someone else for that time first\./, "“Hand over”, on the user's page, gives it to somebody else."],
 	[/: (GET|POST|PUT|DELETE) \/.*?\.(?= |$)/g, "."],
+	[/Must be an RFC 3339.*/, "Is no day or time."],
 	[/, or null for/g, ", or empty for"],
 	[/\b[a-z]+[A-Z]\w*/g, (member) => `“${inWords(member)}”`],
 	[/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g, (instant) => dateAndTime(instant)],
