@@ -202,10 +202,10 @@ class Comparison:
             self._are_alike(route.path, None, self._both(missing))
 
     def _compare_bodies(self, route: str, answers: Answers) -> None:
-        bodies = [json_of(each) for each in answers]
-        if route.endswith(BY_THEMSELVES) or "/audit/" in route:
-            bodies = [members_of([each]) if isinstance(each, dict) else each for each in bodies]
-        self.findings.compare(route, bodies[0], bodies[1])
+        one, other = (json_of(each) for each in answers)
+        if route.startswith("/audit/") and isinstance(one, dict) and isinstance(other, dict):
+            one, other = members_of([one], [other])
+        self.findings.compare(route, one, other)
 
     def _compare_tags(self, route: str, paths: Paths, answers: Answers) -> None:
         tags = [each.headers.get("etag") for each in answers]
@@ -321,7 +321,7 @@ class Comparison:
         """Compare which members records have and of which types, where the records differ."""
         bodies = [json_of(each) for each in answers]
         if all(bodies):
-            self.findings.compare(route, members_of(bodies[0]), members_of(bodies[1]))
+            self.findings.compare(route, *members_of(bodies[0], bodies[1]))
         if route == "/audit" and all(bodies):
             self.pairs[route] = [(bodies[0][0], bodies[1][0])]
 
@@ -532,15 +532,25 @@ def searched_for(record: Record) -> Iterator[str]:
         yield from WORD.findall(text)[:1]
 
 
-def members_of(records: Iterable[Record]) -> Record:
-    """One record with every member that any of them has: what it is, and not its value."""
-    found: dict[str, Any] = {}
-    for record in records:
-        for name, value in record.items():
-            if value is not None and not isinstance(value, (dict, list)):
-                found[name] = type(value)()
-            else:
-                found.setdefault(name, None)
+def members_of(first: Iterable[Record], second: Iterable[Record]) -> Pair:
+    """One record for each side, with every member of its records: what they are, not their values.
+
+    What is null on one side throughout is so on both, since it says nothing of the other's values.
+    """
+    found: tuple[Record, Record] = {}, {}
+    for records, members in zip((first, second), found, strict=True):
+        for record in records:
+            for name, value in record.items():
+                is_plain = value is not None and not isinstance(value, (dict, list))
+                if is_plain or name not in members:
+                    members[name] = type(value)() if is_plain else None
+    names = [(name, name) for name in found[0].keys() & found[1].keys()]
+    alone = [sorted(one.keys() - other.keys()) for one, other in (found, found[::-1])]
+    if [len(each) for each in alone] == [1, 1]:
+        names.append((alone[0][0], alone[1][0]))  # it may have another name there
+    for one, other in names:
+        if None in (found[0][one], found[1][other]):
+            found[0][one] = found[1][other] = None
     return found
 
 

@@ -20,7 +20,7 @@ from provisioning.remote.seeding import load, memory_server, profiles_of
 from provisioning.remote.walking import text_of, user_of, walk
 from provisioning.resources.api_keys import new_token
 from provisioning.store import Record
-from provisioning.web.audit import by_command_line
+from provisioning.web.audit import CLI, Author, keep
 from provisioning.web.operation import BASE_PATH
 
 
@@ -83,9 +83,11 @@ def copy_of(pulled: Pulled, token: str, added: list[Record]) -> Side:
     tenant = lists["tenants"][0]
     # The audit begins empty: two changes, of which the second takes back the first.
     for theme in ("compared", tenant.get("theme")):
-        with by_command_line(server) as transaction:
+        with server.store.transaction() as transaction:
             stored = transaction.get(TENANTS, tenant["label"]) or {}
             transaction.put(TENANTS, tenant["label"], stored | {"theme": theme})
+            # Not by_command_line, which would tell the log as well.
+            keep(server, transaction, Author(CLI), server.clock.now(transaction.time()))
     application = serve(make_routes(server.settings), server)
 
     def asked(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

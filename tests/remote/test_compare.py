@@ -384,6 +384,16 @@ def test_a_poor_server_is_compared_and_what_it_lacks_is_one_line(told, size):
     assert lonely == []
 
 
+def test_what_stands_in_an_audit_is_no_difference_and_its_members_are(demo, told):
+    demo.client(ALICE).put("/users/alice@acme.test", json={"hint": None})
+
+    def change(asked: Asked) -> None:
+        every(asked, "/audit", lambda r: rename(r, "requestId", "request"))
+
+    with wrapped(demo, change) as url:
+        assert told(url, most=1) == [("/audit", "requestId", "missing")]
+
+
 def test_nothing_is_asked_for_but_to_read_and_to_look(demo, told):
     told(demo.url, demo.url, most=1)
     assert {each["method"] for each in demo.requests} <= {"GET", "HEAD", "OPTIONS"}
