@@ -430,6 +430,27 @@ def test_while_a_database_takes_no_changes_it_is_read_and_later_changed_again() 
         store.close()
 
 
+def test_a_commit_whose_wait_for_a_standby_somebody_cancels_has_an_unknown_fate() -> None:
+    with running(Cluster(public_folder())) as cluster, ThreadPoolExecutor(1) as pool:
+        store = open_store(place_of(cluster.url()), FORM)
+        begin(store)  # type: ignore[arg-type]
+        cluster.execute("ALTER SYSTEM SET synchronous_standby_names = 'gone'")
+        cluster.execute("SELECT pg_reload_conf()")
+
+        def change() -> None:
+            with store.transaction("acme") as transaction:
+                note(transaction, "mine")
+
+        changing = pool.submit(change)
+        waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+        wait_for(lambda: bool(cluster.execute(waiting)))
+        cluster.execute(f"SELECT pg_cancel_backend(pid) FROM ({waiting}) AS found")  # noqa: S608
+        with pytest.raises(StoreUnavailable, match="may or may not") as raised:
+            changing.result()
+        assert raised.value.unknown_fate
+        store.close()
+
+
 def public_folder() -> Path:
     """A folder that the user who runs PostgreSQL gets to."""
     folder = Path(tempfile.mkdtemp(prefix="provisioning-cluster-"))
