@@ -140,6 +140,19 @@ COSTLY: dict[str, dict[str, Any]] = {
             for n in range(1_000)
         ]
     ),
+    "2,000 members who are there": {
+        "method": "PATCH",
+        "path": "/Groups/USER",
+        "json": {
+            "Operations": [
+                {
+                    "op": "add",
+                    "path": "members",
+                    "value": [{"value": str(n)} for n in range(2, 2_002)],
+                }
+            ]
+        },
+    },
     "a page of 100": asked(),
 }
 

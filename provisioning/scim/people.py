@@ -22,6 +22,7 @@ from provisioning.scim.filters import folded
 from provisioning.scim.messages import (
     ENTERPRISE,
     EXTENSION,
+    MEMBERS,
     Refused,
     immutable,
     invalid_value,
@@ -112,19 +113,14 @@ Asked = dict[str, Any]
 """What a request asks for of a user: members of the API's user, `password`, `externalId`, `active`
 and `manager` (the id of a user). None clears one, and an `email` of None stands for the username.
 What is absent stays as it is."""
-TEXTS = {
-    "username": "username",
-    "externalid": "externalId",
-    "name.givenname": "firstName",
-    "name.familyname": "lastName",
-    "timezone": "timeZone",
-}
+TEXTS = {MEMBERS[name].lower(): name for name in ("username", "firstName", "lastName", "timeZone")}
+TEXTS["externalid"] = "externalId"
 """Attribute in lower case -> what it is called in Asked."""
 KEPT = {"emails": ("email", "work"), "photos": ("avatar", "photo")}
 """Attribute with entries -> (what the one that is kept is called in Asked, its type)."""
-CLEARED = ("externalId", "firstName", "lastName", "avatar", "timeZone")
+PROFILE = tuple(name for name in MEMBERS if name != "username")
+CLEARED = ("externalId", *(name for name in PROFILE if name != "email"))
 """What a whole resource clears if it lacks it."""
-PROFILE = ("email", "firstName", "lastName", "avatar", "timeZone")
 
 
 def asked_by_resource(resource: Record) -> Asked:

@@ -23,7 +23,7 @@ from provisioning.scim.filters import (
     Several,
     folded,
 )
-from provisioning.scim.messages import invalid_value, listed
+from provisioning.scim.messages import MEMBERS, invalid_value, listed
 from provisioning.scim.parameters import Search, search_request
 from provisioning.store import Order, Query, Record, Related
 from provisioning.store.query import sort_key
@@ -42,18 +42,11 @@ USER_KINDS: Kinds = {
     "active": SWITCH,
 }
 """What users are filtered and sorted by."""
-IN_TEXT = frozenset(
-    {"username", "displayname", "emails.value", "name.givenname", "name.familyname"}
-)
-"""Attributes whose values are in the text that the store searches for words."""
-ORDERS = {
-    "id": "id",
-    "username": "username",
-    "emails.value": "email",
-    "name.givenname": "firstName",
-    "name.familyname": "lastName",
-}
+ORDERS = {MEMBERS[name].lower(): name for name in ("username", "email", "firstName", "lastName")}
+ORDERS["id"] = "id"
 """Attribute -> stored member, for orders that the store has."""
+IN_TEXT = frozenset(ORDERS) - {"id"} | {"displayname"}
+"""Attributes whose values are in the text that the store searches for words."""
 ALWAYS_THERE = frozenset({"id", "username", "email"})
 """Members that are never null. In a descending order by another member, users without it come first
 (RFC 7644, 3.4.2.3), where the store has them last."""
