@@ -186,6 +186,11 @@ def test_a_name_that_somebody_else_has_now_stands_for_them_in_the_audit(robert):
     assert found(robert, f"&user={BOB}") == [("create", ALICE, BOB)] * 2
 
 
+def test_a_name_that_another_tenant_s_user_has_now_stands_for_whoever_had_it_here(robert):
+    robert.add_user(BOB, tenant="initech")
+    assert found(robert, f"&user={BOB}") == [("change", BOB, BOB)]
+
+
 def test_a_supervisor_who_is_renamed_is_shown_and_found_by_the_new_name(bob):
     bob.add_user("carl@acme.test", reports_to=BOB)
     rename(bob, ["acme", "globex"])

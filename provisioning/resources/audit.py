@@ -108,14 +108,15 @@ def show_record(records: Records, record: Record) -> Record:
 def of_users(records: Records, name: str, side: str) -> Record:
     """A filter by a username in the query; `side` is `by` or `about`.
 
-    A username stands for the account that has it now, whatever its name was then. One that no
-    account has stands for whoever had it then.
+    A username stands for the user of the tenant who has it now, whatever their name was then. One
+    that no user of the tenant has stands for whoever had it then.
     """
     user = user_asked(name)
     if user is None:
         return {}
-    account = people.id_of(records.view, user)
-    return {f"{side}User": user} if account is None else {f"{side}Account": account}
+    if not people.privileges_of(records, user):
+        return {f"{side}User": user}
+    return {f"{side}Account": people.id_of(records.view, user)}
 
 
 def exact(name: str) -> Record:

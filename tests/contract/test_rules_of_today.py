@@ -162,6 +162,16 @@ def test_a_value_against_a_rule_is_told_before_that_there_is_no_such_record(
     assert (refused.status_code, member in errors(refused)) == (422, True)
 
 
+def test_a_configuration_that_is_too_large_can_be_sent_back_and_not_made_anew(full):
+    path = "/statements/late/config"
+    assert full.administrator.put(path, json={"a": 1}).status_code == 200
+    large = {"a": "x" * 70_000}
+    store(full, "statement_configs", "acme/late", "config", large)
+    assert full.administrator.put(path, json=large).status_code == 200
+    refused = full.administrator.put(path, json={"a": "y" * 70_000})
+    assert (refused.status_code, "config" in errors(refused)) == (422, True)
+
+
 def test_a_window_of_a_subscription_that_ends_before_it_begins_is_shown_as_history(full):
     store(full, "subscriptions", "3", "activeUntil", EARLY)
     shown = full.administrator.get("/services?active=false").json
