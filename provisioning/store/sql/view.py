@@ -30,6 +30,7 @@ from provisioning.store.views import Change, RecordId, Transaction, View, empty,
 LARGEST_OFFSET = 2**62
 Lookup = tuple[str, str, str]
 """Table, column and the value that the records sought have in it."""
+ALL_TABLES = ""
 BATCH = 1_000
 """Records that are read or written at once where all of a table are."""
 REVISION_BITS = 62
@@ -307,7 +308,8 @@ class SqlTransaction(SqlView, Transaction):
         self._after: dict[tuple[str, str], Record | None] = {}
         self._tenants: set[tuple[str, str]] = set()
         self._grown: Counter[tuple[str, str]] = Counter()
-        """(Table, tenant) -> the bytes by which their weighed records have grown."""
+        """(Table, tenant) -> the bytes by which their weighed records have grown; under no table
+        those of all tables."""
         self._given: dict[str, int] = {}
         self._raised: dict[str, int] = {}
         self._numbers: set[tuple[str, Hashable]] = set()
@@ -377,8 +379,7 @@ class SqlTransaction(SqlView, Transaction):
 
     def growth_of(self, owner: str) -> int:
         """By how much this transaction has changed `weight_of`; after `clear`, from nothing."""
-        tenant = group_key(owner)
-        return sum(grown for (_, each), grown in self._grown.items() if each == tenant)
+        return self._grown[ALL_TABLES, group_key(owner)]
 
     def next_id(self, table: str) -> int:
         """An integer greater than every id that the table ever had. Where the transaction comes
@@ -554,6 +555,7 @@ class SqlTransaction(SqlView, Transaction):
                 },
             )
             for table, tenant in sorted(self._tenants | self._grown.keys())
+            if table != ALL_TABLES
         ]
 
     def _weigh(self, table: str, before: Record | None, after: Record | None) -> None:
@@ -561,7 +563,9 @@ class SqlTransaction(SqlView, Transaction):
         if weighed is not None:
             for record, sign in ((before, -1), (after, 1)):
                 if record is not None:
-                    self._grown[table, group_key(weighed(record))] += sign * weight(record)
+                    tenant, bytes_ = group_key(weighed(record)), sign * weight(record)
+                    self._grown[table, tenant] += bytes_
+                    self._grown[ALL_TABLES, tenant] += bytes_
 
     def _note(self, table: str, key: str, before: Record | None, after: Record | None) -> None:
         self._found.setdefault((table, key), before)
