@@ -1,16 +1,20 @@
 """What slow and hostile clients cost an ordinary one: directly, and behind the shipped nginx.
 
-python -m bench.attack          50 attackers of each kind, 4 seconds each, on loopback
+python -m bench.attack [--attackers 50] [--only TEXT]     of each kind, 4 seconds each, on loopback
 
 An ordinary client asks one thing after the other, each over a new connection, and gives up after
-PATIENCE. Shown are its slowest answer and how many it got, and the CPU seconds of the server.
+PATIENCE. Shown are its median and slowest answer, how many it got, and the CPU seconds of the
+server.
 """
 
+import argparse
 import contextlib
+import json
 import multiprocessing
 import os
 import socket
 import ssl
+import statistics
 import tempfile
 import threading
 import time
@@ -22,6 +26,8 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from bench.load import message
+from provisioning.domain.errors import Conflict
+from provisioning.testing.provisioner import Provisioner
 from provisioning.web.operation import BASE_PATH
 from tests.deploy.proxy import in_front_of
 from tests.edge.serving import GUNICORN, SERVE, prepared, served
@@ -39,9 +45,14 @@ class Attack:
     begin: bytes
     more: bytes
     """What is sent again after each pause; an attacker whose connection is closed comes back."""
+    is_answered: bool = False
+    """Whether the attacker reads each answer and then asks the same again, without a pause."""
 
 
-def attacks(key: str) -> list[Attack]:
+def attacks(key: str, of_user: str = "") -> list[Attack]:
+    password = json.dumps({"password": "another one"}).encode()
+    own = f"{BASE_PATH}/users/bob@acme.test"
+    colons = "@//" + ":" * 7_900
     put = (
         f"PUT {BASE_PATH}/info HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
         "Content-Type: application/json\r\n"
@@ -59,6 +70,22 @@ def attacks(key: str) -> list[Attack]:
             b"",
         ),
         Attack("who don't close", b"GET\r\n\r\n", b""),
+        Attack(
+            "colons, without a key",
+            f"GET /{colons} HTTP/1.1\r\nHost: a\r\nReferer: {colons}\r\n"
+            f"User-Agent: {colons}\r\n\r\n".encode(),
+            b"",
+            True,
+        ),
+        Attack("their own passwords", message("PUT", own, of_user, password), b"", True),
+        Attack("changes", message("PUT", f"{BASE_PATH}/info", key, b'{"name": "A"}'), b"", True),
+        Attack("ready, without a key", message("GET", "/health/ready"), b"", True),
+        Attack(
+            "large dashboards",
+            message("GET", f"{BASE_PATH}/dashboards?size=300", of_user),
+            b"",
+            True,
+        ),
     ]
 
 
@@ -83,7 +110,7 @@ class Door:
 
 
 @contextlib.contextmanager
-def attacked(door: Door, attack: Attack) -> Iterator[None]:
+def attacked(door: Door, attack: Attack, attackers: int) -> Iterator[None]:
     if not attack.begin:
         yield
         return
@@ -105,9 +132,16 @@ def attacked(door: Door, attack: Attack) -> Iterator[None]:
                 connection = None
             time.sleep(PAUSE)
 
+    def ask() -> None:
+        while True:
+            with contextlib.suppress(OSError), contextlib.closing(door.connect()) as connection:
+                connection.sendall(attack.begin.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+                while connection.recv(65_536):
+                    pass
+
     def press_together() -> None:
-        for _ in range(ATTACKERS):
-            threading.Thread(target=press).start()
+        for _ in range(attackers):
+            threading.Thread(target=ask if attack.is_answered else press).start()
 
     # A process of their own, so that the ordinary client doesn't wait for their Python.
     process = multiprocessing.get_context("fork").Process(target=press_together)
@@ -136,8 +170,17 @@ def ordinary(door: Door, key: str) -> str:
         else:
             lost += 1
         time.sleep(0.02)
-    slowest = f"{max(times) * 1e3:.0f} ms" if times else "-"
-    return f"{slowest}, {len(times)} of {len(times) + lost}"
+    shown = "-"
+    if times:
+        shown = f"{statistics.median(times) * 1e3:.0f}, {max(times) * 1e3:.0f} ms"
+    return f"{shown}, {len(times)} of {len(times) + lost}"
+
+
+def fill(provisioner: Provisioner) -> None:
+    """As many large dashboards as a tenant may have."""
+    with contextlib.suppress(Conflict):
+        for number in range(60):
+            provisioner.add_dashboard(f"d{number}", settings={"a": "x" * 65_000})
 
 
 @contextlib.contextmanager
@@ -162,9 +205,15 @@ DOORS = {"gunicorn": gunicorn, "provisioning serve": serve, "gunicorn behind ngi
 
 
 def main() -> None:
-    title = f"An ordinary client beside {ATTACKERS} attackers: slowest answer, answers"
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--attackers", type=int, default=ATTACKERS)
+    parser.add_argument("--only", default="", help="only attacks whose name has this text")
+    asked = parser.parse_args()
+    title = f"An ordinary client beside {asked.attackers} attackers: median, slowest, answers"
     grid = Grid("attackers", *DOORS, title=title)
     for kind in attacks(""):
+        if asked.only not in kind.name:
+            continue
         cells = []
         for opened in DOORS.values():
             # Each has a server of its own, which no earlier attack keeps busy.
@@ -172,9 +221,13 @@ def main() -> None:
                 with prepared(Path(folder) / "db.json") as provisioner:
                     provisioner.add_tenant("acme")
                     key = provisioner.add_key()
-                (attack,) = (each for each in attacks(key) if each.name == kind.name)
+                    of_user = provisioner.add_key(provisioner.add_user("bob@acme.test"))
+                    if "dashboards" in kind.name:
+                        fill(provisioner)
+                named = {each.name: each for each in attacks(key, of_user)}
+                attack = named[kind.name]
                 with opened(Path(folder)) as door:
-                    with attacked(door, attack):
+                    with attacked(door, attack, asked.attackers):
                         before = door.cpu_seconds()
                         shown = ordinary(door, key)
                         spent = door.cpu_seconds() - before
