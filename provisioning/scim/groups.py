@@ -3,8 +3,9 @@
 A change that names members doesn't read the whole group, which may be as large as the tenant.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 
 from flask import Response, request
 
@@ -102,7 +103,10 @@ def groups_asked(
     records: Records, asked: Search, node: Filter | None, places: slice
 ) -> tuple[list[Record], int]:
     """The groups at these places of the list that is asked for, and its length."""
-    found = [role for role in roles.ROLES if node is None or is_true_of(records, role, node)]
+    held_by = cache(partial(roles_held, records))
+    found = [
+        role for role in roles.ROLES if node is None or is_true_of(records, role, node, held_by)
+    ]
     if asked.sort_by is not None:
         found.sort(
             key=lambda role: _value(records, role, asked.sort_by) or "", reverse=asked.descends
@@ -112,15 +116,25 @@ def groups_asked(
     return [asked.selection.of(each) for each in on_page], len(found)
 
 
-def is_true_of(records: Records, role: str, node: Filter) -> bool:
+def roles_held(records: Records, user_id: str) -> set[str]:
+    """The groups that somebody is a member of; none for an unknown id."""
+    account = people.account_of(records, user_id)
+    user = "" if account is None else username_key(account["username"])
+    active = identities.active_privileges_of(records, user) if user else []
+    return {each["role"] for each in active if each["activeUntil"] is None}
+
+
+def is_true_of(
+    records: Records, role: str, node: Filter, held_by: Callable[[str], set[str]]
+) -> bool:
     """Whether a filter is true of a group. Of members only those are read whom it names."""
     if isinstance(node, Not):
-        return not is_true_of(records, role, node.part)
+        return not is_true_of(records, role, node.part, held_by)
     if not isinstance(node, Comparison):
-        return (all if node.is_all else any)(is_true_of(records, role, each) for each in node.parts)
+        parts = (is_true_of(records, role, each, held_by) for each in node.parts)
+        return all(parts) if node.is_all else any(parts)
     if node.kind == MEMBER:
-        account = people.account_of(records, node.value)
-        return account is not None and is_member(records, username_key(account["username"]), role)
+        return role in held_by(node.value)
     value = _value(records, role, node.name)
     row = [value and filters.folded(value) if node.kind == FOLDED else value]
     return filters.judge(node, {node.name: 0})(row)
