@@ -8,7 +8,7 @@ from provisioning.store.errors import StoreUnavailable
 from provisioning.store.store import Store
 from provisioning.store.views import RecordId, Transaction, View
 
-PAUSE = 0.5
+PAUSE = 1.0
 """Seconds between two attempts to open the store."""
 
 

@@ -5,6 +5,7 @@ changes before it have left, since each statement sees what is committed by then
 """
 
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
@@ -83,6 +84,8 @@ FAULTS: dict[str, Callable[[], Fault]] = {
 }
 """What the database's errors mean, by how their SQLSTATE begins; an error of its own each time."""
 FOREIGN_STATEMENT = ("26000", "42P05")
+SILENCE = 10.0
+"""Seconds for which the same words of a database are not logged again."""
 EXTENSION = """
 DO $$ BEGIN
     IF to_regnamespace('public') IS NULL
@@ -113,6 +116,7 @@ class PostgreSQL(Database):
 
     def __init__(self, url: str, form: Form, patience: float) -> None:
         self._sessions = Sessions(url, patience)
+        self._told = ("", 0.0)
         super().__init__(form, PGDialect_psycopg(), patience)  # type: ignore[no-untyped-call]
 
     # Connections
@@ -159,13 +163,20 @@ class PostgreSQL(Database):
         for begins, fault in FAULTS.items():
             if state.startswith(begins):
                 if not isinstance(fault().error, Collision):
-                    log.warning("the database: %s", words)
+                    self._log(words)
                 return fault()
         if not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-            log.warning("the database: %s", words)
+            self._log(words)
             return Fault(refusal(error), is_lost=True)
         log.error("unexpected error %s of the database: %s", state, words)
         return Fault(StoreUnavailable(f"The database says {state}, nothing was changed."))
+
+    def _log(self, words: str) -> None:
+        """Log the database's words, but not the same ones over and over while it is away."""
+        now = time.monotonic()
+        if self._told[0] != words or now - self._told[1] > SILENCE:
+            self._told = words, now
+            log.warning("the database: %s", words)
 
     def insert(self, connection: Connection, layout: Layout, rows: Sequence[Parameters]) -> None:
         names = ", ".join(f'"{layout.table.c[name].name}"' for name in layout.names)
