@@ -215,6 +215,7 @@ def test_the_list_as_of_another_day(server, sign_in, place):
     assert "at=2019-03-31T10%3A00%3A00Z" in page.url
     page.get_by_role("button", name="Now", exact=True).click()
     expect(page.get_by_role("link", name="past@acme.test")).to_have_count(0)
+    expect(page.get_by_label("As of")).to_have_value("")
 
 
 @pytest.fixture
@@ -403,6 +404,26 @@ def test_the_audit_opens_to_what_has_changed(server, sign_in):
     changes = page.get_by_role("dialog")
     expect(changes).to_contain_text("Acme Limited")
     expect(changes.get_by_role("rowheader", name="Name")).to_be_visible()
+
+
+def test_what_no_longer_narrows_the_list_stands_in_no_field(sign_in):
+    page = sign_in("audit?by=nobody&from=2016-03-31T10:00:00Z&action=remove&q=x")
+    expect(page.get_by_label("Changed by")).to_have_value("nobody")
+    expect(page.get_by_label("From")).to_have_value("2016-03-31 12:00")
+    page.get_by_role("link", name="Show the whole list").click()
+    for label in ("Changed by", "From", "Action", "Search"):
+        expect(page.get_by_label(label, exact=True)).to_have_value("")
+
+
+def test_a_day_alone_narrows_the_audit(server, sign_in):
+    server.administrator.put("/info", json={"theme": "dark"})
+    page = sign_in("audit")
+    expect(page.get_by_role("status")).to_have_text("1 record")
+    page.get_by_label("Until").fill("2016-03-31")
+    expect(page.get_by_text("Nothing matches.")).to_be_visible()
+    assert "until=2016-03-31T22%3A00%3A00Z" in page.url
+    page.get_by_label("Until").fill("")
+    expect(page.get_by_role("status")).to_have_text("1 record")
 
 
 def test_an_address_that_leads_nowhere_says_so_and_leads_on(server, sign_in):

@@ -81,7 +81,7 @@ export function RevokeChosenDialog({ chosen, onDone, onClose }) {
 		<${FormDialog} title=${`Revoke all privileges of ${plural(left.length, "user")}?`} act=${act} verb="Revoke all" isDanger onClose=${close}>
 			<p>They lose every role in this tenant now, and their keys stop working. Accounts and other tenants are untouched.</p>
 			<ul class="those" aria-live="polite">
-				${left.map(({ user, problem }) => html`<li><strong>${user.username}</strong>${isMe(user.username) && !problem && ": these are your own rights, and you may not be able to take it back"}${problem && html`<span class="error">: not revoked. ${problem.detail}</span>`}</li>`)}
+				${left.map(({ user, problem }) => html`<li><strong>${user.username}</strong>${isMe(user.username) && !problem && ": these are your own rights, and you may not be able to take it back."}${problem && html`<span class="error">: not revoked. ${problem.detail}</span>`}</li>`)}
 			</ul>
 			${done > 0 && html`<p role="status"><progress max=${left.length} value=${done} aria-hidden="true"></progress> ${done} of ${left.length}</p>`}
 		<//>

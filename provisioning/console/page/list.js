@@ -123,12 +123,12 @@ function Search({ text, onText }) {
 function Narrow({ filter, ...facts }) {
 	if (filter.options) return html`<${Filter} ...${filter} ...${facts} />`;
 	if (filter.type) return html`<${WhenFilter} ...${filter} ...${facts} />`;
-	return html`<${Text} label=${filter.label} size="14" value=${facts.value} onChange=${(text) => facts.onValue(text.trim())} />`;
+	return html`<${Text} label=${filter.label} size="14" value=${facts.value ?? ""} onChange=${(text) => facts.onValue(text.trim())} />`;
 }
 
 /** Another moment to look at; noon of a day unless its time is told. */
 function AsOf({ at, onAt }) {
-	const [day, time] = Date.parse(at) ? toField(at).split(" ") : [];
+	const [day, time] = Date.parse(at) ? toField(at).split(" ") : [""];
 	const give = (newDay, newTime) => onAt(newDay ? utc(`${newDay}T${newTime || "12:00"}`) : undefined);
 	return html`
 		<div class="filter">
