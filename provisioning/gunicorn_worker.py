@@ -14,6 +14,7 @@ import ssl
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker
@@ -71,7 +72,7 @@ class Closing:
             connection.setblocking(False)
             connection.shutdown(socket.SHUT_WR)
             self._poller.register(connection, selectors.EVENT_READ, self._read)
-        except (OSError, ValueError):  # the client has gone
+        except (OSError, ValueError, KeyError):  # it is closed already
             connection.close()
             return
         self._deadlines[connection] = time.monotonic() + PATIENCE
@@ -92,7 +93,8 @@ class Closing:
 
     def _end(self, connection: socket.socket) -> None:
         del self._deadlines[connection]
-        self._poller.unregister(connection)
+        with suppress(OSError, ValueError, KeyError):  # it is closed already
+            self._poller.unregister(connection)
         connection.close()
 
 

@@ -251,13 +251,14 @@ class Costs:
                     return self.ask(verb, f"{BASE_PATH}/info", {name: text}, b"{}")
 
                 yield from self._texts(f"{verb} with {name}", ask)
-        yield from self._texts(
-            "GET with 40 headers",
-            lambda text: self.ask(
-                "GET", f"{BASE_PATH}/info", {f"X-{number}": text for number in range(40)}
-            ),
-            LONGEST_LINE,
-        )
+        for kind in TEXTS:
+
+            def ask_with_many(size: int, kind: str = kind) -> object:
+                text = text_of(kind, size // 40)
+                headers = {f"X-{number}": text for number in range(40)}
+                return self.ask("GET", f"{BASE_PATH}/info", headers)
+
+            yield Case("GET with 40 headers", kind, ask_with_many, 40 * LONGEST_LINE)
         yield Case("GET with X-API-Key", "keys that differ", self._many_keys, LONGEST_LINE)
 
     def _many_keys(self, size: int) -> str:
