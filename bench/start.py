@@ -1,10 +1,10 @@
-"""How long `provisioning serve` of a small store takes to its first answer.
+"""How long a server of a small store takes to its first answer: `gunicorn app:app`, `serve`.
 
 python -m bench.start
 
-It stands beside a program that only imports Flask, marshmallow and gunicorn, and answers once. Both
-find byte code, as what is installed does. Seconds of the CPU tell more on a machine that does
-something else meanwhile.
+Beside them stand gunicorn with a server of Flask and TinyDB, and a program that only imports Flask,
+marshmallow and gunicorn, and answers once. All find byte code, as what is installed does. Seconds
+of the CPU tell more on a machine that does something else meanwhile.
 """
 
 import os
@@ -53,7 +53,10 @@ def main() -> None:
             "PYTHONPYCACHEPREFIX": str(Path(folder) / "byte code"),
             "PROVISIONING_DATA": str(Path(folder) / "db.json"),
         }
+        gunicorn = [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:PORT"]
         commands = {
+            "gunicorn, Flask and TinyDB": [*gunicorn, "bench.tiny:app"],
+            "gunicorn app:app": [*gunicorn, "app:app"],
             "the imports alone": [sys.executable, "-c", IMPORTS, "PORT"],
             "provisioning serve": [sys.executable, "-m", "provisioning", "serve", "--port", "PORT"],
         }
@@ -63,16 +66,10 @@ def main() -> None:
         )
         taken = [[started(each, **found) for each in commands.values()] for _ in range(ROUNDS)]
     grid = Grid("to the first answer", "wall", "CPU", title=f"Medians of {ROUNDS} starts")
-    rows = []
-    for column in zip(*taken, strict=True):
-        rows.append([median(seconds) for seconds in zip(*column, strict=True)])
-    for name, row in zip([*commands, "difference"], [*rows, _less(*rows)], strict=True):
+    for name, column in zip(commands, zip(*taken, strict=True), strict=True):
+        row = [median(seconds) for seconds in zip(*column, strict=True)]
         grid.add_row(name, *(f"{seconds * 1e3:.0f} ms" for seconds in row))
     Console(width=80).print(grid)
-
-
-def _less(base: list[float], whole: list[float]) -> list[float]:
-    return [more - less for less, more in zip(base, whole, strict=True)]
 
 
 if __name__ == "__main__":
