@@ -48,6 +48,19 @@ def test_it_refers_to_its_files_relative_to_where_it_is(browser, path, here):
     assert f'href="{here}console.css"' in page
 
 
+@pytest.mark.parametrize(("path", "here"), [("//console", "console/"), ("//console/", "")])
+def test_it_names_all_its_modules_so_that_they_come_at_once(browser, path, here):
+    page = browser.get(path).text
+    for name in FILES:
+        preloads = page.count(f'<link rel="modulepreload" href="{here}{name}">')
+        assert preloads == name.endswith(".js"), name
+
+
+def test_it_tells_how_much_the_server_shows_at_once():
+    page = Sandbox(max_page_size=10).client().get("//console").text
+    assert 'data-most="10"' in page
+
+
 @pytest.mark.parametrize("path", ["//console/nothing.js", "//console/../settings.py"])
 def test_what_it_does_not_have_is_a_problem_404(browser, path):
     answer = browser.get(path)

@@ -431,6 +431,13 @@ class TestTenantsToThrowAway:
         assert who["role"] == "ADMINISTRATOR"
         assert made.json["url"] == "http://localhost/api/v1/provisioning"
 
+    def test_those_that_there_are_are_listed_the_oldest_first(self, control):
+        control("POST", "/tenants", {"label": "umbrella", "name": "Umbrella"})
+        listed = control("GET", "/tenants")
+        assert [each["label"] for each in listed][-1] == "umbrella"
+        assert listed[-1] == {"label": "umbrella", "name": "Umbrella"}
+        assert "acme" in [each["label"] for each in listed]
+
     def test_each_has_a_label_of_its_own(self, control):
         labels = {control("POST", "/tenants")["tenant"] for _ in range(20)}
         assert len(labels) == 20
