@@ -80,9 +80,10 @@ def open_server(settings: Settings, store: Store | None = None) -> Server:
     catalogue = seed.load_catalogue(settings.catalogue)
     store = store or open_store(settings)
     server = Server(settings, store, Clock(), catalogue, COLLECTIONS)
-    require_no_cheap_hashes(server)
-    if settings.is_demo:
-        load_demo(server)
+    if store.older is None:
+        require_no_cheap_hashes(server)
+        if settings.is_demo:
+            load_demo(server)
     return server
 
 
@@ -136,8 +137,8 @@ def serve(routes: Flask, server: Server) -> WSGIApplication:
     return application
 
 
-def open_store(settings: Settings) -> Store:
-    return opening.open_store(settings.place, COLLECTIONS.form)
+def open_store(settings: Settings, upgrades: bool = True) -> Store:
+    return opening.open_store(settings.place, COLLECTIONS.form, upgrades=upgrades)
 
 
 def memory_store() -> Store:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from click.testing import CliRunner
 
 from provisioning import create_app
+from provisioning.cli.commands import main
 from provisioning.factory import COLLECTIONS
 from provisioning.settings import Settings
 from provisioning.store import OtherForm, backups
@@ -99,6 +101,14 @@ def check_answers(place: Place, version: str) -> None:
     assert asked > 70
 
 
+def check_is_as_it_was(released: Released) -> None:
+    if released.place.kind == "file":
+        assert released.place.path.read_bytes() == released.content
+        assert not released.place.path.with_name("db.json.v1").exists()
+    # It still says that it has form 1, and still has the tables of it.
+    assert open_store(released.place, COLLECTIONS.form, upgrades=False).older == 1
+
+
 def test_it_answers_everything_as_that_version_did(released: Released) -> None:
     check_answers(released.place, released.version)
 
@@ -114,6 +124,34 @@ def test_a_copy_of_it_in_any_kind_of_store_answers_so_too(
     target = place_for(kind, tmp_path / "copy", postgresql)
     copy(released.place, target, COLLECTIONS.form)
     check_answers(target, released.version)
+    check_is_as_it_was(released)
+
+
+@pytest.mark.parametrize("command", ["check", "tenant list", "key list", "export -", "backup"])
+def test_a_command_that_only_reads_leaves_it_to_the_server_of_that_version(
+    released: Released, command: str, tmp_path: Path
+) -> None:
+    data = released.place.url or str(released.place)
+    words = command.split()
+    if command == "backup":
+        if released.place.kind == "postgresql":
+            pytest.skip("PostgreSQL has backups of its own")
+        words.append(str(tmp_path / "backup"))
+    done = CliRunner().invoke(main, words, env={"PROVISIONING_DATA": data})
+    assert done.exit_code == 0, done.output
+    check_is_as_it_was(released)
+    if command == "backup" and released.place.kind == "file":
+        assert (tmp_path / "backup").read_bytes() == released.content
+
+
+def test_what_is_only_read_can_not_be_changed(released: Released) -> None:
+    store = open_store(released.place, COLLECTIONS.form, upgrades=False)
+    with store.read() as view:
+        assert view.get("users", "ann@acme.test") is not None
+    with pytest.raises(OtherForm, match="It has form 1"), store.transaction():
+        pass
+    store.close()
+    check_is_as_it_was(released)
 
 
 def test_a_backup_that_it_made_is_restored(released: Released, tmp_path: Path) -> None:

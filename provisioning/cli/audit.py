@@ -32,7 +32,7 @@ def audit(tenant: str | None, since: str | None, is_json: bool) -> None:
 
     Only as many records of a tenant are there as PROVISIONING_AUDIT_KEEP says.
     """
-    server = current_server(must_exist=True)
+    server = current_server(must_exist=True, upgrades=False)
     found = []
     with server.store.read() as view:
         labels = sorted(str(each["label"]) for each in view.all(TENANTS))

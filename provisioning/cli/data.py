@@ -26,8 +26,9 @@ def check() -> None:
     What an earlier version took, or a hand edit left, and today's rules refuse, is served all the
     same, but named. The exit code is 1 for damage only.
     """
-    server = current_server(must_exist=True)
-    server.store.probe()
+    server = current_server(must_exist=True, upgrades=False)
+    if server.store.older is None:
+        server.store.probe()
     with server.store.read() as view:
         counts = f"{counted(view.count(TENANTS), 'tenant')}, {counted(view.count(USERS), 'user')}"
         found = list(seed.findings(server, view))
@@ -56,7 +57,7 @@ def backup(file: Path) -> None:
     Works while the server runs, for a JSON file and for SQLite.
     """
     place = _own_place()
-    current_server(must_exist=True)
+    current_server(must_exist=True, upgrades=False)
     with explained(file):
         backups.back_up(place, file)
     click.echo(f"{place} is copied to {file}.")

@@ -9,7 +9,7 @@ from typing import cast
 import click
 from flask import Flask, current_app, has_app_context
 
-from provisioning.factory import await_server, create_app, open_server
+from provisioning.factory import await_server, create_app, open_server, open_store
 from provisioning.seed import BadFile
 from provisioning.settings import BadSetting, Settings, how_to_begin, program
 from provisioning.store import Store, StoreUnavailable
@@ -25,23 +25,26 @@ BEGUN = "SERVER_HAS_BEGUN"
 of them has opened the store."""
 
 
-def current_server(must_exist: bool = False) -> Server:
+def current_server(must_exist: bool = False, upgrades: bool = True) -> Server:
     """The server of the app that flask has loaded, else one that is opened for this command.
 
-    `must_exist`: a missing store is an error; otherwise it is made.
+    `must_exist`: a missing store is an error; otherwise it is made. A command that only reads
+    `upgrades` nothing, as a server of the older version may be running.
     """
     if has_app_context() and SERVER in current_app.extensions:
         return cast(Server, current_app.extensions[SERVER])
     settings = Settings.from_env(os.environ)
     if must_exist and not settings.place.exists():
         raise click.ClickException(f"{settings.place}: there is no such file.")
-    return open_or_explain(settings)
+    return open_or_explain(settings, upgrades=upgrades)
 
 
-def open_or_explain(settings: Settings, store: Store | None = None) -> Server:
+def open_or_explain(
+    settings: Settings, store: Store | None = None, upgrades: bool = True
+) -> Server:
     """A server, opened; an error of its store becomes a message that names the place."""
     try:
-        return open_server(settings, store)
+        return open_server(settings, store or open_store(settings, upgrades))
     except StoreUnavailable as error:
         raise click.ClickException(f"{settings.place}: {error}") from error
 

@@ -61,7 +61,7 @@ def new_key(tenant: str, user: str | None, kind: str, name: str | None, is_json:
 @as_json
 def list_keys(tenant: str | None, is_json: bool) -> None:
     """List API keys with ids, owners, types, names and windows, but never tokens."""
-    with current_server(must_exist=True).store.read() as view:
+    with current_server(must_exist=True, upgrades=False).store.read() as view:
         keys = onboarding.list_keys(view, tenant)
     if is_json:
         click.echo(json.dumps(keys))
@@ -93,7 +93,7 @@ def tenant() -> None:
 @as_json
 def list_tenants(is_json: bool) -> None:
     """List the tenants."""
-    with current_server(must_exist=True).store.read() as view:
+    with current_server(must_exist=True, upgrades=False).store.read() as view:
         tenants = [
             {name: record[name] for name in ("label", "name", "active")}
             for record in sorted(view.all(TENANTS), key=lambda record: str(record["label"]))

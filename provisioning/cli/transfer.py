@@ -30,7 +30,7 @@ def export(file: Path, tenant: str | None, force: bool) -> None:
 
     The audit is no part of it.
     """
-    server = current_server(must_exist=True)
+    server = current_server(must_exist=True, upgrades=False)
     with server.store.read() as view:
         seed = transfer.export(server, view, tenant)
     dropping = Dropping()

@@ -34,7 +34,7 @@ def copy(
     """
     if not source.exists():
         raise StoreUnavailable(f"{source}: there is no such file.")
-    origin = _named(source, lambda: open_store(source, form, begins=False))
+    origin = _named(source, lambda: open_store(source, form, begins=False, upgrades=False))
     try:
         with origin.read() as view:
             total: int = sum(view.count(fact.name) for fact in form.tables)

@@ -14,7 +14,7 @@ Check = Callable[[View, str, str], str | None]
 """A function from (view, table, key) to a sentence that names the faulty member, or None."""
 Get = Callable[[str, str], Record | None]
 """A function from (table, key) to the record."""
-REMEMBERED = 50_000
+REMEMBERED = 10_000
 
 
 class Past:

@@ -108,10 +108,12 @@ def _require(*packages: str) -> None:
 def open_store(place: Place, form: Form, patience: float = LOCK_PATIENCE, **purpose: bool) -> Store:
     """Open the store in a place, or begin one if there is none. Raises StoreUnavailable.
 
-    `purpose` are arguments for SqlStore: `begins=False`, `fills=True`.
+    `upgrades=False`: an older form is read without being changed. `begins=False`, `fills=True` are
+    arguments for SqlStore.
     """
     if place.kind == "file":
-        return Store(DurableStorage(place.path, patience=patience), form)
+        upgrades = purpose.get("upgrades", True)
+        return Store(DurableStorage(place.path, patience=patience), form, upgrades)
     # Imported late: a server with a JSON file needs none of this.
     from provisioning.store.sql.store import SqlStore  # noqa: PLC0415
 

@@ -80,24 +80,26 @@ class Store:
     """The records of all tables. Threads share it, and processes share its storage.
 
     Opening reads the storage, or begins an empty store if there is nothing in it. An older form is
-    brought up to date, and a copy of it kept. Raises StoreDamaged for content that isn't a store of
-    these tables, and OtherForm for that of a newer version; nothing is overwritten then.
+    brought up to date, and a copy of it kept. A store that never `upgrades` leaves it as it is, and
+    can only be read. Raises StoreDamaged for content that isn't a store of these tables, and
+    OtherForm for that of a newer version; nothing is overwritten then.
     """
 
     audit_keep = 1_000
     """How many audit records are kept for each tenant, if the settings don't say."""
     is_in_memory = False
     """Whether the records end with the process."""
+    older: int | None = None
+    """The older form that the data has, and keeps, since it is only read."""
 
     def __init__(
-        self,
-        storage: DurableStorage | MemoryStorage,
-        form: Form,
+        self, storage: DurableStorage | MemoryStorage, form: Form, upgrades: bool = True
     ) -> None:
         self._storage = storage
         self.is_in_memory = isinstance(storage, MemoryStorage)
         self._facts = {fact.name: fact for fact in form.tables}
         self._form = form
+        self._upgrades = upgrades
         self._catching_up = threading.Lock()
         self._thread = threading.local()
         self._state = State(empty(form.tables), None, "")
@@ -144,6 +146,8 @@ class Store:
         StoreUnavailable, StoreDamaged while the data is damaged, ValueError if a reference leads
         to nothing, and RuntimeError inside another transaction of this thread.
         """
+        if self.older is not None:
+            raise OtherForm(self.older, self._form.number)
         with self._alone() as batch:
             base = self._sound() if batch is None else batch.states[-1]
             transaction = Transaction(base.view, only)
@@ -280,7 +284,7 @@ class Store:
     def _begin(self) -> None:
         """Load the storage's content; before that begin a store, or migrate it, if need be."""
         signature, content = self._storage.signature(), self._storage.load()
-        if self._is_outdated(content):
+        if self._is_outdated(content) and (content is None or self._upgrades):
             # However long another process needs to bring it up to date.
             with self._storage.lock(is_patient=True):
                 # Looked at again, as another process may have been faster.
@@ -295,21 +299,24 @@ class Store:
 
     def _renew(self, signature: Signature | None, content: Content | None) -> None:
         """Write an empty store, or that of an older form, of which a copy is kept, in this form."""
-        meta: Meta = {"instance": str(uuid.uuid4()), "ids": {}}
-        tables: Tables = {}
+        state = State(self._state.view, signature, str(uuid.uuid4()))
         if content is not None:
-            meta = meta_of(content.tables)
-            self._require_known(content.tables)
-            tables = content.tables
-            if not self.is_in_memory and meta["schema"] > KEYS_IN_FILES:
-                tables, _ = documents_of(self._facts, content)
-            tables, ids = _upgraded(self._form, tables, meta)
-            meta = meta | {"ids": ids}
-        view = load(tables, meta["ids"], self._state.view, self._form.check)
-        if content is not None:
-            self._storage.keep_copy(f"v{meta['schema']}")
-        documents = None if self.is_in_memory else Documents.of(self._facts, view.tables(), {})
-        self._commit(State(view, signature, meta["instance"], documents))
+            state = self._led_over(signature, content)
+            self._storage.keep_copy(f"v{meta_of(content.tables)['schema']}")
+        if not self.is_in_memory:
+            documents = Documents.of(self._facts, state.view.tables(), {})
+            state = state._replace(documents=documents)
+        self._commit(state)
+
+    def _led_over(self, signature: Signature | None, content: Content) -> State:
+        """The state of content of an older form in this one; nothing is written."""
+        meta, tables = meta_of(content.tables), content.tables
+        self._require_known(tables)
+        if not self.is_in_memory and meta["schema"] > KEYS_IN_FILES:
+            tables, _ = documents_of(self._facts, content)
+        tables, ids = _upgraded(self._form, tables, meta)
+        view = load(tables, ids, self._state.view, self._form.check)
+        return State(view, signature, meta["instance"])
 
     def _loaded(self, signature: Signature, known: State) -> State:
         """The state of new content; if a store wrote it, only the records that differ are read."""
@@ -327,6 +334,9 @@ class Store:
     def _read(self, signature: Signature | None, content: Content | None) -> State:
         if content is None:
             raise StoreUnavailable(GONE)
+        if self._is_outdated(content) and not self._upgrades:
+            self.older = meta_of(content.tables)["schema"]
+            return self._led_over(signature, content)
         meta, known = require_form(content.tables, self._form), self._state.view
         self._require_known(content.tables)
         tables, documents = content.tables, None

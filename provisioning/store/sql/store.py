@@ -41,7 +41,13 @@ class SqlStore(Store):
 
     audit_keep = 100_000
 
-    def __init__(self, database: Database, begins: bool = True, fills: bool = False) -> None:
+    def __init__(
+        self,
+        database: Database,
+        begins: bool = True,
+        fills: bool = False,
+        upgrades: bool = True,
+    ) -> None:
         self._database = database
         self._form = database.form
         self._questions = Questions(database.layouts, database)
@@ -49,6 +55,7 @@ class SqlStore(Store):
         self._thread = threading.local()
         self._forks = 0
         self._fills = fills
+        self._upgrades = upgrades
         self._instance = ""
         # Whoever forgets to close it leaves no connections behind.
         weakref.finalize(self, database.close)
@@ -63,6 +70,11 @@ class SqlStore(Store):
     @contextmanager
     def read(self) -> Iterator[View]:
         """The latest state, at one moment, within the block."""
+        if self.older is not None:
+            with self._taken_over(is_kept=False) as transaction:
+                self._make(transaction)
+                yield transaction
+            return
         view = SqlView(self._database, self._questions, self._totals)
         try:
             yield view
@@ -82,6 +94,8 @@ class SqlStore(Store):
         As `Store.transaction`. Raises Collision where another change came between that the turn
         doesn't exclude: the same again, from its start, then sees that change.
         """
+        if self.older is not None:
+            raise OtherForm(self.older, self._form.number)
         forks = self._forks
         with self._alone():
             turns = None if tenant is None else frozenset({tenant, *also})
@@ -190,6 +204,8 @@ class SqlStore(Store):
             is_ready = False
         finally:
             database.end_reading(connection)
+        if self.older is not None:
+            return
         if not is_ready:
             with self._taken_over() as transaction:
                 if not self._is_ready(transaction.begun()):
@@ -197,15 +213,16 @@ class SqlStore(Store):
         database.is_open = True
 
     @contextmanager
-    def _taken_over(self) -> Iterator[SqlTransaction]:
+    def _taken_over(self, is_kept: bool = True) -> Iterator[SqlTransaction]:
         """A transaction beside which nobody else makes, upgrades or copies tables. It waits for
-        that however long it takes."""
+        that however long it takes, and comes to nothing unless `is_kept`."""
         database = self._database
         with database.turn(math.inf):
             begun = database.begin_writing(*database.taking_over())
             try:
                 yield SqlTransaction(database, self._questions, begun)
-                database.commit(begun.connection)
+                if is_kept:
+                    database.commit(begun.connection)
             finally:
                 database.give_up(begun.connection)
             database.settle()
@@ -220,6 +237,8 @@ class SqlStore(Store):
         meta, own = self._meta(connection), self._form.number
         if meta["schema"] > own:
             raise OtherForm(meta["schema"], own)
+        if 0 < meta["schema"] < own and not self._upgrades:
+            self.older = meta["schema"]
         for name in sorted(there - {META, COUNTERS, REVISIONS, *self._database.layouts}):
             # An empty one is left by a part of the server that is no longer there.
             some = f'SELECT 1 FROM "{name}" LIMIT 1'
