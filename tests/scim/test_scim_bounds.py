@@ -351,7 +351,7 @@ def test_a_password_is_not_lost_when_the_account_comes_home_meanwhile(
     sandbox, provider, monkeypatch
 ):
     globex = IdentityProvider(sandbox.client(sandbox.add_key(None, tenant="globex")))
-    globex.create("grace@globex.test", password="secret secret")
+    made = globex.create("grace@globex.test", password="secret secret")
     sandbox.grant("grace@globex.test", "USER")
     changing = users.changing
 
@@ -362,7 +362,7 @@ def test_a_password_is_not_lost_when_the_account_comes_home_meanwhile(
     monkeypatch.setattr("provisioning.scim.users.changing", after_a_move)
 
     operation = {"op": "replace", "path": "password", "value": "another secret"}
-    assert provider.patch("/Users/2", operation).status_code == 200
+    assert provider.patch(f"/Users/{made['id']}", operation).status_code == 200
 
     with sandbox.store.read() as view:
         assert view.get("users", "grace@globex.test")["passwordHash"] is not None
