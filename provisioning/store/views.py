@@ -257,8 +257,36 @@ class Transaction(View):
 
     def check_references(self) -> None:
         """ValueError if a change leaves a reference to nothing, which no load would accept."""
-        for table, _, member in dangling(self._contents, self.touched()):
-            raise ValueError(f"{table}: {member} refers to nothing")
+        touched = self.touched()
+        for table, keys in touched.items():
+            for _, member in _leading_nowhere(self._contents, table, keys):
+                raise ValueError(f"{table}: {member} refers to nothing")
+        for table, keys in touched.items():
+            self._require_unnamed(table, keys)
+
+    def _require_unnamed(self, table: str, keys: Iterable[str]) -> None:
+        """ValueError if a record refers to one of these that has been removed."""
+        there = self._contents[table]
+        lost = {key: self._before[table, key] for key in keys if key not in there.records}
+        ids = there.unique.get("id", {})
+        lost_ids = {record.get("id") for record in lost.values() if record is not None}
+        lost_ids -= {None, *ids}
+        for name, each in self._contents.items():
+            naming: dict[str, Collection[Any]] = {
+                m: lost.keys() for m, target in each.fact.references.items() if target == table
+            }
+            naming |= {m: lost_ids for m, target in each.fact.identified.items() if target == table}
+            for member, values in naming.items():
+                if values and self._is_held(name, member, values):
+                    raise ValueError(f"{name}: {member} refers to nothing")
+
+    def _is_held(self, table: str, member: str, values: Collection[Any]) -> bool:
+        """Whether a record of the table has one of these values in a member."""
+        if member in self._fact(table).asked:
+            held = Query(any_of={member: frozenset(values)}, size=1)
+            return self.query(table, held).total > 0
+        records = self._contents[table].records.values()
+        return any(record.get(member) in values for record in records)
 
     def _ended(self) -> View:
         """End the transaction, and return a view of its state."""
@@ -375,18 +403,27 @@ def dangling(
         if any(key not in contents[table].records for key in keys)
     }
     for table, each in contents.items():
-        known: dict[str, tuple[type, Container[Any]]] = {
-            member: (str, contents[target].records)
-            for member, target in each.fact.references.items()
-        }
-        known |= {
-            member: (int, contents[target].unique["id"])
-            for member, target in each.fact.identified.items()
-        }
         targets = {*each.fact.references.values(), *each.fact.identified.values()}
-        for key in touched.get(table, ()) if lost.isdisjoint(targets) else each.records:
-            record = each.records.get(key, {})
-            for member, (kind, there) in known.items():
-                value = record.get(member)
-                if value is not None and not (type(value) is kind and value in there):
-                    yield table, key, member
+        keys = touched.get(table, ()) if lost.isdisjoint(targets) else each.records
+        for key, member in _leading_nowhere(contents, table, keys):
+            yield table, key, member
+
+
+def _leading_nowhere(
+    contents: Mapping[str, Contents], table: str, keys: Iterable[str]
+) -> Iterator[tuple[str, str]]:
+    """(Document id, member) of each reference to nothing in these records of a table."""
+    each = contents[table]
+    known: dict[str, tuple[type, Container[Any]]] = {
+        member: (str, contents[target].records) for member, target in each.fact.references.items()
+    }
+    known |= {
+        member: (int, contents[target].unique["id"])
+        for member, target in each.fact.identified.items()
+    }
+    for key in keys:
+        record = each.records.get(key, {})
+        for member, (kind, there) in known.items():
+            value = record.get(member)
+            if value is not None and not (type(value) is kind and value in there):
+                yield key, member
