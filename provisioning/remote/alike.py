@@ -47,6 +47,8 @@ LONGEST_EXAMPLE = 60
 NEAR = timedelta(minutes=5)
 """Instants so near to now may differ, since no two clocks and no two requests are at one."""
 MOST_LOOKED_AT = 50
+NO_ROUTE = "/{unknown}"
+"""What stands for a path that no version has."""
 OF_OFFERS = (STATUS, HEADER, VALUE, ORDER)
 """The kinds in which shows that one side offers something (a verb, a parameter, a header)."""
 LIKE = 0.5
@@ -116,7 +118,7 @@ class Findings:
         counts, examples = dict(self._counts), dict(self._examples)
         for member, routes in self.asked.items():
             found = [name for name in counts if name[1] == member and name[2] in OF_OFFERS]
-            if len(routes) > 1 and {name[0] for name in found} >= routes:
+            if len(routes) > 1 and {name[0] for name in found} >= routes - {NO_ROUTE}:
                 kinds = [name[2] for name in found]
                 whole = "*", member, max(kinds, key=kinds.count)
                 examples[whole] = next(examples[n] for n in found if n[2] == whole[2])

@@ -11,6 +11,7 @@ from typing import Any
 
 from provisioning.remote.alike import (
     HEADER,
+    NO_ROUTE,
     ORDER,
     STATUS,
     VALUE,
@@ -40,6 +41,7 @@ SHORTEST_FOR_PAGES = 3
 """Records from which on a page of one tells how pages are counted."""
 WORDS_OF_ERRORS = ("title", "detail", "instance", "type")
 
+NO_RECORD = "no such record"
 NAMING = ("reportsTo", "registeredBy")
 
 Pair = tuple[Record, Record]
@@ -100,14 +102,18 @@ class Comparison:
                 self._compare_lists_below(route)
             else:
                 self._compare_below(route)
-        path = f"/{NEVER}"
-        self._are_alike("/{unknown}", None, self._both((path, path)))
+        self._compare_missing(NO_ROUTE, f"/{NEVER}", f"/{NEVER}")
 
     # Single answers
 
     def _both(self, paths: Paths, query: Query | None = None) -> Answers:
         asked = dict(query or {})
         return self.first.get(paths[0], **asked), self.second.get(paths[1], **asked)
+
+    def _compare_missing(self, route: str, first: str, second: str) -> None:
+        """What is answered for something that neither side has."""
+        self.findings.asked[NO_RECORD].add(route)
+        self._are_alike(route, NO_RECORD, self._both((first, second)))
 
     def _are_alike(self, route: str, member: str | None, answers: Answers) -> bool:
         """Whether status and form of two answers are the same; what is not is told."""
@@ -199,7 +205,7 @@ class Comparison:
             self._compare_tags(route.path, *shared)
             self._compare_other_verbs(route.path, *shared)
         if is_offered and missing is not None:
-            self._are_alike(route.path, None, self._both(missing))
+            self._compare_missing(route.path, *missing)
 
     def _compare_bodies(self, route: str, answers: Answers) -> None:
         one, other = (json_of(each) for each in answers)
@@ -245,7 +251,11 @@ class Comparison:
                 seen += 1
                 yield found[0], found[1]
         if route.path == "/privileges/{id}":
-            holders = {owner(one): owner(other) for one, other in self.pairs.get("/privileges", [])}
+            holders = {
+                owner(one): owner(other)
+                for one, other in self.pairs.get("/privileges", [])
+                if one.get("activeUntil") is None and other.get("activeUntil") is None
+            }
             for holder, same in list(holders.items())[:most]:
                 if holder is not None and same is not None:
                     yield [holder], [same]
@@ -269,7 +279,7 @@ class Comparison:
                 for key, username in zip(keys, (one, other), strict=True):
                     key.setdefault("username", username)
         path = route.at(MISSING["username"])
-        self._are_alike(route.path, None, self._both((path, path)))
+        self._compare_missing(route.path, path, path)
 
     def _compare_list(self, route: Route, paths: Paths, is_whole: bool = True) -> None:
         query = self._needed(route)

@@ -1,5 +1,6 @@
 """Files that hold what a tenant has: their owner's alone, and whole or not there."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -28,12 +29,24 @@ def write(path: Path, content: bytes, is_forced: bool) -> None:
             file.write(content)
             file.flush()
             os.fsync(descriptor)
-        if is_forced:
+        if is_forced or not _is_linked(beside, path):
             Path(beside).replace(path)
-        else:
-            os.link(beside, path)
     except OSError as error:
         raise CannotBeDone(f"{path}: {error.strerror}.") from error
     finally:
         if beside is not None:
             Path(beside).unlink(missing_ok=True)
+
+
+def _is_linked(beside: str, path: Path) -> bool:
+    """Give a new file its name, if nothing has that; False where the file system knows no links."""
+    try:
+        os.link(beside, path)
+    except OSError as error:
+        if error.errno not in NO_LINKS or os.path.lexists(path):
+            raise
+        return False
+    return True
+
+
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)

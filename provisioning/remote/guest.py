@@ -66,7 +66,7 @@ class Answer:
     @property
     def found(self) -> str:
         """What was found there, in words."""
-        shown = f"{self.where} answered {self.status}"
+        shown = f"{shown_url(self.where)} answered {self.status}"
         try:
             body = self.json()
         except ValueError:
@@ -77,6 +77,14 @@ class Answer:
             return f"{shown}, {kind}{told}"
         detail = body.get("detail") if isinstance(body, dict) else None
         return f"{shown}: {plain(detail)}" if isinstance(detail, str) else shown
+
+
+NAMES_IN_PATHS = re.compile(r"(?<=/users/)[^/?]+|(?<=/privileges/)[^/?]+|(?<=/api-keys/)[^/?]+")
+
+
+def shown_url(url: str) -> str:
+    """An address without the names of people in it, for messages."""
+    return NAMES_IN_PATHS.sub("***", url)
 
 
 def base_url(given: str) -> str:
@@ -233,13 +241,13 @@ class Guest:
             try:
                 return self._receive(verb, url, query, headers)
             except httpx2.InvalidURL:
-                raise CannotBeDone(f"{url}: this is no address of a server.") from None
+                raise CannotBeDone(f"{shown_url(url)}: this is no address of a server.") from None
             except httpx2.HTTPError as error:
                 is_final = attempt == MOST_ATTEMPTS or isinstance(
                     error, (httpx2.TimeoutException, httpx2.UnsupportedProtocol)
                 )
                 if is_final or is_distrust(error):
-                    raise CannotBeDone(f"{url}: {why(error)}") from error
+                    raise CannotBeDone(f"{shown_url(url)}: {why(error)}") from error
         raise AssertionError("unreachable")
 
     def _wait_for_turn(self) -> None:
@@ -268,11 +276,12 @@ class Guest:
                     break
                 if time.monotonic() > deadline:
                     raise CannotBeDone(
-                        f"{where}: the answer hasn't ended after {LONGEST_ANSWER:.0f} seconds."
+                        f"{shown_url(where)}: the answer hasn't ended after "
+                        f"{LONGEST_ANSWER:.0f} seconds."
                     )
             if is_large:
                 megabytes = LARGEST_ANSWER // 1024 // 1024
-                raise CannotBeDone(f"{where}: the answer is larger than {megabytes} MB.")
+                raise CannotBeDone(f"{shown_url(where)}: the answer is larger than {megabytes} MB.")
             return Answer(where, answer.status_code, answer.headers, bytes(content))
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from provisioning.factory import RESOURCES
 from provisioning.remote.reading import owner, segment
-from provisioning.remote.walking import text_of
 from provisioning.store import Record
 from provisioning.web.operation import BASE_PATH, Operation
 from provisioning.web.records import RecordSchema, orderable
@@ -69,7 +68,5 @@ def value_of(record: Record, member: str) -> str | int | None:
         value = record["service"].get("label")
     if member == "username":
         return owner(record)
-    if member == "id" and value is None and "*" not in str(record.get("apiToken", "*")):
-        value = text_of(record["apiToken"])
     is_usable = isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""
     return value if is_usable else None

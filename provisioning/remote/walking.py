@@ -9,7 +9,7 @@ import orjson
 
 from provisioning.domain.names import username_key
 from provisioning.remote.errors import CannotBeDone
-from provisioning.remote.guest import OK, Answer, Guest
+from provisioning.remote.guest import OK, Answer, Guest, shown_url
 from provisioning.store import Record
 
 LARGEST_PAGES: tuple[int | None, ...] = (300, 100, 20, None)
@@ -89,7 +89,7 @@ def walk(guest: Guest, path: str, query: Mapping[str, Any] | None = None) -> Wal
                 barren = 0
         total = total_of(answer)
         totals.add(total)
-        most_pages = most_pages or max(MOST_PAGES, 2 * (total or 0) // (longest or 1))
+        most_pages = most_pages or pages_allowed(total, longest)
         page += 1
         is_short = total is not None and len(found.records) < total
         if not is_short and (total is not None or barren > 1 or is_end(answer)):
@@ -97,7 +97,9 @@ def walk(guest: Guest, path: str, query: Mapping[str, Any] | None = None) -> Wal
         if is_short and barren > 1 and page * (size or longest or 1) >= (total or 0):
             break
         if page >= most_pages:
-            raise CannotBeDone(f"{answer.where}: the list hasn't ended after {page} pages.")
+            raise CannotBeDone(
+                f"{shown_url(answer.where)}: the list hasn't ended after {page} pages."
+            )
         answer = guest.get(path, **asked, **_sized(size), page=page)
         if answer.status in BEYOND:
             break
@@ -111,6 +113,11 @@ def walk(guest: Guest, path: str, query: Mapping[str, Any] | None = None) -> Wal
             "The list has changed meanwhile, or it is counted wrongly."
         )
     return found
+
+
+def pages_allowed(total: int | None, size: int) -> int:
+    """The pages after which a list counts as endless, whatever total it tells."""
+    return min(max(MOST_PAGES, 2 * (total or 0) // (size or 1)), 5 * MOST_PAGES)
 
 
 def _sized(size: int | None) -> dict[str, int]:

@@ -127,6 +127,7 @@ def test_a_user_who_is_gone_meanwhile_is_told(run, file):
         ("/info", (401, {}, {"detail": "It has expired."}), "It has expired."),
         ("/users", (401, {}, {"detail": "It has expired."}), "It has expired."),
         ("/users", (500, {}, {"detail": "Ouch."}), "500: Ouch."),
+        ("/users/gone@corp.example", (500, {}, {"detail": "Ouch."}), "/users/*** answered 500"),
         ("/users", (200, {}, {"items": []}), "no list"),
         ("/users", (200, {}, b"<html>"), "no list"),
         ("/users", (503, {"Retry-After": "86400"}, b""), "86400 seconds"),
@@ -135,13 +136,18 @@ def test_a_user_who_is_gone_meanwhile_is_told(run, file):
 def test_what_is_no_server_of_this_api_or_fails_is_said_and_nothing_is_written(
     run, file, path, body, told
 ):
+    privilege = {"role": "USER", "user": {"username": "gone@corp.example"}}
+
     def answer(asked, query, environ):
+        if asked == "/privileges":
+            return 200, {}, [privilege]
         return body if asked == path else odd(asked, query, environ)
 
     with listening(application(answer)) as url:
         done = run("pull", url, file, key="k")
     assert done.exit_code == 2
     assert told in done.output
+    assert "gone@" not in done.output
     assert [*file.parent.iterdir()] == []
 
 
@@ -163,6 +169,26 @@ def test_a_list_that_never_ends_is_given_up(run, file, monkeypatch):
     assert done.exit_code == 2
     assert "/users: the list hasn't ended after 20 pages" in done.output
     assert not file.exists()
+
+
+@pytest.mark.parametrize("total", ["999999999999", "page"])
+def test_a_total_that_is_never_reached_is_no_reason_to_go_on_for_ever(
+    run, file, monkeypatch, total
+):
+    monkeypatch.setattr("provisioning.remote.walking.MOST_PAGES", 8)
+
+    def answer(path, query, environ):
+        page = int(query.get("page", 0))
+        if path == "/domain-mapping":
+            told = str(9 * page + 10) if total == "page" else total
+            records = [{"domain": f"a{page}-{n}.example"} for n in range(9)]
+            return 200, {"X-Total-Count": told}, records
+        return odd(path, query, environ)
+
+    with listening(application(answer)) as url:
+        done = run("pull", url, file, key="k")
+    assert done.exit_code == 2
+    assert "/domain-mapping: the list hasn't ended after" in done.output
 
 
 def test_a_list_that_is_the_same_on_every_page_is_taken_once(run, file):
