@@ -148,7 +148,7 @@ def _naming(collections: Collections, view: View, user: str) -> Iterator[tuple[C
 
 
 def _rewrite(transaction: Transaction, collection: Collection, old: Record, new: Record) -> None:
-    """Replace a record by one that may have another document id."""
+    """Replace a record by one that may have another key."""
     if collection.key(old) != collection.key(new):
         transaction.remove(collection.table, collection.key(old))
     transaction.put(collection.table, collection.key(new), new)

@@ -177,14 +177,14 @@ class Import:
     account_ids: dict[int, int] = field(default_factory=dict)
     """The id of an account in the file -> its id in the store."""
     moved: dict[tuple[str, str], str] = field(default_factory=dict)
-    """(Table, document id) in the file -> the record's document id in the store."""
+    """(Table, key) in the file -> the record's key in the store."""
     seen: set[tuple[str, str]] = field(default_factory=set)
     given: set[tuple[str, str]] = field(default_factory=set)
     """(Table, id as text) of records with an id in the file: a new id must be none of these."""
     brought: set[str] = field(default_factory=set)
     """The tenants that the file brings."""
     twins: dict[str, dict[bytes, str]] = field(default_factory=dict)
-    """Table -> {content without id -> document id} of records that brought tenants have."""
+    """Table -> {content without id -> key} of records that brought tenants have."""
 
     def run(
         self,

@@ -10,7 +10,7 @@ LONGEST_USERNAME = 254
 
 
 def username_key(username: str) -> str:
-    """The form in which usernames are compared, which is also a user's document id (section 7).
+    """The form in which usernames are compared, which is also a user's key (section 7).
 
     A text that is too long for a username stays as it is, and so is nobody's: to normalize a run
     of combining marks takes the square of its length.

@@ -54,7 +54,7 @@ class Records:
         return self.view.query(table, query)
 
     def own_key(self, name: str) -> str:
-        """The document id of a record whose name is unique within the tenant."""
+        """The key of a record whose name is unique within the tenant."""
         return f"{self.label}/{name}"
 
     def put(self, table: str, key: str, record: Record) -> Record:

@@ -31,14 +31,14 @@ from provisioning.store.tables import Contents
 
 Tables = Mapping[str, Contents]
 Changed = dict[str, dict[str, Record | None]]
-"""Table -> {document id: record before} of records that have changed; None for a new record."""
+"""Table -> {key: record before} of records that have changed; None for a new record."""
 Single = str | int | float
 SINGLE = (str, int, float)
 SMALL = 100
 """Up to so many records are looked at for each query, as that costs less than to keep answers."""
 MOST_ANSWERS = 300
 MOST_WEIGHT = 1_000_000
-"""The highest weight of all kept answers together; a document id in an answer weighs 1."""
+"""The highest weight of all kept answers together; a key in an answer weighs 1."""
 MOST_LATER = 200
 """How many changed texts are searched one by one; if there are more, all texts are joined anew."""
 
@@ -68,7 +68,7 @@ def span_around(at: str, records: Iterable[Record]) -> Span:
 
 
 class Answer(NamedTuple):
-    """The document ids that a query finds, on all pages and in its order."""
+    """The keys that a query finds, on all pages and in its order."""
 
     versions: dict[str, int]
     """Table -> version, for each table that the answer came from."""
@@ -81,12 +81,12 @@ class Answer(NamedTuple):
 
 
 class Named(NamedTuple):
-    """The document ids to which one member of the records that meet a condition refers."""
+    """The keys to which one member of the records that meet a condition refers."""
 
     versions: dict[str, int]
     span: Span
     by: dict[Single, tuple[str, ...]]
-    """Document id, or other text or number, in that member -> the document ids of the records that
+    """Key, or other text or number, in that member -> the keys of the records that
     have it there."""
 
     @property
@@ -102,7 +102,7 @@ class Places(NamedTuple):
 
     version: int
     numbers: dict[str, int]
-    """Document id -> a number that grows along the table."""
+    """Key -> a number that grows along the table."""
     following: int
     """The number for the next new record."""
 
@@ -128,7 +128,7 @@ class Texts(NamedTuple):
     begins: Sequence[int]
     """The place in `joined` where each text begins, and at last where another one would."""
     later: dict[str, bytes | None]
-    """Document id -> text, for texts that have changed since; None for a removed record."""
+    """Key -> text, for texts that have changed since; None for a removed record."""
 
     @staticmethod
     def of(tables: Tables, table: str) -> "Texts":
@@ -159,7 +159,7 @@ class Texts(NamedTuple):
         return self._replace(versions=_versions(tables, self.versions), later=self.later | later)
 
     def find(self, words: Iterable[str]) -> set[str]:
-        """The document ids of the records in whose text each of these folded words occurs."""
+        """The keys of the records in whose text each of these folded words occurs."""
         first, *others = sorted((word.encode(*_UTF8) for word in words), key=len, reverse=True)
         found = set()
         at = self.joined.find(first)
@@ -220,7 +220,7 @@ class Answers:
                 self._weight -= self._kept.popitem(last=False)[1].weight
 
     def places(self, tables: Tables, table: str, *, keep: bool) -> dict[str, int]:
-        """Document id -> a number that grows along the table, see Places."""
+        """Key -> a number that grows along the table, see Places."""
         known = self._places.get(table)
         if known is None or known.version != tables[table].version:
             known = Places.of(tables[table], known)
@@ -250,7 +250,7 @@ class _Question:
         self._keep = keep
         self._records = tables[table].records
         self._source: Collection[str] = self._records.keys()
-        """The document ids of the whole table, or of the group `within`, in table order."""
+        """The keys of the whole table, or of the group `within`, in table order."""
         if query.within is not None:
             group, value = query.within
             self._source = tables[table].groups[group].get(value, ())
@@ -265,7 +265,7 @@ class _Question:
                 self._name = _name(table, query)
 
     def answer(self) -> list[str]:
-        """The document ids that are found: as kept, or brought up to date, or worked out anew."""
+        """The keys that are found: as kept, or brought up to date, or worked out anew."""
         name = (self._name, self._query.order, self._query.by_key, self._words)
         known, changed = self._kept(name, Answer)
         if known is not None and not changed:
@@ -277,7 +277,7 @@ class _Question:
         return self._keep_as(name, answer or self._worked_out(candidates)).keys
 
     def named(self, member: str) -> Named:
-        """The document ids to which a member of the found records refers, see Named."""
+        """The keys to which a member of the found records refers, see Named."""
         looked_at = self._candidates()
         name = (self._name, member)
         by: dict[Single, tuple[str, ...]] = {}
@@ -314,7 +314,7 @@ class _Question:
         return question.named(related.member)
 
     def _candidates(self) -> Collection[str]:
-        """The smallest collection at hand that has all document ids that can be found."""
+        """The smallest collection at hand that has all keys that can be found."""
         sets: list[Collection[Any]] = [self._source]
         sets += [named.by for named, negated in self._related if not negated]
         if self._keys is not None:
@@ -327,7 +327,7 @@ class _Question:
         return min(sets, key=len)
 
     def _holding(self, member: str, values: Collection[Single]) -> Collection[str]:
-        """The document ids of the records that have one of these values in a member."""
+        """The keys of the records that have one of these values in a member."""
         within = Query(within=self._query.within)
         every = _Question(self._answers, self._tables, self._table, within, keep=self._keep)
         by = every.named(member).by
@@ -384,7 +384,7 @@ class _Question:
         return Answer(self._versions(), span, keys)
 
     def _touched(self, changed: Changed) -> dict[str, Record | None]:
-        """{document id: record before} of records that changed, or to which changed ones refer."""
+        """{key: record before} of records that changed, or to which changed ones refer."""
         touched = dict(changed.get(self._table, {}))
         for related in self._query.related:
             records = self._tables[related.table].records
@@ -424,7 +424,7 @@ class _Question:
         return tuple(place)
 
     def _matching(self, keys: Iterable[str], words: Collection[str] = ()) -> list[str]:
-        """The document ids, out of these, whose records meet every condition."""
+        """The keys, out of these, whose records meet every condition."""
         records = self._records
         if keys is not self._source:
             keys = filter(self._source.__contains__, keys)

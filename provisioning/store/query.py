@@ -27,7 +27,7 @@ class Query:
     within: tuple[str, Hashable] | None = None
     """(Group of the table, value): only records of this group are looked at."""
     keys: Collection[str] | None = None
-    """The document id is one of these; unknown ones are ignored."""
+    """The key is one of these; unknown ones are ignored."""
     equal: Mapping[str, Any] = field(default_factory=dict)
     """Member -> its value. The table must list the member in `asked`; so below."""
     any_of: Mapping[str, Collection[Any]] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Query:
     words: tuple[str, ...] = ()
     """Each of these occurs in the record's text, compared by `fold`."""
     order: tuple[Order, ...] = ()
-    """Equal records stay in table order (= creation); with `by_key` in that of document ids."""
+    """Equal records stay in table order (= creation); with `by_key` in that of keys."""
     by_key: bool = False
     page: int = 0
     """Counted from 0."""
@@ -60,7 +60,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Related:
-    """A condition: the record's document id stands in `member` of a record of another table.
+    """A condition: the record's key stands in `member` of a record of another table.
 
     That other record meets `condition`, which has no keys, words, order and page.
     `negated`: there is no such record.
@@ -129,7 +129,7 @@ def select(
 
     Equal records stay in the order in which they come. `text` is a function from a record to its
     folded text, `shown` has functions from a record to what an order by a member compares, where
-    that isn't its value. Records without a table have no document ids, groups and references:
+    that isn't its value. Records without a table have no keys, groups and references:
     ValueError for a query that asks for these, apart from `keys=()`, which finds nothing.
     """
     if query.within is not None or query.keys or query.related or query.by_key:

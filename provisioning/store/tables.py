@@ -13,7 +13,7 @@ from provisioning.store.query import Query, Record
 
 Key = Callable[[Record], Hashable | None]
 Keys = dict[str, None]
-"""Document ids, in table order."""
+"""Keys, in table order."""
 REMEMBERED = 100
 """How many of its last changes a table remembers, by which kept answers are brought up to date."""
 _VERSIONS = count(1)
@@ -40,7 +40,7 @@ class Table:
     text: tuple[str, ...] = ()
     """The members in which a search looks for words."""
     references: Mapping[str, str] = field(default_factory=dict)
-    """Member -> the table of which it holds a document id, or null."""
+    """Member -> the table of which it holds a key, or null."""
     identified: Mapping[str, str] = field(default_factory=dict)
     """Member -> the table of which it holds the `id` of a record, or null. That table has a unique
     index `id`."""
@@ -51,7 +51,7 @@ class Table:
     asked: tuple[str, ...] = ()
     """The members that `equal`, `any_of` and `between` of a query can have."""
     orders: tuple[str, ...] = ()
-    """The members that an order can have. A reference is ordered by the document id in it, an
+    """The members that an order can have. A reference is ordered by the key in it, an
     `identified` member by what the record is shown by that has this id."""
     weighed: Key | None = None
     """A function from a record to whose it is, by which the bytes of records are summed; None
@@ -91,7 +91,7 @@ def weight(record: Record | None) -> int:
 
 
 class Contents:
-    """One table's records by document id, and the indexes over them."""
+    """One table's records by key, and the indexes over them."""
 
     def __init__(self, fact: Table) -> None:
         self.fact = fact
@@ -118,7 +118,7 @@ class Contents:
         return copy
 
     def changed_since(self, version: int) -> dict[str, Record | None] | None:
-        """{document id: record at that time} of records that have changed since a version.
+        """{key: record at that time} of records that have changed since a version.
 
         New records are None, and come in the order in which they stand at the end of the table.
         The whole result is None if too much has changed, or if a record has moved in the table.

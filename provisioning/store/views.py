@@ -26,7 +26,7 @@ MOST_KEPT = 2_000
 
 Kept = TypeVar("Kept")
 RecordId = tuple[str, str]
-"""(Table, document id) of one record."""
+"""(Table, key) of one record."""
 
 
 class View:
@@ -46,7 +46,7 @@ class View:
         self._kept: dict[Hashable, Any] = {}
 
     def get(self, table: str, key: str) -> Record | None:
-        """The record with this document id."""
+        """The record with this key."""
         return self._contents[table].records.get(key)
 
     def find(self, table: str, index: str, value: Hashable) -> Record | None:
@@ -111,11 +111,11 @@ class View:
         return self
 
     def tables(self) -> dict[str, dict[str, Record]]:
-        """{table: {document id: record}} of all records."""
+        """{table: {key: record}} of all records."""
         return {name: contents.records for name, contents in self._contents.items()}
 
     def documents(self, table: str) -> Iterator[tuple[str, Record]]:
-        """All records of a table with their document ids, in table order."""
+        """All records of a table with their keys, in table order."""
         yield from self._contents[table].records.items()
 
     def ids(self) -> dict[str, int]:
@@ -241,7 +241,7 @@ class Transaction(View):
         self._restored = True
 
     def touched(self) -> dict[str, list[str]]:
-        """Table -> document ids of records that were put or removed, in order of first touch."""
+        """Table -> keys of records that were put or removed, in order of first touch."""
         touched: dict[str, list[str]] = {}
         for table, key in self._before:
             touched.setdefault(table, []).append(key)
@@ -393,9 +393,9 @@ def follow(
 def dangling(
     contents: Mapping[str, Contents], touched: Mapping[str, Collection[str]]
 ) -> Iterator[tuple[str, str, str]]:
-    """(Table, document id, member) of each reference to nothing that a change has made.
+    """(Table, key, member) of each reference to nothing that a change has made.
 
-    `touched` is {table: document ids} of records that were put or removed.
+    `touched` is {table: keys} of records that were put or removed.
     """
     lost = {
         table

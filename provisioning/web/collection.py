@@ -21,7 +21,7 @@ from provisioning.web.records import RecordSchema, flat, orderable
 HIGHEST_ID = LARGEST_ID
 ID = Whole(1, HIGHEST_ID, required=True)
 NAME = Text(1_000, required=True)
-"""A document id of another table, or null; the store checks that the record exists."""
+"""A key of another table, or null; the store checks that the record exists."""
 REFERENCE = Text(1_000)
 ACCOUNT = Whole(1, HIGHEST_ID)
 """The id of an account, or null."""
@@ -35,7 +35,7 @@ def by_id(record: Record) -> str:
 
 
 def by_label(record: Record) -> str:
-    """The document id of a record whose label is unique within its tenant."""
+    """The key of a record whose label is unique within its tenant."""
     return f"{record['tenant']}/{record['label']}"
 
 
@@ -67,7 +67,7 @@ class Collection:
     apart: frozenset[str] = frozenset()
     """Members that clients may write, but that are not stored under the same name."""
     key: Callable[[Record], str] = by_label
-    """A function from a stored record to its document id."""
+    """A function from a stored record to its key."""
     target: Callable[[Record], object] = lambda record: record["label"]
     """A function from a stored record to its `target` in the audit."""
     is_part: bool = False
@@ -180,7 +180,7 @@ class Collection:
                 if value != record[name] and (is_strict or isinstance(checker, Moment)):
                     found[name] = [f"Must be written as {value!r}."]
         if not found and self.key(record) != key:
-            found["_"] = [f"Its document id must be {self.key(record)!r}."]
+            found["_"] = [f"Its key must be {self.key(record)!r}."]
         if is_strict:
             unknown = [name for name in record if name not in self.members]
             found |= {name: ["There is no such member."] for name in unknown}

@@ -195,13 +195,13 @@ class Questions:
         return self._database.compiled(union_all(*found).order_by("place", "number"))
 
     def _lock(self, table: str) -> str:
-        """Wait until nobody else changes the record with the document id `value`."""
+        """Wait until nobody else changes the record with the key `value`."""
         columns = self._layouts[table].table.c
         statement = select(columns.number).where(columns.key == bindparam("value"))
         return self._database.compiled(statement.with_for_update())
 
     def _hold(self, table: str) -> str:
-        """The document ids, out of the list `values`, of records that nobody removes from now on
+        """The keys, out of the list `values`, of records that nobody removes from now on
         until the transaction ends."""
         columns = self._layouts[table].table.c
         statement = select(columns.key).where(self._database.one_of(columns.key, "values"))
@@ -216,13 +216,13 @@ class Questions:
         return self._database.compiled(statement.order_by(columns.number))
 
     def _holder(self, table: str, column: str) -> str:
-        """The document id of the record that has a `value` in a column of unique ones."""
+        """The key of the record that has a `value` in a column of unique ones."""
         columns = self._layouts[table].table.c
         statement = select(columns.key).where(columns[column] == bindparam("value"))
         return self._database.compiled(statement)
 
     def _referring(self, table: str, member: str) -> str:
-        """A record that refers to one of the document ids in the list `value`."""
+        """A record that refers to one of the keys in the list `value`."""
         columns = self._layouts[table].table.c
         named = self._database.one_of(columns[f"r_{member}"], "value")
         return self._database.compiled(select(columns.number).where(named).limit(ONE).offset(ZERO))
@@ -234,7 +234,7 @@ class Questions:
         return self._database.compiled(select(number).where(named).limit(ONE).offset(ZERO))
 
     def _documents(self, table: str) -> str:
-        """So many as `size` of the records after the number `last`: number, document id, record."""
+        """So many as `size` of the records after the number `last`: number, key, record."""
         columns = self._layouts[table].table.c
         statement = select(columns.number, columns.key, columns.document)
         statement = statement.where(columns.number > bindparam("last")).order_by(columns.number)
@@ -269,7 +269,7 @@ class Questions:
     def _page(
         self, table: str, conditions: Shape, order: Shape, by_key: bool, sized: bool, walk: bool
     ) -> str:
-        """Document ids and records of a page: the values are `v0`, `v1` ..., `size`, `offset`.
+        """Keys and records of a page: the values are `v0`, `v1` ..., `size`, `offset`.
 
         `walk`: records are looked at in their order until the page is full, which is quick where
         most of the table belongs on it. Otherwise those that belong are found first, then sorted.

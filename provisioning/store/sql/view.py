@@ -61,16 +61,16 @@ class SqlView(View):
         self._indexed: dict[tuple[str, str], dict[str, Record | None]] = {}
         self._groups: dict[tuple[str, str], dict[str, Collection[Record]]] = {}
         self._listed: dict[str, None] = {}
-        """The document ids of the last page."""
+        """The keys of the last page."""
         self._named: dict[str, dict[str, None]] = {}
-        """By table: the document ids that its records refer to."""
+        """By table: the keys that its records refer to."""
         self._identified: dict[str, dict[str, None]] = {}
         """By table: the ids, as in the column of the index, that its records hold."""
 
     # Questions
 
     def get(self, table: str, key: str) -> Record | None:
-        """The record with this document id."""
+        """The record with this key."""
         if (table, key) not in self._known:
             # Whoever asks for what one record of a page names will ask for the others, too.
             named = self._named.get(table, ())
@@ -192,11 +192,11 @@ class SqlView(View):
         return load(self.tables(), self.ids(), empty(facts), check=None)
 
     def tables(self) -> dict[str, dict[str, Record]]:
-        """Everything, by table and document id."""
+        """Everything, by table and key."""
         return {name: dict(self.documents(name)) for name in self._layouts}
 
     def documents(self, table: str) -> Iterator[tuple[str, Record]]:
-        """All records of a table with their document ids, in table order, some at a time."""
+        """All records of a table with their keys, in table order, some at a time."""
         return self.walk(self._questions.documents(table))
 
     def walk(self, statement: str) -> Iterator[tuple[str, Record]]:
@@ -477,7 +477,7 @@ class SqlTransaction(SqlView, Transaction):
 
     def _newly_named(self, table: str, before: Record, record: Record) -> Iterator[tuple[str, str]]:
         """What a changed record refers to that another transaction could remove meanwhile, as
-        (table, document id). ValueError for a reference to nothing."""
+        (table, key). ValueError for a reference to nothing."""
         fact = self._fact(table)
         for member, target in fact.identified.items():
             value = record.get(member)
@@ -607,7 +607,7 @@ class SqlTransaction(SqlView, Transaction):
         if known is not None:
             return known
         if column == "key":
-            # No need to write what waits: these are other document ids.
+            # No need to write what waits: these are other keys.
             statement = self._questions.find(table, column)
             rows = self._database.rows(self._open_connection(), statement, {"value": value})
             return [record for (record,) in rows]
