@@ -145,7 +145,7 @@ function Shell({ place, session }) {
 				</nav>
 				<${Me} session=${session} />
 			</header>
-			<main ref=${main} tabindex="-1">
+			<main id="main" ref=${main} tabindex="-1">
 				${session.ended && session.ended === session.endedSeen &&
 				html`<div class="trouble"><p>Your session has ended: ${session.ended}</p><button onClick=${session.signOut}>Use another key</button></div>`}
 				${page}
