@@ -72,13 +72,14 @@ def create_app(settings: Settings, server: Server | None = None) -> Flask:
     return app
 
 
-def open_server(settings: Settings, store: Store | None = None) -> Server:
+def open_server(settings: Settings, store: Store | None = None, upgrades: bool = True) -> Server:
     """The server behind the routes: store, clock, catalogue. Demo data goes into an empty store.
 
-    `store`, if given, is a store in memory and takes the place of the one in the settings.
+    `store`, if given, is a store in memory and takes the place of the one in the settings. Unless
+    it `upgrades`, that is only read if an older version has left it.
     """
     catalogue = seed.load_catalogue(settings.catalogue)
-    store = store or open_store(settings)
+    store = store or open_store(settings, upgrades)
     server = Server(settings, store, Clock(), catalogue, COLLECTIONS)
     if store.older is None:
         require_no_cheap_hashes(server)

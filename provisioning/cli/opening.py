@@ -9,7 +9,7 @@ from typing import cast
 import click
 from flask import Flask, current_app, has_app_context
 
-from provisioning.factory import await_server, create_app, open_server, open_store
+from provisioning.factory import await_server, create_app, open_server
 from provisioning.seed import BadFile
 from provisioning.settings import BadSetting, Settings, how_to_begin, program
 from provisioning.store import Store, StoreUnavailable
@@ -44,7 +44,7 @@ def open_or_explain(
 ) -> Server:
     """A server, opened; an error of its store becomes a message that names the place."""
     try:
-        return open_server(settings, store or open_store(settings, upgrades))
+        return open_server(settings, store, upgrades)
     except StoreUnavailable as error:
         raise click.ClickException(f"{settings.place}: {error}") from error
 
