@@ -18,6 +18,8 @@ from provisioning.store.errors import StoreBusy, StoreUnavailable
 BUSY = "The store is busy with other requests. Try again."
 STALLED = 0.8
 """Seconds; when no connection has changed hands for so long, requests no longer wait for one."""
+SHORTEST = 1.0
+"""Seconds for which even a request waits that has worked for so long that its time is over."""
 SPARE = 1.0
 """Seconds for which more than one idle connection is kept: others may need their places."""
 LONGEST_IDLE = 30.0
@@ -92,7 +94,7 @@ class Pool:
     def take(self) -> Connection:
         """A connection, which nobody else has until it is given back. Raises StoreUnavailable."""
         began = time.monotonic()
-        end = began + deadline.left()
+        end = began + max(deadline.left(), SHORTEST)
         mine: _Attempt | None = None
         with self._lock:
             while not self._idle:
