@@ -269,8 +269,8 @@ class Transaction(View):
         there = self._contents[table]
         lost = {key: self._before[table, key] for key in keys if key not in there.records}
         ids = there.unique.get("id", {})
-        lost_ids = {record.get("id") for record in lost.values() if record is not None}
-        lost_ids -= {None, *ids}
+        before = (record.get("id") for record in lost.values() if record is not None)
+        lost_ids = {number for number in before if number is not None and number not in ids}
         for name, each in self._contents.items():
             naming: dict[str, Collection[Any]] = {
                 m: lost.keys() for m, target in each.fact.references.items() if target == table
