@@ -1,6 +1,7 @@
 """Tables of records, kept durably, changed by transactions, read through views.
 
     errors.py   the errors of a store
+    deadline.py the end of every wait of a thread
     query.py    Query: a question to a table, as data
     ids.py      the numbers of ids
     tables.py   one table: its declaration, its records and the indexes over them
@@ -13,6 +14,7 @@
     store.py    Store: opening, catching up with the file, transactions
     sql/        the same interface over SQLite and PostgreSQL
     opening.py  Place: where a store is, by a path or URL; opens the store there
+    awaited.py  a store that can't be opened yet
     copying.py  copies a whole store to another place
     backups.py  backup and restore
 

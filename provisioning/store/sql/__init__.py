@@ -5,8 +5,11 @@
     questions.py   a question as one statement, compiled once for each shape
     view.py        SqlView and SqlTransaction: what readers and changes see
     totals.py      how many records a question finds, remembered until something changes
-    database.py    what SQLite and PostgreSQL have in common: pools, turns, errors
+    pool.py        connections: how many, and who waits how long for one
+    database.py    what SQLite and PostgreSQL have in common: statements, turns, errors
     sqlite.py      SQLite
+    session.py     sessions of PostgreSQL: opened, told what they need, given up
+    rights.py      whether a PostgreSQL database of somebody else's can be worked in
     postgresql.py  PostgreSQL
     store.py       SqlStore: opening, migrations, transactions
 
