@@ -1,5 +1,6 @@
 """Pull and compare can be left out: what that means for the rest."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -27,9 +28,15 @@ def checkout(tmp_path) -> Path:
     return package.parent
 
 
-def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+def call(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.mark.slow
@@ -38,18 +45,9 @@ def test_without_its_folder_and_its_name_the_other_commands_work(checkout):
     assert told.returncode == 0, told.stderr
     assert "export" in told.stdout
     assert "pull" not in told.stdout
-    made = call(
-        checkout,
-        "-m",
-        "provisioning",
-        "init",
-        "--tenant",
-        "a",
-        "--name",
-        "A",
-        "--admin",
-        "a@a.test",
-    )
+    words = ["init", "--tenant", "a", "--name", "A", "--admin", "a@a.test"]
+    data = str(checkout / "db.json")
+    made = call(checkout, "-m", "provisioning", *words, PROVISIONING_DATA=data)
     assert made.returncode == 0, made.stderr
 
 
