@@ -47,6 +47,9 @@ GETS = (
     "/api-keys",
     "/user-api-keys",
     "/audit",
+    f"/audit?by=alice@acme.test&user={BOB}",
+    "/privileges?order=reportsTo,-user",
+    "/services?order=registeredBy",
 )
 CHANGES = (
     ("PUT", "/info", {"theme": "dark"}),
