@@ -177,6 +177,31 @@ def test_the_file_of_then_is_kept_and_an_upgrade_is_done_once(released: Released
         open_store(released.place, older)
 
 
+@pytest.mark.slow
+def test_who_may_read_and_write_its_tables_may_do_so_afterwards(
+    postgresql: Cluster, tmp_path: Path
+) -> None:
+    place = place_for("postgresql", tmp_path, postgresql)
+    schema = place.url.rpartition("=")[2]
+    content = unpacked("0.2.0", "postgresql.sql").decode().replace("SCHEMA.", f"{schema}.")
+    postgresql.execute(content)
+    role = f'"of {schema}"'
+    postgresql.execute(
+        f"CREATE ROLE {role}; GRANT USAGE ON SCHEMA {schema} TO {role}; "
+        f"GRANT SELECT, UPDATE ON ALL TABLES IN SCHEMA {schema} TO {role}; "
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}"
+    )
+    open_store(place, COLLECTIONS.form).close()
+    name = role.strip('"')
+    tables = f"SELECT relname FROM pg_class WHERE relnamespace = '{schema}'::regnamespace"  # noqa: S608
+    for lacking in (
+        f"CASE relkind WHEN 'r' THEN NOT has_table_privilege('{name}', oid, 'SELECT') END",
+        f"CASE relkind WHEN 'r' THEN NOT has_table_privilege('{name}', oid, 'UPDATE') END",
+        f"CASE relkind WHEN 'S' THEN NOT has_sequence_privilege('{name}', oid, 'USAGE') END",
+    ):
+        assert postgresql.execute(f"{tables} AND {lacking}") == []
+
+
 def test_new_ids_follow_those_of_then(released: Released) -> None:
     store = open_store(released.place, COLLECTIONS.form)
     with store.transaction() as transaction:

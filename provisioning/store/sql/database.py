@@ -397,6 +397,10 @@ class Database(ABC):
     def drop(self, connection: Connection, table: str) -> None:
         """Remove a table of records with all that belongs to it, but not the last id."""
 
+    def grants(self, _connection: Connection) -> list[Statement]:
+        """What gives others the rights again that they have on the tables now."""
+        return []
+
     @abstractmethod
     def set_aside(self, connection: Connection, name: str, aside: str) -> None:
         """Give a table of records another name, and take from it what a new one will be called."""

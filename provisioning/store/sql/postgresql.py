@@ -260,6 +260,23 @@ class PostgreSQL(Database):
         ((schema,),) = self.rows(connection, "SELECT quote_ident(current_schema())", {})
         self.ask(connection, [(f'DROP TABLE IF EXISTS {schema}."{name}"', {})])
 
+    def grants(self, connection: Connection) -> list[Statement]:
+        found = (
+            "SELECT c.relname, c.relkind = 'S', a.privilege_type, "
+            "coalesce(quote_ident(r.rolname), 'PUBLIC') "
+            "FROM pg_class c CROSS JOIN aclexplode(c.relacl) a "
+            "LEFT JOIN pg_roles r ON r.oid = a.grantee "
+            "WHERE c.relnamespace = current_schema()::regnamespace "
+            "AND c.relkind IN ('r', 'p', 'S') AND a.grantee <> c.relowner"
+        )
+        own = {*self.layouts, *(each.name for each in self.own)}
+        own |= {f"{name}_number_seq" for name in self.layouts}
+        return [
+            (f'GRANT {right} ON {"SEQUENCE " if is_sequence else ""}"{name}" TO {role}', {})
+            for name, is_sequence, right, role in self.rows(connection, found, {})
+            if name in own
+        ]
+
     def set_aside(self, connection: Connection, name: str, aside: str) -> None:
         found = (
             "SELECT i.relname, x.indisprimary FROM pg_index x "

@@ -276,6 +276,7 @@ class SqlStore(Store):
         """Lead all records, one after another, to tables in this form."""
         database, connection = self._database, transaction.begun()
         old = Aside(database, transaction, meta)
+        grants = database.grants(connection)
         # The turns first: whoever has one has done then, and nobody else gets one.
         for name in meta["layouts"]:
             old.take(name, is_wanted=name in database.layouts)
@@ -287,6 +288,8 @@ class SqlStore(Store):
             transaction.tell({FILLING: True})
         for layout in database.layouts.values():
             database.make(connection, layout)
+        for grant in grants:
+            database.ask(connection, [grant])
         upgrade = Upgrade(self._form, meta["schema"], old.get)
         for name in meta["layouts"].keys() & database.layouts.keys():
             fact = database.layouts[name].fact
