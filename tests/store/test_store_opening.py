@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from provisioning.store import (
@@ -355,6 +356,24 @@ def test_a_running_store_refuses_everything_once_a_newer_version_has_it(place: P
             view.get("teams", "ann")
     with pytest.raises(OtherForm):
         store.probe()
+    store.close()
+
+
+@pytest.mark.slow
+def test_an_upgrade_that_readers_come_between_begins_again(schema_url: str) -> None:
+    place = place_of(schema_url)
+    older(place)
+    with psycopg.connect(schema_url) as reader, ThreadPoolExecutor(1) as pool:
+        # The database ends the other one of the two that wait for each other.
+        reader.execute("SET deadlock_timeout = '60s'")
+        reader.execute("SELECT count(*) FROM people")
+        upgrade = pool.submit(open_store, place, NEWER)
+        time.sleep(0.5)  # it has the other table now
+        reader.execute("SELECT count(*) FROM teams")
+        reader.rollback()
+        store = upgrade.result()
+    with store.read() as view:
+        assert view.get("teams", "ann") == {"name": "ann"}
     store.close()
 
 

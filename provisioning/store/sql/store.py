@@ -12,7 +12,7 @@ from typing import Any, cast
 import orjson
 from sqlalchemy import text
 
-from provisioning.store.errors import OtherForm, StoreDamaged, StoreUnavailable
+from provisioning.store.errors import Collision, OtherForm, StoreDamaged, StoreUnavailable
 from provisioning.store.form import Upgrade
 from provisioning.store.query import Record
 from provisioning.store.sql.columns import plain
@@ -25,6 +25,8 @@ from provisioning.store.sql.view import Lookup, SqlTransaction, SqlView
 from provisioning.store.store import _STORES, UNFINISHED_COPY, Store
 from provisioning.store.views import RecordId, Transaction, View
 
+ATTEMPTS = 5
+"""How often tables are made, or brought up to date, where others come between."""
 FILLING = "filling"
 """What a store says of itself while a copy fills it; in form 1 it was `copying`."""
 NOT_EMPTY = "There are records in it already. Nothing was changed."
@@ -206,10 +208,16 @@ class SqlStore(Store):
             database.end_reading(connection)
         if self.older is not None:
             return
-        if not is_ready:
-            with self._taken_over() as transaction:
-                if not self._is_ready(transaction.begun()):
-                    self._make(transaction)
+        for attempt in () if is_ready else range(ATTEMPTS):
+            try:
+                with self._taken_over() as transaction:
+                    if not self._is_ready(transaction.begun()):
+                        self._make(transaction)
+                break
+            except Collision:
+                # Somebody who reads had one table, and waited for another one that this had.
+                if attempt == ATTEMPTS - 1:
+                    raise
         database.is_open = True
 
     @contextmanager
