@@ -117,7 +117,7 @@ const PROFILE = [
 ];
 
 const NEW = [
-	{ member: "username", required: true, hint: "Most often the email address. It can't be changed later." },
+	{ member: "username", required: true, hint: "Most often the email address. It can't be changed here." },
 	{ member: "email", required: true, like: "username" },
 	...plain("firstName", "lastName"),
 	{ member: "password", hint: "Nobody signs in with it here. Empty for one that nobody knows." },
