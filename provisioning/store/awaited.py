@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
-from provisioning.store.errors import StoreUnavailable
+from provisioning.store.errors import OtherForm, StoreUnavailable
 from provisioning.store.store import Store
 from provisioning.store.views import RecordId, Transaction, View
 
@@ -67,6 +67,12 @@ class AwaitedStore(Store):
         with self._opened().transaction(tenant, only, after, also) as transaction:
             yield transaction
 
+    def require_form(self) -> None:
+        if self._store is not None:
+            self._store.require_form()
+        elif isinstance(self._error, OtherForm):
+            raise self._error.again()
+
     def probe(self) -> None:
         self._opened().probe()
 
@@ -74,6 +80,9 @@ class AwaitedStore(Store):
         self._threads = threads
         if self._store is not None:
             self._store.share(threads)
+
+    def renew_locks(self) -> None:
+        """Nothing to do: a store that is opened here does it by itself."""
 
     def close(self) -> None:
         self._ending.set()

@@ -16,7 +16,9 @@ import psycopg
 import pytest
 
 from provisioning.cli.opening import CANNOT_START
-from provisioning.store.opening import Place
+from provisioning.factory import COLLECTIONS
+from provisioning.store.form import Step
+from provisioning.store.opening import Place, open_store
 from tests.postgresql import Cluster, free_port, running
 
 from .serving import GUNICORN, ROOT, Server, served
@@ -168,9 +170,27 @@ def test_while_the_database_is_away_a_worker_that_dies_is_replaced(
             assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
         assert server.process.poll() is None
         cluster.start()
-        wait_for(lambda: client.get("/users").status_code == 200)
+        # Of both workers.
+        wait_for(lambda: all(client.get("/users").status_code == 200 for _ in range(20)))
         assert client.post("/endpoints", json=ENDPOINT).status_code == 201
-        assert client.get("//health/ready").status_code == 200
+        wait_for(lambda: client.get("//health/ready").status_code == 200)
+
+
+def test_a_worker_of_an_older_version_that_dies_beside_a_newer_store_ends_no_server(
+    tmp_path: Path,
+) -> None:
+    place = Place("file", tmp_path / "db.json")
+    token = provision(place)
+    with served(place.path) as server:
+        form = COLLECTIONS.form
+        open_store(place, form._replace(steps=(*form.steps, Step()))).close()
+        os.kill(server.workers()[0], signal.SIGKILL)
+        wait_for(lambda: "begins without it" in server.log)
+        wait_for(lambda: lives(server))
+        for path in ("/users", "//health/ready"):
+            answer = server.client(token).get(path)
+            assert (answer.status_code, "newer version" in answer.text) == (503, True)
+        assert server.process.poll() is None
 
 
 def lives(server: Server) -> bool:

@@ -18,6 +18,7 @@ import pytest
 
 from provisioning.store import (
     LARGEST_ID,
+    DurableStorage,
     Form,
     OtherForm,
     Past,
@@ -28,6 +29,7 @@ from provisioning.store import (
     StoreUnavailable,
     Table,
 )
+from provisioning.store.awaited import AwaitedStore
 from provisioning.store.opening import Place, open_store, place_of
 from provisioning.store.sql import SqlStore
 from provisioning.store.sql.postgresql import PostgreSQL
@@ -399,6 +401,38 @@ def test_a_start_waits_for_the_upgrade_that_another_is_doing(place: Place) -> No
     assert stores[0].instance == stores[1].instance
     for store in stores:
         store.close()
+
+
+def test_a_store_that_is_awaited_does_whatever_a_store_does() -> None:
+    does = {name for name, value in vars(Store).items() if callable(value) and name[0] != "_"}
+    assert does | {"instance", "audit_keep"} <= vars(AwaitedStore).keys()
+
+
+@pytest.mark.slow
+def test_a_store_that_is_awaited_is_used_as_soon_as_it_can_be_opened(path: Path) -> None:
+    is_there = threading.Event()
+
+    def opened() -> Store:
+        if not is_there.is_set():
+            raise StoreUnavailable("It isn't there yet.")
+        return Store(DurableStorage(path), FORM)
+
+    store = AwaitedStore(opened, StoreUnavailable("It isn't there."))
+    for use in (store.read, store.transaction):
+        with pytest.raises(StoreUnavailable, match="isn't there"), use():
+            pass
+    store.require_form()
+    is_there.set()
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with suppress(StoreUnavailable):
+            store.probe()
+            break
+    with store.transaction() as transaction:
+        transaction.put("teams", "red", {"id": 1, "name": "Red"})
+    with store.read() as view:
+        assert view.count("teams") == 1
+    store.close()
 
 
 # What can't be reached
