@@ -81,6 +81,24 @@ def test_whoever_finds_all_taken_gets_what_is_given_back(pool: Pool) -> None:
         assert waiting.result().driver is taken[0].driver
 
 
+def test_one_connection_is_left_to_those_who_read(pool: Pool) -> None:
+    writing = [pool.take(writes=True) for _ in range(2)]
+    with ThreadPoolExecutor(1) as threads:
+        third = threads.submit(pool.take, writes=True)
+        for _ in range(3):
+            pool.give_back(pool.take())
+        assert not third.done()
+        pool.give_back(writing[0])
+        assert third.result().writes
+
+
+def test_where_there_is_one_connection_whoever_writes_has_it(opening: Opening) -> None:
+    pool = Pool(opening, 1, 5.0, is_remote=True)
+    for _ in range(2):
+        pool.give_back(pool.take(writes=True))
+    assert len(opening.opened) == 1
+
+
 def test_requests_wait_no_longer_once_nothing_has_moved_for_a_while(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

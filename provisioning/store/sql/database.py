@@ -133,7 +133,7 @@ class Database(ABC):
         clock: list[Statement] = [] if self.clock is None else [(self.clock, {})]
         # What lay in the pool may be long dead: then all of it is, and a new one is tried once.
         for is_last in (False, True):
-            connection = pool.take()
+            connection = pool.take(writes=not reads)
             try:
                 first = self.beginning(connection, reads)
                 answers = self.ask(connection, [*first, *statements, *clock])[len(first) :]

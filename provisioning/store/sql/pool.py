@@ -39,6 +39,7 @@ class Connection:
     driver: Any
     pool: "Pool"
     generation: int
+    writes: bool
     is_valid: bool = True
     """Whether anybody may still use it."""
     is_taken: bool = True
@@ -85,25 +86,29 @@ class Pool:
         self._closing = threading.Condition(lock)
         self._is_closing = False
         self._idle: list[_Idle] = []
-        self._taken = self._opening = self._generation = 0
+        self._taken = self._writing = self._opening = self._generation = 0
         self._moved = 0.0
         """When a connection was last taken or given back."""
         self._problem: Exception | None = None
         """Why the last connection couldn't be opened."""
 
-    def take(self) -> Connection:
-        """A connection, which nobody else has until it is given back. Raises StoreUnavailable."""
+    def take(self, writes: bool = False) -> Connection:
+        """A connection, which nobody else has until it is given back. Raises StoreUnavailable.
+
+        Whoever `writes` may have to wait for another who does; so one is left to those who read.
+        """
         began = time.monotonic()
         end = began + max(deadline.left(), SHORTEST)
         mine: _Attempt | None = None
         with self._lock:
-            while not self._idle:
+            while not self._idle or not self._may(writes):
                 if mine is not None and mine.is_over:
                     self._require_room(mine.error, min(end, began + self._patience))
                     mine = None
                 if mine is None and self._problem is not None and self._opening:
                     raise again(self._problem)
-                if mine is None and self._taken + self._opening < self.size:
+                has_place = self._taken + self._opening < self.size and self._may(writes)
+                if mine is None and has_place and not self._idle:
                     mine = self._attempt()
                 # Whoever opens one waits for that, the others for what is given back.
                 until = end if mine is not None else self._patient_until(began, end)
@@ -114,8 +119,12 @@ class Pool:
             # The last one back is the first one out: it knows statements and pages already.
             driver = self._idle.pop().driver
             self._taken += 1
+            self._writing += writes
             self._moved = time.monotonic()
-            return Connection(driver, self, self._generation)
+            return Connection(driver, self, self._generation, writes)
+
+    def _may(self, writes: bool) -> bool:
+        return not writes or self._writing < max(1, self.size - 1)
 
     def _patient_until(self, began: float, end: float) -> float:
         if math.isinf(end) or not self._is_remote:
@@ -158,10 +167,11 @@ class Pool:
             if connection.is_taken:
                 connection.is_taken = False
                 self._taken -= 1
+                self._writing -= connection.writes
                 is_current = connection.generation == self._generation
                 is_fit = connection.is_valid and not self._is_old(connection.driver)
                 self._keep(connection.driver, is_fit and is_current)
-                self._changed.notify()
+                self._changed.notify_all()
 
     def _keep(self, driver: Any, is_usable: bool) -> None:
         self._moved = time.monotonic()
