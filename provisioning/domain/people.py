@@ -1,6 +1,6 @@
 """Users and privileges within one tenant: who is seen, who reports to whom, who administers."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from provisioning.domain import roles
@@ -16,8 +16,9 @@ from provisioning.domain.records import (
 )
 from provisioning.domain.rules import UNKNOWN_SUPERVISOR, above
 from provisioning.domain.tables import PRIVILEGES, USERS
-from provisioning.store import Query, Record, View
+from provisioning.store import Line, Query, Record, View
 
+REPORTING = Line(PRIVILEGES, below="user", above="reportsTo")
 PUBLIC_PROFILE = ("username", "email", "firstName", "lastName", "avatar")
 
 
@@ -72,15 +73,13 @@ def visible_users(records: Records) -> frozenset[str] | None:
     caller = records.caller
     if caller.is_overseer or caller.user is None:
         return None
-    seen = {caller.user}
-    if caller.role != roles.USER:
-        waiting = [caller.user]
-        while waiting:
-            below = _reports_to(records, waiting.pop()) - seen
-            seen |= below
-            if caller.role == roles.MANAGEMENT:
-                waiting.extend(below)
-    return frozenset(seen)
+    if caller.role == roles.USER:
+        return frozenset({caller.user})
+    if caller.role == roles.MANAGEMENT:
+        below = _reached(records, caller.user, upwards=False, step=_reports_to)
+    else:
+        below = _reports_to(records, caller.user)
+    return frozenset({caller.user, *below})
 
 
 def is_visible(records: Records, user: str) -> bool:
@@ -90,17 +89,17 @@ def is_visible(records: Records, user: str) -> bool:
         return True
     if caller.role == roles.USER:
         return False
-    asking = id_of(records.view, caller.user)
-    above: set[int] = set()
-    waiting: list[str | None] = [user]
-    while waiting:
-        supervisors = _supervisors(records, waiting.pop()) - above
-        if asking in supervisors:
-            return True
-        above |= supervisors
-        if caller.role == roles.MANAGEMENT:
-            waiting.extend(key_of(records.view, each) for each in supervisors)
-    return False
+    if caller.role == roles.MANAGEMENT:
+        return caller.user in _reached(records, user, upwards=True, step=_supervisors)
+    return caller.user in _supervisors(records, user)
+
+
+def _reached(
+    records: Records, user: str, upwards: bool, step: Callable[[Records, str], set[str]]
+) -> set[str]:
+    """The keys of users along active reporting lines, over any number of levels."""
+    view, label, now = records.view, records.label, records.now
+    return view.reached(REPORTING, label, user, now, upwards, lambda each: step(records, each))
 
 
 def _reports_to(records: Records, supervisor: str) -> set[str]:
@@ -110,13 +109,15 @@ def _reports_to(records: Records, supervisor: str) -> set[str]:
     return {privilege["user"] for privilege in records.query(PRIVILEGES, named).records}
 
 
-def _supervisors(records: Records, user: str | None) -> set[int]:
-    """The ids of the accounts that the user's active privileges have in `reportsTo`."""
-    return {
+def _supervisors(records: Records, user: str) -> set[str]:
+    """The keys of the users whom the user's active privileges have in `reportsTo`."""
+    ids = {
         privilege["reportsTo"]
         for privilege in privileges_of(records, user)
         if privilege["reportsTo"] and ActivityWindow.of(privilege).is_active(records.now)
     }
+    keys = (key_of(records.view, each) for each in ids)
+    return {key for key in keys if key is not None}
 
 
 def find_user(records: Records, username: str) -> tuple[str, Record]:

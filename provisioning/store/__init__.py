@@ -32,6 +32,7 @@ from provisioning.store.errors import (
 from provisioning.store.form import Conversion, Form, Past, Step
 from provisioning.store.ids import LARGEST_BROUGHT, LARGEST_ID, number_of
 from provisioning.store.query import (
+    Line,
     Order,
     Page,
     Query,
@@ -56,6 +57,7 @@ __all__ = [
     "Disk",
     "DurableStorage",
     "Form",
+    "Line",
     "MemoryStorage",
     "Order",
     "OtherForm",

@@ -72,6 +72,16 @@ class Related:
     negated: bool = False
 
 
+class Line(NamedTuple):
+    """How records of a table lead from one record of another to the next, as reporting lines do."""
+
+    table: str
+    below: str
+    """Member that holds the key of the one below."""
+    above: str
+    """Member that holds the id of the one above; the table must list it in `asked`."""
+
+
 class Page(NamedTuple):
     """The records of one page, and how many there are on all pages."""
 

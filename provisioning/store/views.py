@@ -18,7 +18,7 @@ from provisioning.store.ids import (
     require_readable_id,
 )
 from provisioning.store.layout import Touched
-from provisioning.store.query import Page, Query, Record
+from provisioning.store.query import Line, Page, Query, Record
 from provisioning.store.tables import Contents, Table, require_declared
 
 MOST_KEPT = 2_000
@@ -59,6 +59,28 @@ class View:
         """The records that have this value in a group, in table order."""
         contents = self._contents[table]
         return [contents.records[key] for key in contents.groups[group].get(value, ())]
+
+    def reached(
+        self,
+        line: Line,
+        tenant: str,
+        start: str,
+        at: str,
+        upwards: bool,
+        step: Callable[[str], Collection[str]],
+    ) -> set[str]:
+        """The keys to which active records of a tenant lead from one key, over any number of steps.
+
+        `step` answers the same for one step. A store that can answer for all of them at once
+        doesn't ask it.
+        """
+        found: set[str] = set()
+        waiting = [start]
+        while waiting:
+            new = set(step(waiting.pop())) - found
+            found |= new
+            waiting.extend(new)
+        return found
 
     def all(self, table: str) -> Collection[Record]:
         """All records of a table, in table order (= creation)."""

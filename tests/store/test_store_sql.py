@@ -287,3 +287,27 @@ def test_a_request_asks_in_so_many_round_trips_and_in_no_more(schema_url: str) -
     changed = trips("PUT", f"/users/{bob}", json={"hint": "other"})
     assert changed == [*ADMISSION, "commit", *turn]
     store.close()
+
+
+@pytest.mark.slow
+def test_a_line_of_any_length_is_walked_in_one_statement(schema_url: str) -> None:
+    database = Counting(schema_url)
+    store = SqlStore(database)
+    sandbox = Sandbox(store=store)
+    boss = sandbox.add_user("boss@acme.test", "MANAGEMENT")
+    manager = sandbox.client(sandbox.add_key(boss))
+    last = boss
+
+    def trips(path: str) -> int:
+        database.trips.clear()
+        assert manager.get(path).status_code == 200
+        return len(database.trips)
+
+    asked = []
+    for number in range(30):
+        last = sandbox.add_user(f"u{number}@acme.test", reports_to=last)
+        if number in (1, 29):
+            asked.append((trips("/users?size=1"), trips(f"/users/{last}")))
+    assert manager.get("/users?size=1").headers["X-Total-Count"] == "31"
+    assert asked[0] == asked[1]
+    store.close()

@@ -29,7 +29,7 @@ from sqlalchemy import (
     update,
 )
 
-from provisioning.store.query import Query, fold
+from provisioning.store.query import Line, Query, fold
 from provisioning.store.sql.columns import TEXT, At, Word, group_key, plain, value_key
 from provisioning.store.sql.database import Database
 from provisioning.store.sql.layout import META, ONE, REVISIONS, TENANT, ZERO, Layout
@@ -147,7 +147,7 @@ class Questions:
         self.tenant, self.last = cached(self._tenant), cached(self._last)
         self.documents, self.holder = cached(self._documents), cached(self._holder)
         self.lock, self.several = cached(self._lock), cached(self._several)
-        self.hold = cached(self._hold)
+        self.hold, self.reached = cached(self._hold), cached(self._reached)
         self.referring, self.holding = cached(self._referring), cached(self._holding)
         self.put, self.remove, self.clear = (
             cached(self._put),
@@ -301,6 +301,29 @@ class Questions:
         layout = self._layouts[table]
         where = self._where(layout, conditions, walk)
         return self._database.compiled(select(func.count()).select_from(layout.table).where(*where))
+
+    def _reached(self, line: Line, upwards: bool) -> str:
+        """The keys to which records of a `tenant` that are active `at` an instant lead from the key
+        `start`, over any number of steps."""
+        fact = self._layouts[line.table].fact
+        records = self._layouts[line.table].table.alias()
+        named = self._layouts[fact.references[line.below]].table
+        next_one = named.alias()
+        start = select(named.c.key, named.c.u_id).where(named.c.key == bindparam("start"))
+        known = start.cte("known", recursive=True)
+        below = (records.c[f"r_{line.below}"], "key")
+        above = (records.c[f"a_{line.above}"], "u_id")
+        (held, ours), (leading, theirs) = (below, above) if upwards else (above, below)
+        steps = (
+            select(next_one.c.key, next_one.c.u_id)
+            .select_from(known)
+            .join(records, held == known.c[ours])
+            .join(next_one, next_one.c[theirs] == leading)
+            .where(records.c[f"g_{TENANT}"] == bindparam("tenant"), _is_active(records.c, "at"))
+        )
+        # What UNION has found once it doesn't go on from again, so that a circle ends.
+        every = known.union(steps)
+        return self._database.compiled(select(every.c.key).where(every.c.key != bindparam("start")))
 
     def _tenant(self, table: str) -> str:
         """The revision of a table's records of one `tenant`, and the next instants after `at` at

@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ import orjson
 
 from provisioning.store.errors import Collision, TooManyRecords
 from provisioning.store.ids import count_on, next_after, require_readable_id
-from provisioning.store.query import Page, Query, Record
+from provisioning.store.query import Line, Page, Query, Record
 from provisioning.store.sql.columns import group_key, original, plain
 from provisioning.store.sql.database import (
     Begun,
@@ -109,6 +109,20 @@ class SqlView(View):
             found = self._having(table, f"g_{group}", keys)
             known.update((each, found.get(each, [])) for each in keys)
         return known[key]
+
+    def reached(
+        self,
+        line: Line,
+        tenant: str,
+        start: str,
+        at: str,
+        upwards: bool,
+        step: Callable[[str], Collection[str]],
+    ) -> set[str]:
+        """As in View, by one statement."""
+        parameters = {"tenant": group_key(tenant), "start": plain(start), "at": at}
+        rows = self._rows(self._questions.reached(line, upwards), parameters)
+        return {original(key) for (key,) in rows}
 
     def _having(self, table: str, column: str, values: list[str]) -> dict[str, list[Record]]:
         """The records that have one of these values in a column, by value, in table order."""
