@@ -1,8 +1,8 @@
 """The worker of gunicorn that serves, in deployments and in `provisioning serve` alike.
 
-It is gunicorn's gthread, but for how a connection ends and how long a start may take. gthread waits
-up to 2 s for a client to close, in the loop that serves all others; here a thread that answers
-nobody does. Every byte of HTTP is left to gunicorn.
+It is gunicorn's gthread, but for how a connection ends. gthread waits up to 2 s for a client to
+close, in the loop that serves all others; here a thread that answers nobody does. Every byte of
+HTTP is left to gunicorn.
 
 gunicorn's main process imports this module, and would keep the old version of what it imports
 after a HUP; so that is nothing of ours.
@@ -26,8 +26,6 @@ that sends a body which is refused as too large, and reads only then, gets the a
 MOST_CLOSING = 1_000
 """The most connections that wait for their clients; if there are more, the oldest is closed."""
 CHUNK = 65_536
-BEAT = 1.0
-"""Seconds between two signs of life of a worker that loads its application."""
 WAITING = 56
 """Threads beside those of the setting, for requests that wait for a place to change something: so
 others read meanwhile, also if the setting is 1. A thread is made only when it is needed."""
@@ -112,24 +110,6 @@ class Worker(ThreadWorker):
     def init_process(self) -> None:
         self.closing = Closing()
         super().init_process()
-
-    def load_wsgi(self) -> None:
-        """Load the application, however long it needs to bring a large store up to date.
-
-        gunicorn kills a worker that it has not heard of for `timeout`, 30 s.
-        """
-        loaded = threading.Event()
-        beating = threading.Thread(target=self._beat, args=[loaded], name="loading", daemon=True)
-        beating.start()
-        try:
-            super().load_wsgi()
-        finally:
-            loaded.set()
-            beating.join()
-
-    def _beat(self, loaded: threading.Event) -> None:
-        while not loaded.wait(BEAT):
-            self.notify()
 
     def run(self) -> None:
         super().run()

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -365,34 +364,3 @@ def test_a_request_line_may_have_8190_bytes(tmp_path, size, status):
     with gunicorn(tmp_path) as server:
         answer = server.exchange(line + b"\r\nHost: h\r\nConnection: close\r\n\r\n")
     assert answer.split(b" ")[1] == status
-
-
-@pytest.mark.slow
-def test_a_worker_that_loads_longer_than_the_timeout_is_not_killed(tmp_path):
-    """As one does that brings a large store up to date."""
-    (tmp_path / "late.py").write_text(
-        "import time\n"
-        "time.sleep(4)\n"
-        "def app(environ, start_response):\n"
-        "    start_response('200 OK', [])\n"
-        "    return [b'loaded once']\n"
-    )
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    words = ("--worker-class", "provisioning.gunicorn_worker.Worker", "--timeout", "2")
-    command = [sys.executable, "-m", "gunicorn", *words, "--bind", f"127.0.0.1:{port}", "late:app"]
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{Path(__file__).parent.parent}"}
-    with subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
-    ) as server:
-        deadline = time.monotonic() + 30
-        answer = None
-        while answer is None and time.monotonic() < deadline:
-            try:
-                answer = urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=30).read()
-            except OSError:
-                time.sleep(0.1)
-        server.terminate()
-        told = server.stderr.read()
-    assert answer == b"loaded once"
-    assert told.count("Booting worker") == 1, told
