@@ -247,7 +247,8 @@ class SQLite(Database):
     # Tables
 
     def taking_over(self) -> tuple[Statement, ...]:
-        return self.taking_turn(None)
+        # What a statement that changes a whole table notes of it would else be kept in memory.
+        return (("PRAGMA temp_store = FILE", {}), *self.taking_turn(None))
 
     def settle(self) -> None:
         # Readers then don't wait for writers. The file remembers it.
