@@ -55,7 +55,7 @@ class EndpointTypeReference(fields.Nested):
                     "label": {"type": ["string", "null"]},
                     "id": {"type": ["integer", "null"]},
                 },
-                "anyOf": [{"required": ["label"]}, {"required": ["id"]}],
+                "minProperties": 1,
             },
         ]
     }

@@ -17,13 +17,14 @@ HEADERS: dict[str, tuple[str, Document]] = {
     "Location": ("Where the new record is, as a relative reference.", TEXT),
     "X-Total-Count": ("How many records there are on all pages.", NUMBER),
     "Link": (
-        "The pages `first`, `prev`, `next` and `last` as relative references (RFC 8288).",
+        "The pages `first`, `prev`, `next` and `last` as relative references (RFC 8288). Left out "
+        "where it would be longer than 2,000 bytes.",
         TEXT,
     ),
     "Retry-After": ("After how many seconds to try again.", NUMBER),
     "WWW-Authenticate": ("It says that a bearer key is wanted.", TEXT),
 }
-OPTIONAL_HEADERS = {"Retry-After"}
+OPTIONAL_HEADERS = {"Link", "Retry-After"}
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from provisioning import Settings
 from provisioning.factory import open_server
 from provisioning.store.opening import Place
-from provisioning.testing.client import Client
+from provisioning.testing.client import Answer, Client
 from provisioning.testing.provisioner import Provisioner
 from provisioning.web.operation import BASE_PATH
 
@@ -121,3 +121,10 @@ def prepared(data: Path | Place) -> Iterator[Provisioner]:
     parts = open_server(Settings(data=data))
     yield Provisioner(parts)
     parts.store.close()
+
+
+def patiently(ask: Callable[[], Answer]) -> Answer:
+    """The answer, asked for again while the server says that it is busy: nothing was done then."""
+    while (answer := ask()).status_code == 503 and "Retry-After" in answer.headers:
+        time.sleep(0.05)
+    return answer

@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections import Counter
+from functools import partial
 from http.client import HTTPException
 from urllib.parse import unquote
 
@@ -26,7 +27,7 @@ from provisioning.testing.client import Answer, Client
 from provisioning.web.operation import BASE_PATH
 
 from .conftest import ROUNDS
-from .serving import Server, prepared
+from .serving import Server, patiently, prepared
 
 WRITERS = 6
 LONGEST = 2.0
@@ -91,7 +92,7 @@ def write(client: Client, ledger: Ledger, names: "itertools.count[int]") -> None
         steps += steps[2:] * 4
         try:
             for kind, path, sent in steps:
-                answer = client.post(path, json=sent)
+                answer = patiently(partial(client.post, path, json=sent))
                 if answer.status_code != 201:
                     ledger.note_unexpected(answer)
                     return

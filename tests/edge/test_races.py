@@ -16,7 +16,7 @@ from provisioning.store.opening import Place
 from provisioning.testing.client import Answer, Client
 
 from .conftest import ROUNDS, place_of_kind
-from .serving import Server, prepared, served
+from .serving import Server, patiently, prepared, served
 
 CLIENTS = 8
 JULY, AUGUST = "2027-07-01T00:00:00Z", "2027-08-01T00:00:00Z"
@@ -92,7 +92,7 @@ def race(*runs: Callable[[], Answer]) -> list[Answer]:
 
     def run(ask: Callable[[], Answer]) -> None:
         barrier.wait()
-        answers.append(ask())
+        answers.append(patiently(ask))
 
     threads = [threading.Thread(target=run, args=(each,)) for each in runs]
     for thread in threads:
