@@ -36,6 +36,7 @@ def test_a_clock_that_runs_goes_on_from_where_it_was_set(control):
     assert "2030-06-01T08:00:00Z" <= control("GET", "/clock")["now"] <= "2030-06-01T08:00:10Z"
 
 
+@pytest.mark.slow
 def test_the_distance_to_the_machine_s_time_is_the_same_whenever_one_asks(control):
     """Within a second as well: the instants that are shown are whole ones."""
     control("DELETE", "/clock")

@@ -14,6 +14,9 @@ from provisioning.testing.provisioner import routes
 from tests.remote.conftest import ALICE
 from tests.remote.servers import BASE, PoorServer, application, listening
 
+pytestmark = pytest.mark.slow
+
+
 AUDITOR = "test-acme-ines-internal-auditing-basic-key"
 MANAGER = "test-acme-maria-management-basic-key"
 TEAM_LEADER = "test-acme-tove-team-leader-basic-key"
@@ -309,7 +312,6 @@ def test_a_server_does_not_differ_from_itself(demo, told):
     assert told(demo.url, demo.url) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "key", [ALICE, QUERY_ONLY, AUDITOR, MANAGER, TEAM_LEADER, TENANT_ONLY, GRACE]
 )
@@ -317,7 +319,6 @@ def test_a_server_does_not_differ_from_what_was_pulled_from_it(demo, told, key):
     assert told(demo.url, key=key, most=100) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGES)
 def test_one_change_is_one_line(demo, told, name):
     change, expected = CHANGES[name]
@@ -343,7 +344,6 @@ BESIDE_A_COPY = (
 """Changes by which a server does not differ from itself: a copy of it has all but the change."""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", BESIDE_A_COPY)
 def test_one_change_is_one_line_beside_a_copy_as_well(demo, told, name):
     change, expected = CHANGES[name]

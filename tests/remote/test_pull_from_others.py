@@ -235,6 +235,7 @@ def test_an_answer_that_is_too_large_is_an_error(run, file, monkeypatch, is_anno
     assert not file.exists()
 
 
+@pytest.mark.slow
 def test_the_server_s_wish_to_wait_is_granted(run, file):
     asked: list[float] = []
 
@@ -252,6 +253,7 @@ def test_the_server_s_wish_to_wait_is_granted(run, file):
     assert asked[2] - asked[1] >= 0.9
 
 
+@pytest.mark.slow
 def test_a_pause_is_kept_between_any_two_requests(run, file):
     asked: list[float] = []
 
