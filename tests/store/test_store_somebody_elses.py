@@ -151,6 +151,7 @@ def test_options_in_a_variable_name_the_schema_and_do_not_matter_otherwise(
     with closing(opened(postgresql.url())) as store:
         unusual(store)
         require_ours(store)
+    monkeypatch.delenv("PGOPTIONS")  # which the tests' own questions would follow, too
     assert postgresql.execute(f"TABLE {schema}.teams") != []
 
 
