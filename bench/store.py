@@ -27,12 +27,12 @@ from provisioning.store import DurableStorage, Order, Query, Related, Store
 THREADS = 8
 NAME = "user00007@acme.test"
 NOW = "2026-06-15T12:00:00Z"
-OF_TENANT = Query(within=("tenant", "acme"), active=True, at=NOW, size=20)
+OF_TENANT = Query(within=("tenant", "acme"), active=True, at=NOW)
 ACTIVE = Query(related=(Related(PRIVILEGES, "user", OF_TENANT),), by_key=True, size=20, page=2)
 QUESTIONS = {
     "page": (USERS, ACTIVE),
     "order": (USERS, replace(ACTIVE, order=(Order("lastName"), Order("username", True)))),
-    "privileges": (PRIVILEGES, OF_TENANT),
+    "privileges": (PRIVILEGES, replace(OF_TENANT, size=20)),
 }
 HOLDER = """
 import sys
