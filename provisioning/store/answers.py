@@ -34,8 +34,8 @@ Changed = dict[str, dict[str, Record | None]]
 """Table -> {key: record before} of records that have changed; None for a new record."""
 Single = str | int | float
 SINGLE = (str, int, float)
-SMALL = 100
-"""Up to so many records are looked at for each query, as that costs less than to keep answers."""
+FEW = 100
+"""Up to so many values are looked up; more records than that are worth a look-up."""
 MOST_ANSWERS = 300
 MOST_WEIGHT = 1_000_000
 """The highest weight of all kept answers together; a key in an answer weighs 1."""
@@ -271,8 +271,6 @@ class _Question:
         if known is not None and not changed:
             return known.keys
         candidates = self._candidates()
-        if len(candidates) <= SMALL:
-            return self._found(candidates, self._words)
         answer = self._brought_up(known, changed) if known is not None else None
         return self._keep_as(name, answer or self._worked_out(candidates)).keys
 
@@ -282,17 +280,16 @@ class _Question:
         name = (self._name, member)
         by: dict[Single, tuple[str, ...]] = {}
         span = Span()
-        if is_large := len(looked_at) > SMALL:
-            known, changed = self._kept(name, Named)
-            if known is not None and not changed:
-                return known
-            if known is not None and changed.keys() == {self._table} and not self._related:
-                by, span, looked_at = known.by.copy(), known.span, changed[self._table]
-                for key, before in changed[self._table].items():
-                    if (who := _named_in(before, member)) is not None:
-                        by[who] = tuple(other for other in by.get(who, ()) if other != key)
-                        if not by[who]:
-                            del by[who]
+        known, changed = self._kept(name, Named)
+        if known is not None and not changed:
+            return known
+        if known is not None and changed.keys() == {self._table} and not self._related:
+            by, span, looked_at = known.by.copy(), known.span, changed[self._table]
+            for key, before in changed[self._table].items():
+                if (who := _named_in(before, member)) is not None:
+                    by[who] = tuple(other for other in by.get(who, ()) if other != key)
+                    if not by[who]:
+                        del by[who]
         naming: dict[Single, list[str]] = {}
         for key in self._matching(looked_at):
             if (who := _named_in(self._records[key], member)) is not None:
@@ -301,7 +298,7 @@ class _Question:
             by[who] = (*by.get(who, ()), *keys)
         span = span.within(self._span(looked_at))
         named = Named(self._versions(), span, by)
-        return self._keep_as(name, named) if is_large else named
+        return self._keep_as(name, named)
 
     @cached_property
     def _related(self) -> list[tuple[Named, bool]]:
@@ -319,10 +316,10 @@ class _Question:
         sets += [named.by for named, negated in self._related if not negated]
         if self._keys is not None:
             sets.append(self._keys)
-        if len(self._source) > SMALL:
+        if len(self._source) > FEW:
             equal = {member: (value,) for member, value in self._query.equal.items()}
             for member, values in (*equal.items(), *self._query.any_of.items()):
-                if len(values) <= SMALL and all(isinstance(value, SINGLE) for value in values):
+                if len(values) <= FEW and all(isinstance(value, SINGLE) for value in values):
                     sets.append(self._holding(member, values))
         return min(sets, key=len)
 
@@ -349,12 +346,12 @@ class _Question:
             candidates = texts.find(self._words)
         return Answer(self._versions(), self._span(candidates), self._found(candidates))
 
-    def _found(self, candidates: Collection[str], words: Collection[str] = ()) -> list[str]:
+    def _found(self, candidates: Collection[str]) -> list[str]:
         """The candidates that meet every condition, in the query's order."""
         query = self._query
         if not query.by_key and candidates is not self._source:
             candidates = self._in_table_order(candidates)
-        keys = self._matching(candidates, words)
+        keys = self._matching(candidates)
         if query.by_key:
             keys.sort()
         # By the last order first, as sorting keeps the order of equal ones, also in reverse.
@@ -423,7 +420,7 @@ class _Question:
         place.append(key if self._query.by_key else self._places[key])
         return tuple(place)
 
-    def _matching(self, keys: Iterable[str], words: Collection[str] = ()) -> list[str]:
+    def _matching(self, keys: Iterable[str]) -> list[str]:
         """The keys, out of these, whose records meet every condition."""
         records = self._records
         if keys is not self._source:
@@ -437,9 +434,6 @@ class _Question:
                 keys = filter(named.by.__contains__, keys)
         for condition in (*about_members(self._query), *about_windows(self._query)):
             keys = [key for key in keys if condition(records[key])]
-        if words:
-            texts = ((key, text_of(self._tables, self._table, key)) for key in keys)
-            keys = [key for key, text in texts if all(word in text for word in words)]
         return list(keys)
 
     def _span(self, looked_at: Iterable[str]) -> Span:

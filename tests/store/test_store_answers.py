@@ -193,12 +193,10 @@ def change(
             transaction.remove("grants", key)
 
 
-@pytest.fixture(params=["nothing is small", "little is remembered", "all is small"])
+@pytest.fixture(params=["much is remembered", "little is remembered"])
 def effort(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Whether answers are kept for the few records of a test, and how often they begin anew."""
+    """How often kept answers begin anew."""
     with pytest.MonkeyPatch.context() as patch:
-        if request.param != "all is small":
-            patch.setattr(answers, "SMALL", 0)
         if request.param == "little is remembered":
             patch.setattr(tables, "REMEMBERED", 3)
             patch.setattr(answers, "MOST_LATER", 2)
