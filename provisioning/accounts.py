@@ -84,7 +84,7 @@ def rename_within(
     for collection, record in list(_naming(collections, transaction, user)):
         if not transaction.has_turn_of(record["tenant"]):
             raise Collision(CHANGED_MEANWHILE)
-        members = {n: renamed for n in collection.people.values() if record[n] == user}
+        members = {n: renamed for n in collection.people if record[n] == user}
         _rewrite(transaction, collection, record, record | members)
     return account
 
@@ -113,7 +113,7 @@ def erase(server: Server, username: str) -> Record:
             if _owns(collection, record, user):
                 transaction.remove(collection.table, collection.key(record))
             else:
-                members = {n: None for n in collection.people.values() if record[n] == user}
+                members = {n: None for n in collection.people if record[n] == user}
                 _rewrite(transaction, collection, record, record | members)
         for collection in server.collections.owned:
             for member in collection.identities:
@@ -139,7 +139,7 @@ def _naming(collections: Collections, view: View, user: str) -> Iterator[tuple[C
     """Every record in which some member holds the user's key; each record comes once."""
     for collection in collections.values():
         seen: set[str] = set()
-        for member in collection.people.values():
+        for member in collection.people:
             for record in view.query(collection.table, Query(equal={member: user})).records:
                 key = collection.key(record)
                 if key not in seen:

@@ -38,7 +38,7 @@ from provisioning.store import LARGEST_BROUGHT, Record, Transaction, View, numbe
 from provisioning.web.body import MAX_NESTING, check_values
 from provisioning.web.collection import TOO_LARGE, Collection, Collections
 from provisioning.web.hosts import reserved_domain
-from provisioning.web.records import RecordSchema
+from provisioning.web.records import RecordSchema, defaults
 from provisioning.web.server import Server
 
 Check = Callable[[Record], list[str] | tuple[()]]
@@ -233,14 +233,14 @@ def _stored_form(
     members = collection.members
     ignored = collection.schema.ignored
     given = {collection.usernames.get(n, n): value for n, value in item.items() if n not in ignored}
-    defaults = {name: now for name in SINCE_LOADING if name in members}
-    record: Record = {**dict.fromkeys(members), **collection.defaults, **defaults}
+    since = {name: now for name in SINCE_LOADING if name in members}
+    record = {**dict.fromkeys(members), **defaults(members), **since}
     password = given.pop("password", None) if collection.table == USERS else None
     record |= given
     faulty: list[str] = []
     keys = _keys(collection, record, faulty)
     record |= dict.fromkeys(collection.usernames.values())
-    record |= {stored: keys.pop(stored, None) for stored in collection.people.values()}
+    record |= {stored: keys.pop(stored, None) for stored in collection.people}
     for name in INSTANTS:
         if isinstance(record.get(name), str):
             try:
@@ -381,8 +381,8 @@ def broken_rules(
     begins, ends = record.get("activeFrom"), record.get("activeUntil")
     if begins is not None and ends is not None and ends < begins:
         found.append(("activeUntil", "Must not be earlier than activeFrom."))
-    for member, labels in collection.of_catalogue.items():
-        if record[member] not in labels(server.catalogue):
+    for member, checker in collection.members.items():
+        if hasattr(checker, "labels") and record[member] not in checker.labels(server.catalogue):
             found.append((member, f"The catalogue has no '{record[member]}'."))
     if collection.table == DOMAIN_MAPPINGS:
         reason = reserved_domain(record["domain"], server.settings, record["tenant"])

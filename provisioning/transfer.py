@@ -54,7 +54,7 @@ class Outcome:
             targets = self.changed if change.before and change.after else self.removed
             targets = self.created if change.before is None else targets
             record = change.after or change.before or {}
-            name = str(collection.target(record))
+            name = collection.target_of(record)
             if self.by_username and "user" in record:
                 name = str(people.username_of(transaction, record["user"]))
             targets.setdefault(collection.seed, []).append(name)
@@ -251,7 +251,7 @@ class Import:
         """
         entry = entry.with_ids(self.transaction)
         collection, record, table = entry.collection, entry.record, entry.collection.table
-        for member in collection.account_ids:
+        for member in set(collection.identities) - set(collection.named):
             if record.get(member) in self.account_ids:
                 record = record | {member: self.account_ids[record[member]]}
         for member, target in collection.references.items():
@@ -394,7 +394,7 @@ class Import:
             self.transaction.query(each.table, Query(equal={member: value}, size=1)).records
             for each in self.server.collections.owned
             for members, value in ((each.people, user), (each.named, account_id))
-            for member in members.values()
+            for member in members
         )
 
     def _check(self, put: list[Entry], before: dict[str, list[ActivityWindow]]) -> None:

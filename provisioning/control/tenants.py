@@ -136,7 +136,7 @@ def _remove_accounts(
         transaction.remove(USERS, user)
     for each in collections.owned:
         for record in transaction.all(each.table):
-            lost = {name: None for name in each.people.values() if record[name] in gone}
+            lost = {name: None for name in each.people if record[name] in gone}
             lost |= {name: None for name in each.identities if record[name] in gone.values()}
             if lost:
                 transaction.put(each.table, each.key(record), record | lost)

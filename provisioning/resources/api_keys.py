@@ -11,13 +11,13 @@ from provisioning.domain import people, roles
 from provisioning.domain.errors import Forbidden
 from provisioning.domain.names import token_digest
 from provisioning.domain.records import Records, not_found
-from provisioning.domain.tables import API_KEYS
+from provisioning.domain.tables import API_KEYS, USERS
 from provisioning.resources.privileges import PublicProfileSchema
 from provisioning.store import Record
 from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, created, nothing, require_match
 from provisioning.web.caller import DEMO_TOKEN
-from provisioning.web.collection import NAME, REFERENCE, Collection, by_id
+from provisioning.web.collection import NAME, Collection, Key
 from provisioning.web.fields import Moment, Right, Text
 from provisioning.web.operation import Variable
 from provisioning.web.paging import list_query, listed
@@ -57,19 +57,14 @@ COLLECTION = Collection(
     seed="apiKeys",
     audit="api-keys",
     schema=API_KEY,
-    own={"id": NAME, "user": REFERENCE, "apiToken": NAME, "createdDate": Moment(required=True)},
-    key=by_id,
-    target=by_id,
+    own={"user": Key(USERS), "apiToken": NAME, "createdDate": Moment(required=True)},
     also_audited={"apiToken": "apiToken", "user": "user"},
-    secrets=API_KEY.secrets,
-    people={"username": "user"},
     numbered="key-{}",
     unique={"token": lambda record: token_digest(record["apiToken"])},
     groups={
         "ofUsers": lambda record: record["tenant"] if record["user"] is not None else None,
     },
-    text=("name",),
-    text_of=("user",),
+    text=("name", "user"),
 )
 
 KEY_MEANING = "The `id` of a key. Its `apiToken` will do, but is a secret."

@@ -15,7 +15,7 @@ from provisioning.store import Record
 from provisioning.web.access import reading
 from provisioning.web.answers import answer
 from provisioning.web.audit import ACTIONS, WAYS, key_of, shown_to
-from provisioning.web.collection import ACCOUNT, ID, NAME, REFERENCE, Collection
+from provisioning.web.collection import HIGHEST_ID, NAME, REFERENCE, Collection
 from provisioning.web.context import server
 from provisioning.web.fields import Choice, Moment, Text, Whole
 from provisioning.web.operation import Parameter, Variable
@@ -43,6 +43,9 @@ class AuditRecordSchema(RecordSchema):
     changes = fields.Dict(dump_only=True)
 
 
+PAST_ACCOUNT = Whole(1, HIGHEST_ID)
+"""The id of an account that may be gone, or null."""
+
 AUDIT_RECORD = AuditRecordSchema()
 COLLECTION = Collection(
     AUDIT,
@@ -50,12 +53,11 @@ COLLECTION = Collection(
     audit=None,
     schema=AUDIT_RECORD,
     own={
-        "id": ID,
         "number": Whole(1, HIGHEST_NUMBER, required=True),
         "at": Moment(required=True),
         "by": REFERENCE,
         "byUser": REFERENCE,
-        "byAccount": ACCOUNT,
+        "byAccount": PAST_ACCOUNT,
         "key": REFERENCE,
         "via": NAME,
         "requestId": REFERENCE,
@@ -64,13 +66,12 @@ COLLECTION = Collection(
         "target": NAME,
         "user": REFERENCE,
         "aboutUser": REFERENCE,
-        "aboutAccount": ACCOUNT,
+        "aboutAccount": PAST_ACCOUNT,
         "client": REFERENCE,
         "changes": fields.Dict(required=True),
     },
     key=lambda record: key_of(record["tenant"], record["number"]),
     numbered="{}",
-    is_journal=True,
     unique={"id": lambda record: record["id"]},
     text=("by", "user", "target", "resource", "action"),
     asked=(

@@ -47,7 +47,6 @@ COLLECTION = Collection(
     schema=DOMAIN_MAPPING,
     is_bounded=True,
     key=lambda record: record["domain"],
-    target=lambda record: record["domain"],
     text=("domain",),
 )
 

@@ -1,5 +1,6 @@
 """Service endpoints, under both of their names, and the catalogue's endpoint types."""
 
+from collections.abc import Container
 from typing import Any, ClassVar
 
 from flask import Response
@@ -13,9 +14,9 @@ from provisioning.domain.tables import USERS
 from provisioning.store import Record, fold, select
 from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, created, nothing, require_match
-from provisioning.web.collection import HIGHEST_ID, ID, Collection, by_id
+from provisioning.web.collection import AccountId, Collection
 from provisioning.web.context import server
-from provisioning.web.fields import Flag, Moment, Password, Text, Whole, check_port, check_url
+from provisioning.web.fields import Flag, Moment, Password, Text, check_port, check_url
 from provisioning.web.operation import Variable
 from provisioning.web.paging import list_query, listed
 from provisioning.web.records import (
@@ -59,6 +60,10 @@ class EndpointTypeReference(fields.Nested):
             },
         ]
     }
+
+    @staticmethod
+    def labels(catalogue: Catalogue) -> Container[str]:
+        return catalogue.endpoint_types
 
     def _deserialize(self, value: object, *_: object, **__: object) -> str:
         label = label_of(value)
@@ -108,18 +113,11 @@ COLLECTION = Collection(
     seed="endpoints",
     audit="endpoints",
     schema=ENDPOINT,
-    of_catalogue={"endpointType": lambda catalogue: catalogue.endpoint_types},
     is_bounded=True,
     own={
-        "id": ID,
-        "registeredByUserId": Whole(1, HIGHEST_ID),
+        "registeredByUserId": AccountId(stays_id=True),
         "registeredDate": Moment(required=True),
     },
-    key=by_id,
-    target=by_id,
-    secrets=ENDPOINT.secrets,
-    account_ids=("registeredByUserId",),
-    defaults={"active": True, "durable": False},
     numbered="{}",
 )
 ENDPOINTS = COLLECTION.table

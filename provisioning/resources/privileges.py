@@ -14,7 +14,7 @@ from provisioning.domain.tables import PRIVILEGES, USERS
 from provisioning.store import Record
 from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, created, nothing, require_match
-from provisioning.web.collection import ACCOUNT, ID, NAME, Collection, by_id
+from provisioning.web.collection import AccountId, Collection, Key
 from provisioning.web.fields import Right, Text, Username
 from provisioning.web.operation import ACTIVE, Parameter, Variable
 from provisioning.web.paging import (
@@ -87,13 +87,8 @@ COLLECTION = Collection(
     seed="privileges",
     audit="privileges",
     schema=PRIVILEGE,
-    own={"id": ID, "user": NAME, "reportsTo": ACCOUNT},
-    apart=frozenset({"username"}),
-    key=by_id,
-    target=by_id,
+    own={"user": Key(USERS, required=True), "reportsTo": AccountId()},
     also_audited={"user": "user"},
-    people={"username": "user"},
-    named={"reportsTo": "reportsTo"},
     numbered="{}",
     groups={
         "reportsTo": lambda record: (
@@ -106,8 +101,7 @@ COLLECTION = Collection(
             record["tenant"] if record["role"] == roles.ADMINISTRATOR else None
         ),
     },
-    text=("role",),
-    text_of=("user",),
+    text=("role", "user"),
     asked=("role",),
 )
 LAST_ADMINISTRATOR = "It would leave the tenant without an ADMINISTRATOR at some time."

@@ -1,5 +1,7 @@
 """Services: the catalogue that all tenants share, and the tenant's subscriptions to it."""
 
+from collections.abc import Container
+
 from flask import Response
 from marshmallow import fields
 
@@ -20,7 +22,7 @@ from provisioning.resources.privileges import PublicProfileSchema
 from provisioning.store import Record, fold, select
 from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, created, nothing, require_match
-from provisioning.web.collection import ACCOUNT, ID, NAME, Collection, by_id
+from provisioning.web.collection import AccountId, Collection
 from provisioning.web.fields import STATUSES, Choice, LongText, Moment, Slug, Text
 from provisioning.web.operation import ACTIVE, Variable
 from provisioning.web.paging import AT, active_asked, at_asked, list_query, listed
@@ -60,6 +62,14 @@ class ServiceSchema(RecordSchema):
     description = LongText()
 
 
+class ServiceLabel(Text):
+    """The label of a service of the catalogue."""
+
+    @staticmethod
+    def labels(catalogue: Catalogue) -> Container[str]:
+        return catalogue.services
+
+
 class SubscriptionSchema(WindowSchema):
     """A tenant's use of a service over a window."""
 
@@ -80,17 +90,13 @@ COLLECTION = Collection(
     audit="services",
     schema=SUBSCRIPTION,
     own={
-        "id": ID,
-        "service": NAME,
-        "registeredBy": ACCOUNT,
+        "service": ServiceLabel(1_000, required=True),
+        "registeredBy": AccountId(),
         "registeredDate": Moment(required=True),
     },
-    key=by_id,
-    target=lambda record: record["service"],
-    named={"registeredBy": "registeredBy"},
+    target="service",
     numbered="{}",
     groups={"service": lambda record: (record["tenant"], record["service"])},
-    of_catalogue={"service": lambda catalogue: catalogue.services},
 )
 LABEL = Variable("label", "The label of a service.", "enterprise")
 

@@ -14,7 +14,7 @@ from provisioning.resources.services import ServiceSchema, show_service
 from provisioning.store import Record
 from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, encode, require_match
-from provisioning.web.collection import ACCOUNT, NAME, Collection
+from provisioning.web.collection import NAME, AccountId, Collection
 from provisioning.web.fields import (
     HIGHEST_LIST_ORDER,
     STATUSES,
@@ -91,11 +91,10 @@ CONFIGS = Collection(
     own={
         "label": NAME,
         "config": JsonObject(required=True),
-        "changedBy": ACCOUNT,
+        "changedBy": AccountId(),
         "changedDate": Moment(required=True),
     },
     also_audited={"config": "config"},
-    named={"changedBy": "changedBy"},
 )
 
 statements = Resource(

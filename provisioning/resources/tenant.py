@@ -17,7 +17,7 @@ from provisioning.resources.services import SubscriptionSchema, show_active_subs
 from provisioning.store import Record
 from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, require_match
-from provisioning.web.collection import ID, Collection
+from provisioning.web.collection import Collection
 from provisioning.web.fields import Choice, Flag, Slug, Text
 from provisioning.web.records import RecordSchema, changed, load_changes, show
 from provisioning.web.routing import Resource
@@ -72,11 +72,10 @@ COLLECTION = Collection(
     seed="tenants",
     audit="tenants",
     schema=TENANT,
-    own={"id": ID, "label": Slug(32), "active": Flag(required=True)},
+    own={"label": Slug(32), "active": Flag(load_default=True)},
     key=lambda record: record["label"],
     also_audited={"active": "active"},
     is_owned=False,
-    defaults={"active": True},
     numbered="{}",
     unique={"id": lambda record: record["id"]},
 )

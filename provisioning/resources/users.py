@@ -26,7 +26,7 @@ from provisioning.resources.privileges import (
 from provisioning.store import Order, Query, Record, Related, fold, is_active_at
 from provisioning.web.access import changing, place, reading
 from provisioning.web.answers import answer, created, require_match
-from provisioning.web.collection import ID, NAME, REFERENCE, Collection
+from provisioning.web.collection import REFERENCE, Collection, Key
 from provisioning.web.context import current, server
 from provisioning.web.fields import (
     Choice,
@@ -151,20 +151,16 @@ COLLECTION = Collection(
     seed="users",
     audit="users",
     schema=USER,
-    own={"id": ID, "home": NAME, "passwordHash": REFERENCE},
-    apart=frozenset({"password"}),
+    own={"home": Key(TENANTS, required=True), "passwordHash": REFERENCE},
     key=lambda record: username_key(record["username"]),
-    target=lambda record: record["username"],
+    target="username",
     also_audited={"password": "passwordHash"},
-    secrets=frozenset({"password"}),
     is_owned=False,
     orders=("avatar",),  # of /as-users
     numbered="{}",
     unique={"id": lambda record: record["id"]},
-    shown_by="username",
     groups={"email": lambda record: username_key(str(record["email"])), CHEAP: cheapness},
     text=("username", "email", "firstName", "lastName"),
-    references={"home": TENANTS},
 )
 HASHING = threading.BoundedSemaphore(2)
 """How many passwords are hashed at once. Hashing is slow on purpose, and must not take up every

@@ -9,9 +9,9 @@ from provisioning.domain import people
 from provisioning.domain.activity import ActivityWindow
 from provisioning.domain.records import Records
 from provisioning.domain.roles import ROLES
-from provisioning.domain.tables import PRIVILEGES
+from provisioning.domain.tables import PRIVILEGES, USERS
 from provisioning.store import Query, Record, Related
-from provisioning.web.collection import NAME, Collection
+from provisioning.web.collection import Collection, Key
 from provisioning.web.fields import Right, Text
 from provisioning.web.records import RecordSchema
 
@@ -31,32 +31,16 @@ class ForgottenSchema(RecordSchema):
 
 
 EXTERNAL_ID = ExternalIdSchema()
-
-
-def _user_key(record: Record) -> str:
-    return f"{record['tenant']}/{record['user']}"
-
-
-def _group_key(record: Record) -> str:
-    return f"{record['tenant']}/{record['role']}"
-
-
-def _by_privilege(record: Record) -> str:
-    return str(record["privilege"])
-
+HOLDER = Key(USERS, required=True)
 
 COLLECTIONS = (
     Collection(
         USERS_KNOWN,
         seed="scimUsers",
         audit="users",
-        is_part=True,
         schema=EXTERNAL_ID,
-        own={"user": NAME},
-        key=_user_key,
-        target=lambda record: record["user"],
-        people={"username": "user"},
-        asked=("user",),
+        own={"user": HOLDER},
+        key=lambda record: f"{record['tenant']}/{record['user']}",
         # No unique index: the identity provider has to keep them unique (RFC 7643, 3.1).
         groups={"externalId": lambda record: (record["tenant"], record["externalId"])},
     ),
@@ -66,20 +50,15 @@ COLLECTIONS = (
         audit=None,
         schema=EXTERNAL_ID,
         own={"role": Right("Role", ROLES, required=True)},
-        key=_group_key,
-        target=lambda record: record["role"],
+        key=lambda record: f"{record['tenant']}/{record['role']}",
     ),
     Collection(
         FORGOTTEN,
         seed="scimForgotten",
         audit=None,
         schema=ForgottenSchema(),
-        own={"user": NAME, "privilege": NAME},
-        key=_by_privilege,
-        target=_by_privilege,
-        people={"username": "user"},
-        asked=("user",),
-        references={"privilege": PRIVILEGES},
+        own={"user": HOLDER, "privilege": Key(PRIVILEGES, required=True)},
+        key=lambda record: str(record["privilege"]),
     ),
 )
 

@@ -71,6 +71,7 @@ def keep(server: Server, transaction: Transaction, author: Author, now: Instant)
 
     def tell(tenant: str, change: Change, changes: Record, author: Author) -> None:
         collection = server.collections[change.table]
+        is_part = collection.audit == USERS and change.table != USERS
         number = transaction.next_id(AUDIT)
         about = accounts.about(change)
         username = None if about is None else str(about["username"])
@@ -86,9 +87,9 @@ def keep(server: Server, transaction: Transaction, author: Author, now: Instant)
             "key": author.key,
             "via": author.via,
             "requestId": author.request_id,
-            "action": CHANGE if collection.is_part else _action(change),
+            "action": CHANGE if is_part else _action(change),
             "resource": collection.audit,
-            "target": username if collection.is_part else _target(collection, change),
+            "target": username if is_part else _target(collection, change),
             "user": username,
             "aboutUser": None if username is None else username_key(username),
             "aboutAccount": about and about["id"],
@@ -144,7 +145,7 @@ def _told(
         key = renamed.get(change.key, change.key) if change.table == USERS else change.key
         if change.table != USERS and before is not None:
             collection = server.collections[change.table]
-            names = {each: before[each] for each in collection.people.values()}
+            names = {each: before[each] for each in collection.people}
             before = before | {each: renamed.get(user, user) for each, user in names.items()}
             key = collection.key(before)
         other = told.get((change.table, key), change)
@@ -199,7 +200,7 @@ def _action(change: Change) -> str:
 
 
 def _target(collection: Collection, change: Change) -> str:
-    return str(collection.target(change.after or change.before or {}))
+    return collection.target_of(change.after or change.before or {})
 
 
 def _tenant(collection: Collection, change: Change, author: Author) -> str:
@@ -254,7 +255,8 @@ def differences(accounts: _Accounts, collection: Collection, change: Change) -> 
 def _shown(accounts: _Accounts, collection: Collection, name: str, stored: str, value: Any) -> Any:
     if value is None:
         return None
-    if name in collection.secrets:
+    schema = collection.schema
+    if name in schema.secrets or name in schema.load_fields.keys() - schema.dump_fields.keys():
         return MASK
     if stored in collection.usernames.values():
         account = accounts.get(value)

@@ -4,14 +4,13 @@ A resource's file declares its collections. Tables, indexes, the checks of edite
 exports and the audit are all made from these declarations.
 """
 
-from collections.abc import Callable, Container, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from marshmallow import ValidationError, fields
 
-from provisioning.domain.catalogue import Catalogue
 from provisioning.domain.steps import STEPS
 from provisioning.domain.tables import TENANTS, USERS
 from provisioning.store import LARGEST_BROUGHT, LARGEST_ID, Form, Record, Table, View, number_of
@@ -21,22 +20,34 @@ from provisioning.web.records import RecordSchema, flat, orderable
 HIGHEST_ID = LARGEST_ID
 ID = Whole(1, HIGHEST_ID, required=True)
 NAME = Text(1_000, required=True)
-"""A key of another table, or null; the store checks that the record exists."""
 REFERENCE = Text(1_000)
-ACCOUNT = Whole(1, HIGHEST_ID)
-"""The id of an account, or null."""
-
+"""Text that a record names something by, or null."""
 TOO_LARGE = f"Its number must be at most {LARGEST_BROUGHT}."
 Value = Callable[[Record], Hashable | None]
 
 
-def by_id(record: Record) -> str:
-    return str(record["id"])
+class Key(Text):
+    """The key of a record of another table, or null; the store checks that the record exists.
+
+    An account's key is a username in seeds, where a member `user` is called `username`.
+    """
+
+    def __init__(self, table: str, **facts: Any) -> None:
+        super().__init__(1_000, **facts)
+        self.table = table
 
 
-def by_label(record: Record) -> str:
-    """The key of a record whose label is unique within its tenant."""
-    return f"{record['tenant']}/{record['label']}"
+class AccountId(Whole):
+    """The id of an account, or null. In seeds it is a username, unless it `stays_id`: then the
+    account may be gone."""
+
+    def __init__(self, stays_id: bool = False) -> None:
+        super().__init__(1, HIGHEST_ID, metadata={"stays_id": stays_id})
+
+
+def by_id_or_label(record: Record) -> str:
+    """The key of a record that has an id, or else a label that is unique within its tenant."""
+    return str(record["id"]) if "id" in record else f"{record['tenant']}/{record['label']}"
 
 
 def _tenant(record: Record) -> str:
@@ -51,7 +62,7 @@ def _tenant_and_user(record: Record) -> tuple[str, str | None]:
 class Collection:
     """One kind of record. The defaults suit a tenant's own records that have a label.
 
-    `unique`, `groups`, `text`, `text_of`, `references`, `asked` and `orders` are those of Table.
+    `unique`, `groups`, `text`, `asked` and `orders` are those of Table.
     """
 
     table: str
@@ -59,78 +70,89 @@ class Collection:
     seed: str | None
     """The name of its list in seeds and exports; None keeps its records out of them."""
     audit: str | None
-    """Its `resource` in the audit; None keeps its records out of the audit."""
+    """Its `resource` in the audit; None keeps its records out of the audit. Records under the name
+    of users are parts of the account in their member `user`."""
     schema: RecordSchema
-    """Its members in the API. Those that clients may write are stored under the same names."""
+    """Its members in the API. Those that clients may write are stored under the same names, but for
+    those that are never shown."""
     own: Mapping[str, fields.Field[Any]] = field(default_factory=dict)
-    """Further stored members, which the server sets: name -> field that checks it."""
-    apart: frozenset[str] = frozenset()
-    """Members that clients may write, but that are not stored under the same name."""
-    key: Callable[[Record], str] = by_label
+    """Further stored members, which the server sets: name -> field that checks it. A field that has
+    `labels` takes its values out of those of a catalogue, in seeds and imports."""
+    key: Callable[[Record], str] = by_id_or_label
     """A function from a stored record to its key."""
-    target: Callable[[Record], object] = lambda record: record["label"]
-    """A function from a stored record to its `target` in the audit."""
-    is_part: bool = False
-    """Whether the audit shows a record as a part of the account in its member `user`: its creation
-    and removal, too, are then changes of that account."""
+    target: str = ""
+    """The member that names a record in the audit, and by which an order places those that hold its
+    id; without one, it is the key."""
     also_audited: Mapping[str, str] = field(default_factory=dict)
     """Member in the audit -> stored member, in addition to the members that clients may write."""
-    secrets: frozenset[str] = frozenset()
-    """Members whose values the audit masks."""
+    numbered: str | None = None
+    """The format of its records' `id`, `{}` or such as `key-{}`; None if they have none."""
     is_owned: bool = True
     """Whether each record belongs to one tenant, whose label is its member `tenant`."""
-    people: Mapping[str, str] = field(default_factory=dict)
-    """Member of a seed that holds a username -> stored member that holds the user's key, which
-    names the account that holds the record."""
-    named: Mapping[str, str] = field(default_factory=dict)
-    """Member of a seed that holds a username -> stored member that holds the account's id, which
-    stays when the account is renamed."""
-    account_ids: tuple[str, ...] = ()
-    """Stored members that hold an account's id, in seeds too; the account may be gone."""
-    shown_by: str = ""
-    """That of Table."""
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    """Values of members that a seed leaves out; without one here, it is null."""
-    numbered: str | None = None
-    """The format of the id of a record to which a seed gives none, such as `key-{}`."""
+    is_bounded: bool = False
+    """Whether its records count towards the bytes that one tenant may keep."""
     unique: Mapping[str, Value] = field(default_factory=dict)
     groups: Mapping[str, Value] = field(default_factory=dict)
     """In addition to `tenant` of owned records, and `tenantUser` of those that have a `user`."""
     text: tuple[str, ...] = ()
-    text_of: tuple[str, ...] = ()
-    references: Mapping[str, str] = field(default_factory=dict)
-    """In addition to the references to people and to the tenant."""
+    """Of a member that holds a key, that other record's text."""
     asked: tuple[str, ...] = ()
+    """In addition to the members that hold keys and accounts' ids."""
     orders: tuple[str, ...] = ()
     """In addition to the members by which its own lists can be ordered."""
-    of_catalogue: Mapping[str, Callable[[Catalogue], Container[str]]] = field(default_factory=dict)
-    """Stored member -> the labels out of which seeds and imports take it, in the catalogue."""
-    is_bounded: bool = False
-    """Whether its records count towards the bytes that one tenant may keep."""
-    is_journal: bool = False
-    """Whether its records only describe changes of others, as those of the audit do."""
+
+    @cached_property
+    def _written(self) -> Mapping[str, fields.Field[Any]]:
+        """The stored members that clients may write."""
+        shown = self.schema.dump_fields
+        return {name: each for name, each in self.schema.load_fields.items() if name in shown}
 
     @cached_property
     def members(self) -> Mapping[str, fields.Field[Any]]:
         """Every stored member -> the field that checks it."""
-        written = {n: f for n, f in self.schema.load_fields.items() if n not in self.apart}
-        return written | ({"tenant": NAME} if self.is_owned else {}) | dict(self.own)
+        members = dict(self._written)
+        if self.is_owned:
+            members["tenant"] = NAME
+        if self.numbered is not None:
+            members["id"] = ID if self.numbered == "{}" else NAME
+        return members | dict(self.own)
 
     @cached_property
     def audited(self) -> Mapping[str, str]:
         """Member in the audit -> stored member, for all members that the audit shows."""
-        written = (name for name in self.schema.load_fields if name not in self.apart)
-        return {name: name for name in written} | dict(self.also_audited)
+        return {name: name for name in self._written} | dict(self.also_audited)
+
+    @cached_property
+    def references(self) -> Mapping[str, str]:
+        """Stored member -> the table of which it holds a key, apart from the tenant's."""
+        return {name: each.table for name, each in self.own.items() if isinstance(each, Key)}
+
+    @cached_property
+    def people(self) -> tuple[str, ...]:
+        """The stored members that hold an account's key."""
+        return tuple(name for name, table in self.references.items() if table == USERS)
+
+    @cached_property
+    def identities(self) -> tuple[str, ...]:
+        """The stored members that hold an account's id."""
+        return tuple(name for name, each in self.own.items() if isinstance(each, AccountId))
+
+    @cached_property
+    def named(self) -> tuple[str, ...]:
+        """Those of `identities` that hold a username in seeds."""
+        return tuple(n for n in self.identities if not self.own[n].metadata.get("stays_id"))
 
     @cached_property
     def usernames(self) -> Mapping[str, str]:
         """Member of a seed that holds a username -> the stored member for it."""
-        return {**self.people, **self.named}
+        members = (*self.people, *self.named)
+        return {"username" if member == "user" else member: member for member in members}
 
-    @cached_property
-    def identities(self) -> tuple[str, ...]:
-        """Every stored member that holds an account's id."""
-        return (*self.named.values(), *self.account_ids)
+    def target_of(self, record: Record) -> str:
+        """What the audit calls a record."""
+        if self.target:
+            return str(record[self.target])
+        return self.key(record).removeprefix(f"{record.get('tenant')}/")
 
     @cached_property
     def facts(self) -> Table:
@@ -139,8 +161,6 @@ class Collection:
         if self.is_owned and "user" in self.members:
             owned["tenantUser"] = _tenant_and_user
         references = {"tenant": TENANTS} if self.is_owned else {}
-        references |= dict.fromkeys(self.people.values(), USERS)
-        referring = (*self.people.values(), *self.references)
         return Table(
             self.table,
             key=self.key,
@@ -148,15 +168,16 @@ class Collection:
             nullable=tuple(name for name, each in self.members.items() if each.allow_none),
             unique=self.unique,
             groups=owned | dict(self.groups),
-            text=self.text,
-            text_of=self.text_of,
-            references=references | dict(self.references),
-            identified=dict.fromkeys(self.named.values(), USERS),
-            shown_by=self.shown_by,
-            asked=tuple(dict.fromkeys((*self.asked, *referring, *self.identities))),
-            orders=(*dict.fromkeys((*orderable(self.schema), *self.orders)),),
+            text=tuple(name for name in self.text if name not in self.references),
+            text_of=tuple(name for name in self.text if name in self.references),
+            references={**references, **self.references},
+            identified=dict.fromkeys(self.named, USERS),
+            shown_by=self.target,
+            asked=tuple(dict.fromkeys((*self.asked, *self.references, *self.identities))),
+            orders=tuple(dict.fromkeys((*orderable(self.schema), *self.orders))),
             weighed=_tenant if self.is_bounded else None,
-            is_journal=self.is_journal,
+            # What stands neither in seeds nor in the audit only tells of others.
+            is_journal=self.seed is None and self.audit is None,
         )
 
     def faults(self, key: str, record: Record, is_strict: bool = True) -> dict[str, list[str]]:

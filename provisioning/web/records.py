@@ -110,7 +110,7 @@ def load_new(schema: RecordSchema, body: Record) -> Record:
     errors |= {name: ["Missing data for required field."] for name in missing_members}
     if errors or outdated:
         raise Invalid(errors | outdated)
-    record = dict.fromkeys(schema.load_fields) | _defaults(schema) | values
+    record = dict.fromkeys(schema.load_fields) | defaults(schema.load_fields) | values
     masks = [name for name in schema.secrets if record.get(name) == MASK]
     if masks:
         message = f"'{MASK}' stands for a secret that is not shown. Give the secret itself."
@@ -236,12 +236,13 @@ def _writable(schema: RecordSchema, body: Record) -> Record:
     return {name: value for name, value in body.items() if name not in read_only(schema)}
 
 
-@functools.cache
-def _defaults(schema: RecordSchema) -> Record:
+def defaults(members: Mapping[str, fields.Field[Any]]) -> Record:
+    """The members that have a default other than null, with it."""
+    found = {name: field.load_default for name, field in members.items()}
     return {
-        name: field.load_default
-        for name, field in schema.load_fields.items()
-        if field.load_default is not missing
+        name: value() if callable(value) else value
+        for name, value in found.items()
+        if value is not missing
     }
 
 

@@ -9,7 +9,7 @@ from provisioning.domain.records import Records
 from provisioning.store import Record
 from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, created, nothing, require_match
-from provisioning.web.collection import ACCOUNT, Collection
+from provisioning.web.collection import AccountId, Collection
 from provisioning.web.fields import Choice, Slug, Text
 from provisioning.web.operation import Variable
 from provisioning.web.paging import list_query, listed
@@ -39,11 +39,7 @@ COLLECTION = Collection(
     audit="rotas",
     schema=ROTA,
     # In the store `lead` is the account's id, which stays when the account is renamed.
-    apart=frozenset({"lead"}),
-    own={"lead": ACCOUNT},
-    named={"lead": "lead"},
-    also_audited={"lead": "lead"},
-    defaults={"days": []},
+    own={"lead": AccountId()},
     text=("label",),
 )
 
