@@ -14,6 +14,8 @@ from provisioning.store.query import Query, Record
 Key = Callable[[Record], Hashable | None]
 Keys = dict[str, None]
 """Keys, in table order."""
+SINGLE = (str, int, float)
+"""The types of the values by which records can be looked up."""
 REMEMBERED = 100
 """How many of its last changes a table remembers, by which kept answers are brought up to date."""
 _VERSIONS = count(1)
@@ -97,7 +99,10 @@ class Contents:
         self.fact = fact
         self.records: dict[str, Record] = {}
         self.unique: dict[str, dict[Hashable, str]] = {name: {} for name in fact.unique}
-        self.groups: dict[str, dict[Hashable, Keys]] = {name: {} for name in fact.groups}
+        self.groups: dict[Hashable, dict[Hashable, Keys]] = {name: {} for name in fact.groups}
+        """Group, or (member,) once that was asked for -> value -> keys."""
+        self.places: dict[str, int] = {}
+        """Key -> a number that grows along the table."""
         self.weights: dict[Hashable, int] = {}
         """Whose records -> their bytes, as `weighed` of the declaration says."""
         self.version = next(_VERSIONS)
@@ -112,30 +117,46 @@ class Contents:
         copy.records = dict(self.records)
         copy.unique = dict(self.unique)
         copy.groups = dict(self.groups)
+        copy.places = dict(self.places)
         copy.weights = dict(self.weights)
         copy.version = self.version
         copy._last = self._last.copy()
         return copy
 
     def changed_since(self, version: int) -> dict[str, Record | None] | None:
-        """{key: record at that time} of records that have changed since a version.
-
-        New records are None, and come in the order in which they stand at the end of the table.
-        The whole result is None if too much has changed, or if a record has moved in the table.
-        """
+        """{key: record at that time} of records that have changed since a version; None is a new
+        one. The whole result is None if too much has changed."""
         changed: dict[str, Record | None] = {}
         known = version == self.version
         for before, key, record in self._last:
             known = known or before == version
             if known:
-                if record is None and key in changed:
-                    return None
                 changed.setdefault(key, record)
         return changed if known else None
+
+    def holding(self, member: str) -> dict[Hashable, Keys]:
+        """Value of a member -> the keys of the records that have it, in table order."""
+        if (member,) not in self.groups:
+            value_of = self._grouping((member,))
+            found: dict[Hashable, Keys] = {}
+            for key, record in self.records.items():
+                if (value := value_of(record)) is not None:
+                    found.setdefault(value, {})[key] = None
+            self.groups[member,] = found
+        return self.groups[member,]
+
+    def _grouping(self, group: Hashable) -> Key:
+        """The function by which a group, or a member that was asked for, has its values."""
+        if isinstance(group, tuple):
+            return lambda record: (
+                value if isinstance(value := record.get(group[0]), SINGLE) else None
+            )
+        return self.fact.groups[str(group)]
 
     def load(self, records: dict[str, Record]) -> "Contents":
         """Fill empty contents; StoreDamaged if a record can't be indexed or isn't unique."""
         self.records = records
+        self.places = {key: number for number, key in enumerate(records)}
         name = key = ""
         try:
             for name, function in self.fact.unique.items():
@@ -147,8 +168,7 @@ class Contents:
             for name, function in self.fact.groups.items():
                 groups = self.groups[name]
                 for key, record in records.items():
-                    value = function(record)
-                    if value is not None:
+                    if (value := function(record)) is not None:
                         groups.setdefault(value, {})[key] = None
             if self.fact.weighed is not None:
                 name = "sum of bytes"
@@ -165,6 +185,8 @@ class Contents:
                 raise ValueError(
                     f"{self.fact.name}: another record has its {name}, maybe another tenant's"
                 )
+        if key not in self.records:
+            self.places[key] = next(reversed(self.places.values()), -1) + 1
         self._index(key, record)
         self._note(key)
         self.records[key] = record
@@ -173,7 +195,7 @@ class Contents:
         """Remove an existing record."""
         self._index(key, None)
         self._note(key)
-        del self.records[key]
+        del self.records[key], self.places[key]
 
     def _note(self, key: str) -> None:
         """Remember the record, which is about to change, and take a new version."""
@@ -192,18 +214,20 @@ class Contents:
                     del index[old]
                 if new is not None:
                     index[new] = key
-        for name, function in self.fact.groups.items():
-            old, new = _values(function, before, after)
+        for group in self.groups:
+            old, new = _values(self._grouping(group), before, after)
             if old != new:
-                groups = self._own_part(self.groups, name)
+                groups = self._own_part(self.groups, group)
                 if old is not None:
                     del self._own_part(groups, old)[key]
+                    if not groups[old]:
+                        del groups[old]
                 if new is not None:
                     members = self._own_part(groups, new)
                     members[key] = None
                     if before is not None:
                         # An old record has its place between others, as in the table.
-                        groups[new] = {other: None for other in self.records if other in members}
+                        groups[new] = dict.fromkeys(sorted(members, key=self.places.__getitem__))
 
     def _weigh(self, before: Record | None, after: Record | None) -> None:
         if self.fact.weighed is not None:
@@ -214,7 +238,7 @@ class Contents:
 
     def _own_part(self, whole: dict[Any, dict[Any, Any]], name: Hashable) -> dict[Any, Any]:
         """An index or a group, copied unless it has been, so that others don't see it change."""
-        if (id(whole), name) not in self._own:
+        if name not in whole or (id(whole), name) not in self._own:
             self._own.add((id(whole), name))
             whole[name] = dict(whole.get(name, {}))
         return whole[name]

@@ -200,7 +200,7 @@ def effort(request: pytest.FixtureRequest) -> Iterator[None]:
         if request.param == "little is remembered":
             patch.setattr(tables, "REMEMBERED", 3)
             patch.setattr(answers, "MOST_LATER", 2)
-            patch.setattr(answers, "MOST_ANSWERS", 3)
+            patch.setattr(answers, "MOST_WEIGHT", 3 * 105)
         yield
 
 
@@ -373,23 +373,31 @@ def test_after_a_change_a_question_reads_as_much_of_few_records_as_of_many(
     assert counted[1] <= counted[0] + 20 < 100
 
 
-def test_what_is_kept_does_not_grow_with_questions_and_changes() -> None:
+def test_what_is_kept_does_not_grow_with_questions_and_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(answers, "MOST_WEIGHT", 5_000)
     store = many(300)
-    for number in range(2 * answers.MOST_ANSWERS):
+    for number in range(2 * answers.MOST_LATER):
         with store.transaction() as transaction:
-            transaction.put("users", "00003", {"name": str(number), "mail": None, "size": 1})
+            transaction.put("users", f"{number % 300:05}", {"name": f"x{number}", "size": 1})
         with store.read() as view:
-            view.query("users", Query(words=(f"{number}",), by_key=True))
+            view.query("users", Query(words=("x",), between={"name": (f"{number}", None)}))
     kept = view._answers
-    assert len(kept._kept) == answers.MOST_ANSWERS
+    assert sum(100 + len(answer.keys) for answer in kept._kept.values()) <= 5_000
+    assert 1 < len(kept._kept) < 50
     assert len(kept._texts["users"].later) <= answers.MOST_LATER
 
 
-def test_what_is_kept_weighs_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "MOST_WEIGHT", 1_000)
-    store = many(300)
+def test_a_value_that_no_record_has_any_more_is_kept_nowhere() -> None:
+    store = many(3)
+    reads(store, "grants", Query(equal={"role": "USER"}))
+    for role in ("ONE", "TWO", "THREE"):
+        with store.transaction() as transaction:
+            for key in ("00000", "00001", "00002"):
+                grant = transaction.get("grants", key) or {}
+                transaction.put("grants", key, grant | {"role": role, "tenant": role})
     with store.read() as view:
-        for size in range(10):
-            view.query("users", Query(between={"name": (str(size), None)}))
-    assert len(view._answers._kept) == 3
-    assert view._answers._weight == 900
+        assert view.query("grants", Query(equal={"role": "THREE"})).total == 3
+        for group in view._contents["grants"].groups.values():
+            assert group.keys() <= {"THREE"}
