@@ -7,9 +7,10 @@ from urllib.parse import urljoin
 import pytest
 
 from provisioning.testing.sandbox import Sandbox
-from provisioning.web.docs import PAGE as FOLDER
+from provisioning.web.docs import FOLDER
 
 PAGE = "//docs"
+FILES = f"{PAGE}/any-version"
 
 
 class References(HTMLParser):
@@ -76,14 +77,14 @@ def test_all_that_the_page_refers_to_is_served_from_beside_it(browser, path, pre
     ],
 )
 def test_a_file_says_what_it_is(browser, name, kind):
-    with browser.get(f"{PAGE}/{name}") as response:
+    with browser.get(f"{FILES}/{name}") as response:
         assert response.status_code == 200
         assert response.mimetype == kind
 
 
 @pytest.mark.parametrize("name", ["docs.css", "swagger-ui.css"])
 def test_the_styles_refer_to_nothing_on_another_host(browser, name):
-    with browser.get(f"{PAGE}/{name}") as response:
+    with browser.get(f"{FILES}/{name}") as response:
         found = re.findall(r"""url\(["']?([^"')]*)""", response.text)
     assert [each for each in found if not each.startswith("data:")] in ([], ["swagger-ui.css"])
 
@@ -93,7 +94,7 @@ def test_the_script_refers_to_nothing_by_a_path_from_the_root():
     assert not re.search(r"""["'`](/[a-z_]|https?:)""", text)
 
 
-@pytest.mark.parametrize("path", [PAGE, f"{PAGE}/swagger-ui.css"])
+@pytest.mark.parametrize("path", [PAGE, f"{FILES}/swagger-ui.css"])
 def test_the_browser_may_fetch_from_this_server_only_and_run_nothing_inline(browser, path):
     with browser.get(path) as response:
         directives = response.headers["Content-Security-Policy"].split("; ")
@@ -121,7 +122,7 @@ def test_the_page_knows_whether_keys_are_the_demos(demo):
     assert "{" not in page
 
 
-@pytest.mark.parametrize("path", ["//", PAGE, f"{PAGE}/", f"{PAGE}/docs.js"])
+@pytest.mark.parametrize("path", ["//", PAGE, f"{PAGE}/", f"{FILES}/docs.js"])
 def test_the_page_can_be_switched_off(path):
     response = Sandbox(docs="off").client().get(path)
     assert response.status_code == 404
@@ -148,6 +149,6 @@ def test_an_answer_of_the_api_may_fetch_nothing_should_a_browser_show_it(adminis
     ],
 )
 def test_what_the_page_does_not_have_is_a_problem_404(browser, name):
-    response = browser.get(f"{PAGE}/{name}")
+    response = browser.get(f"{FILES}/{name}")
     assert response.status_code == 404
     assert response.content_type == "application/problem+json"

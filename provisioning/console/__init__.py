@@ -6,16 +6,15 @@ below any path prefix; each module's first line says what it holds.
 
 from pathlib import Path
 
-from flask import Flask, Response, request, send_from_directory
+from flask import Flask, Response
 
 from provisioning.settings import Settings
 from provisioning.web.context import server
-from provisioning.web.targets import raw_path
+from provisioning.web.pages import Page
 
 PATH = "/console"
-PAGE = Path(__file__).parent / "page"
-MODULES = sorted(path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*.js"))
-"""The page names them all, so that a browser asks for them at once, not for one after the other."""
+FOLDER = Path(__file__).parent / "page"
+DOCUMENT = FOLDER / "index.html"
 PRELOADED = '<link rel="modulepreload" href="{{here}}{}">\n'
 POLICY = "; ".join(
     (
@@ -31,40 +30,34 @@ POLICY = "; ".join(
         "trusted-types 'none'",
     )
 )
-TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-"""Content types by suffix. They stand here because a machine's own table may have others."""
+
+
+def files() -> dict[str, Path]:
+    found = (path for path in FOLDER.rglob("*") if path.is_file() and path != DOCUMENT)
+    return {path.relative_to(FOLDER).as_posix(): path for path in found}
+
+
+PAGE = Page(PATH, DOCUMENT, files, POLICY)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Serve the console, unless the settings switch it off."""
     if settings.console == "on":
         app.add_url_rule(PATH, "console", show_page)
-        app.add_url_rule(f"{PATH}/<path:name>", "console_file", show_file)
+        app.add_url_rule(f"{PATH}/<version>/<path:name>", "console_file", PAGE.show_file)
 
 
 def show_page() -> Response:
-    """The page, with those settings filled in that it would otherwise have to find out."""
+    """The page, with those settings filled in that it would otherwise have to find out.
+
+    It names all modules, so that a browser asks for them at once, not for one after the other.
+    """
     settings = server().settings
-    values = {
-        "{modules}": "".join(PRELOADED.format(name) for name in MODULES),
-        "{here}": "" if raw_path(request.environ).endswith("/") else "console/",
-        "{auth}": settings.auth,
-        "{control}": "on" if settings.has_control else "off",
-        "{docs}": settings.docs,
-        "{most}": str(settings.max_page_size),
-    }
-    page = (PAGE / "index.html").read_text("utf-8")
-    for name, value in values.items():
-        page = page.replace(name, value)
-    return _restricted(Response(page, mimetype="text/html"))
-
-
-def show_file(name: str) -> Response:
-    """A script, style sheet or picture of the page."""
-    content_type = TYPES.get(Path(name).suffix)
-    return _restricted(send_from_directory(PAGE, name, mimetype=content_type))
-
-
-def _restricted(response: Response) -> Response:
-    response.headers["Content-Security-Policy"] = POLICY
-    return response
+    modules = sorted(name for name in PAGE.files if name.endswith(".js"))
+    return PAGE.show(
+        modules="".join(PRELOADED.format(name) for name in modules),
+        auth=settings.auth,
+        control="on" if settings.has_control else "off",
+        docs=settings.docs,
+        most=str(settings.max_page_size),
+    )

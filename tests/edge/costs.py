@@ -251,6 +251,12 @@ class Costs:
                     return self.ask(verb, f"{BASE_PATH}/info", {name: text}, b"{}")
 
                 yield from self._texts(f"{verb} with {name}", ask)
+        for name in ("Accept-Encoding", "If-None-Match"):
+
+            def ask_for_file(text: str, name: str = name) -> object:
+                return self.ask("GET", "/console/any-version/main.js", {name: text})
+
+            yield from self._texts(f"GET a page's file with {name}", ask_for_file)
         for kind in TEXTS:
 
             def ask_with_many(size: int, kind: str = kind) -> object:

@@ -3,7 +3,7 @@
 import { searchOf } from "./address.js";
 import { forPeople, inWords } from "./words.js";
 
-export const SERVER = new URL("../", import.meta.url).href.slice(0, -1);
+export const SERVER = new URL("../../", import.meta.url).href.slice(0, -1);
 export const BASE_PATH = "/api/v1/provisioning";
 const MARK = "console-";
 export const MOST = Number(document.documentElement.dataset.most);

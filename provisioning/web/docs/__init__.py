@@ -7,19 +7,17 @@ page are relative, so that it works below any path prefix.
 from importlib.util import find_spec
 from pathlib import Path
 
-from flask import Flask, Response, request, send_from_directory
+from flask import Flask, Response
 
 from provisioning.settings import Settings
 from provisioning.web.answers import answer
+from provisioning.web.pages import Page
 from provisioning.web.routing import Resource
-from provisioning.web.targets import raw_path
 
 PATH = "/docs"
-PAGE = Path(__file__).parent / "page"
-TEMPLATE = Path(__file__).parent / "index.html"
+FOLDER = Path(__file__).parent / "page"
+DOCUMENT = Path(__file__).parent / "index.html"
 SWAGGER_UI = ("swagger-ui-bundle.js", "swagger-ui.css")
-TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-"""Content types by suffix. They stand here because a machine's own table may have others."""
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -32,6 +30,17 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+
+
+def files() -> dict[str, Path]:
+    """Our own, and those of Swagger UI, which are found without importing its package."""
+    spec = find_spec("flask_swagger_ui")
+    assert spec is not None and spec.origin is not None  # noqa: S101 - requirements.txt has it
+    theirs = Path(spec.origin).parent / "dist"
+    return {path.name: path for path in (*FOLDER.iterdir(), *(theirs / n for n in SWAGGER_UI))}
+
+
+PAGE = Page(PATH, DOCUMENT, files, POLICY)
 
 
 def init_app(app: Flask, resources: tuple[Resource, ...], settings: Settings) -> None:
@@ -49,26 +58,6 @@ def init_app(app: Flask, resources: tuple[Resource, ...], settings: Settings) ->
 
     @app.get(PATH, endpoint="docs")
     def show_page() -> Response:
-        page = TEMPLATE.read_text("utf-8")
-        here, root = ("", "../") if raw_path(request.environ).endswith("/") else ("docs/", "")
-        values = {"here": here, "root": root, "demo": settings.demo, "console": settings.console}
-        for name, value in values.items():
-            page = page.replace(f"{{{name}}}", value)
-        return restricted(Response(page, mimetype="text/html"))
+        return PAGE.show(demo=settings.demo, console=settings.console)
 
-    @app.get(f"{PATH}/<path:name>", endpoint="docs_file")
-    def show_file(name: str) -> Response:
-        folder = swagger_ui() if name in SWAGGER_UI else PAGE
-        return restricted(send_from_directory(folder, name, mimetype=TYPES.get(Path(name).suffix)))
-
-
-def swagger_ui() -> Path:
-    """The folder of Swagger UI's own files, found without importing its package."""
-    spec = find_spec("flask_swagger_ui")
-    assert spec is not None and spec.origin is not None  # noqa: S101 - requirements.txt has it
-    return Path(spec.origin).parent / "dist"
-
-
-def restricted(response: Response) -> Response:
-    response.headers["Content-Security-Policy"] = POLICY
-    return response
+    app.add_url_rule(f"{PATH}/<version>/<path:name>", "docs_file", PAGE.show_file)

@@ -2,7 +2,7 @@
 // keys. Everything is asked for beside this page, whatever path prefix it is below.
 /* global SwaggerUIBundle */
 
-const ROOT = new URL("..", import.meta.url);
+const ROOT = new URL("../..", import.meta.url);
 const IS_DEMO = document.documentElement.dataset.demo === "on";
 const FIRST_GROUP = "users";
 const SCHEME = "bearer";
