@@ -24,7 +24,7 @@ _END = b"\n    }"
 _MODULUS = 2**64
 BLOCK = 1_000
 """How many records a block has. To change one record means to copy the bytes of its block."""
-_LARGE = 65_536
+_LARGE = 262_144
 """A block of so many bytes takes no further record."""
 
 

@@ -357,9 +357,12 @@ class DurableStorage(tinydb.storages.Storage):
 
         `size`: for how many bytes there has to be room at least.
         """
-        with suppress(FileNotFoundError):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        try:
+            descriptor = self._disk.open(self._new, flags)
+        except FileExistsError:  # left by a crash
             self._disk.unlink(self._new)
-        descriptor = self._disk.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            descriptor = self._disk.open(self._new, flags)
         try:
             if size:
                 self._disk.reserve(descriptor, size)

@@ -108,6 +108,7 @@ class Contents:
         self.version = next(_VERSIONS)
         """A new number after each change, so that the same version means the same records."""
         self._last: deque[tuple[int, str, Record | None]] = deque(maxlen=REMEMBERED)
+        self._has_own_places = False
         self._own: set[tuple[int, Hashable]] = set()
         """The indexes and groups that were copied: the id of a dictionary, the name in it."""
 
@@ -117,7 +118,7 @@ class Contents:
         copy.records = dict(self.records)
         copy.unique = dict(self.unique)
         copy.groups = dict(self.groups)
-        copy.places = dict(self.places)
+        copy.places = self.places
         copy.weights = dict(self.weights)
         copy.version = self.version
         copy._last = self._last.copy()
@@ -186,7 +187,7 @@ class Contents:
                     f"{self.fact.name}: another record has its {name}, maybe another tenant's"
                 )
         if key not in self.records:
-            self.places[key] = next(reversed(self.places.values()), -1) + 1
+            self._own_places()[key] = next(reversed(self.places.values()), -1) + 1
         self._index(key, record)
         self._note(key)
         self.records[key] = record
@@ -195,7 +196,7 @@ class Contents:
         """Remove an existing record."""
         self._index(key, None)
         self._note(key)
-        del self.records[key], self.places[key]
+        del self.records[key], self._own_places()[key]
 
     def _note(self, key: str) -> None:
         """Remember the record, which is about to change, and take a new version."""
@@ -235,6 +236,12 @@ class Contents:
                 if record is not None:
                     owner = self.fact.weighed(record)
                     self.weights[owner] = self.weights.get(owner, 0) + sign * weight(record)
+
+    def _own_places(self) -> dict[str, int]:
+        """The places, copied unless they have been."""
+        if not self._has_own_places:
+            self.places, self._has_own_places = dict(self.places), True
+        return self.places
 
     def _own_part(self, whole: dict[Any, dict[Any, Any]], name: Hashable) -> dict[Any, Any]:
         """An index or a group, copied unless it has been, so that others don't see it change."""

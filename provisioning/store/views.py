@@ -290,6 +290,8 @@ class Transaction(View):
         """ValueError if a record refers to one of these that has been removed."""
         there = self._contents[table]
         lost = {key: self._before[table, key] for key in keys if key not in there.records}
+        if not lost:
+            return
         ids = there.unique.get("id", {})
         before = (record.get("id") for record in lost.values() if record is not None)
         lost_ids = {number for number in before if number is not None and number not in ids}
