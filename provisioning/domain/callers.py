@@ -8,7 +8,7 @@ from provisioning.domain.activity import ActivityWindow, Instant
 from provisioning.domain.errors import Unauthorized
 from provisioning.domain.names import token_digest
 from provisioning.domain.tables import API_KEYS, PRIVILEGES, TENANTS
-from provisioning.store import Record, View, is_active_at
+from provisioning.store import Led, Lookup, Record, View, is_active_at
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,12 @@ def effective_privilege(privileges: Collection[Record], now: Instant) -> Record 
 
 def identify(view: View, token: str, clock: Callable[[], Instant]) -> Caller:
     """The caller with this API token; Unauthorized says why it is refused."""
-    key = view.find(API_KEYS, "token", token_digest(token))
+    digest = token_digest(token)
+    by_token = Lookup(API_KEYS, [digest], "token")
+    tenant_of = Lookup(TENANTS, Led(by_token, "tenant"))
+    held = Lookup(PRIVILEGES, Led(by_token, "tenantUser"), "tenantUser")
+    view.expect((by_token, tenant_of, held))
+    key = view.find(API_KEYS, "token", digest)
     if key is None:
         raise Unauthorized(
             "This API key is unknown. Check it for typing errors or ask for a new one."

@@ -14,7 +14,7 @@ from provisioning.domain.tables import AUDIT
 from provisioning.store import Record
 from provisioning.web.access import reading
 from provisioning.web.answers import answer
-from provisioning.web.audit import ACTIONS, WAYS, key_of, shown_to
+from provisioning.web.audit import ACTIONS, WAYS, key_of, shown_to, shown_with
 from provisioning.web.collection import HIGHEST_ID, NAME, REFERENCE, Collection
 from provisioning.web.context import server
 from provisioning.web.fields import Choice, Moment, Text, Whole
@@ -196,7 +196,9 @@ def list_audit() -> Response:
     filters = {name: value for each in equal for name, value in each.items()}
     between = {} if begins is None and ends is None else {"at": (begins, ends)}
     query = replace(query, equal=filters, between=between)
-    return listed(records.query(AUDIT, query), query, show_record)
+    page = records.query(AUDIT, query)
+    records.view.expect(shown_with(page.records))
+    return listed(page, query, show_record)
 
 
 @audit.operation(

@@ -11,7 +11,7 @@ from provisioning.domain.errors import Invalid
 from provisioning.domain.names import username_key
 from provisioning.domain.records import Records, not_found
 from provisioning.domain.tables import PRIVILEGES, USERS
-from provisioning.store import Record
+from provisioning.store import Led, Lookup, Record
 from provisioning.web.access import changing, reading
 from provisioning.web.answers import answer, created, nothing, require_match
 from provisioning.web.collection import AccountId, Collection, Key
@@ -141,6 +141,9 @@ def find(records: Records, reference: str) -> Record:
     """A privilege that the caller may see: by its id, or by a username the effective one."""
     if not is_id(reference):
         return find_effective(records, reference)
+    asked = Lookup(PRIVILEGES, [reference])
+    named = (Lookup(USERS, Led(asked, "user")), Lookup(USERS, Led(asked, "reportsTo"), "id"))
+    records.view.expect((asked, *named))
     privilege = records.find(PRIVILEGES, reference)
     if not people.is_visible(records, privilege["user"]):
         raise not_found()

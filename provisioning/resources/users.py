@@ -3,6 +3,7 @@
 import re
 import threading
 import unicodedata
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from flask import Response
@@ -14,7 +15,7 @@ from provisioning.domain.errors import Conflict, Forbidden, Invalid
 from provisioning.domain.names import username_key
 from provisioning.domain.passwords import CHEAP, cheap_hash, cheapness
 from provisioning.domain.records import Records
-from provisioning.domain.tables import PRIVILEGES, TENANTS, USERS
+from provisioning.domain.tables import API_KEYS, PRIVILEGES, TENANTS, USERS
 from provisioning.domain.tenants import new_account
 from provisioning.resources.api_keys import keys_of
 from provisioning.resources.privileges import (
@@ -23,7 +24,7 @@ from provisioning.resources.privileges import (
     PublicProfileSchema,
     revoke_all,
 )
-from provisioning.store import Order, Query, Record, Related, fold, is_active_at
+from provisioning.store import Lookup, Order, Query, Record, Related, fold, is_active_at
 from provisioning.web.access import changing, place, reading
 from provisioning.web.answers import answer, created, require_match
 from provisioning.web.collection import REFERENCE, Collection, Key
@@ -216,6 +217,14 @@ def _key_summary(records: Records, key: Record) -> Record:
     return shown if records.caller.may_see_token_of(key["user"]) else masked(KEY_SUMMARY, shown)
 
 
+def shown_with(records: Records, usernames: Iterable[str]) -> Iterator[Lookup]:
+    """What showing these users asks for."""
+    users = [username_key(username) for username in usernames]
+    yield from people.held_by(records, users)
+    owners = [(records.label, user) for user in users if records.caller.may_see_keys_of(user)]
+    yield Lookup(API_KEYS, owners, "tenantUser")
+
+
 def show_profile(_: Records, account: Record) -> Record:
     return show(PUBLIC_PROFILE, account)
 
@@ -257,7 +266,9 @@ def list_users() -> Response:
     visible = people.visible_users(records)
     if visible is not None and query.keys is None:
         query = replace(query, keys=visible)
-    return listed(records.query(USERS, query), query, show_user)
+    page = records.query(USERS, query)
+    records.view.expect(shown_with(records, (each["username"] for each in page.records)))
+    return listed(page, query, show_user)
 
 
 def _by_username(query: Query) -> Query:
@@ -320,6 +331,7 @@ def create_user(body: Record) -> Response:
 def show_one_user(username: str) -> Response:
     """Show a tenant user."""
     records = reading()
+    records.view.expect(shown_with(records, [username]))
     _, account = people.find_user(records, username)
     return answer(show_user(records, account))
 
@@ -346,6 +358,8 @@ def replace_user(username: str, body: Record) -> Response:
         allowed(reading())
         with place():
             changes["passwordHash"] = hashed(server(), password)
+    records = reading()
+    records.view.expect(shown_with(records, [username]))
     # No rule looks at another user's profile.
     with changing(only=(USERS, username_key(username))) as records:
         user, account = allowed(records)

@@ -4,13 +4,14 @@ Stores have these tables whether SCIM is served or not, so that a store opens wi
 """
 
 from collections.abc import Collection as Several
+from collections.abc import Iterator
 
 from provisioning.domain import people
 from provisioning.domain.activity import ActivityWindow
 from provisioning.domain.records import Records
 from provisioning.domain.roles import ROLES
 from provisioning.domain.tables import PRIVILEGES, USERS
-from provisioning.store import Query, Record, Related
+from provisioning.store import Lookup, Query, Record, Related
 from provisioning.web.collection import Collection, Key
 from provisioning.web.fields import Right, Text
 from provisioning.web.records import RecordSchema
@@ -98,6 +99,7 @@ def is_visible(records: Records, user: str) -> bool:
 
     A user comes back when a privilege begins that is newer than the removal.
     """
+    records.view.expect(seen_with(records, [user]))
     privileges = people.privileges_of(records, user)
     forgotten = _forgotten(records, user)
     if not forgotten:
@@ -105,6 +107,13 @@ def is_visible(records: Records, user: str) -> bool:
     return any(
         each["activeFrom"] <= records.now for each in privileges if str(each["id"]) not in forgotten
     )
+
+
+def seen_with(records: Records, users: Several[str]) -> Iterator[Lookup]:
+    """What `is_visible` asks for of these users."""
+    held = [(records.label, user) for user in users]
+    for table in (PRIVILEGES, FORGOTTEN):
+        yield Lookup(table, held, "tenantUser")
 
 
 def _forgotten(records: Records, user: str) -> set[str]:

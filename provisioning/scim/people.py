@@ -4,6 +4,7 @@ What is asked for is worked out before a transaction. It is done by functions of
 the one transaction of its request.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from marshmallow import ValidationError
@@ -34,7 +35,7 @@ from provisioning.scim.messages import (
 )
 from provisioning.scim.messages import USER as USER_SCHEMA
 from provisioning.scim.patch import ADD, MOST_VALUES, REMOVE, REPLACE, Step, steps_in_resource
-from provisioning.store import Record
+from provisioning.store import Lookup, Record
 from provisioning.web.collection import HIGHEST_ID
 from provisioning.web.context import server
 from provisioning.web.fields import check_email
@@ -74,6 +75,24 @@ def describe(records: Records, account: Record) -> Record:
     return resource | {"meta": meta}
 
 
+def described_with(records: Records, accounts: Iterable[Record]) -> Iterator[Lookup]:
+    """What `describe` asks for of these accounts, apart from their managers."""
+    users = [username_key(account["username"]) for account in accounts]
+    yield from people.held_by(records, users)
+    yield Lookup(identities.USERS_KNOWN, [records.own_key(user) for user in users])
+
+
+def managers_of(records: Records, accounts: Iterable[Record]) -> Iterator[Lookup]:
+    """What is asked for of those to whom these accounts report."""
+    reported = {
+        privilege["reportsTo"]
+        for account in accounts
+        for privilege in people.privileges_of(records, username_key(account["username"]))
+    }
+    managers = (people.key_of(records.view, each) for each in reported)
+    yield from identities.seen_with(records, [user for user in managers if user is not None])
+
+
 def display_name(account: Record) -> str:
     names = (account["firstName"], account["lastName"])
     return " ".join(name.strip() for name in names if name and name.strip()) or account["username"]
@@ -104,7 +123,10 @@ def account_of(records: Records, user_id: str) -> Record | None:
     if str(number) != user_id or number > HIGHEST_ID:
         return None
     account = records.view.find(USERS, "id", number)
-    if account is None or not identities.is_visible(records, username_key(account["username"])):
+    if account is None:
+        return None
+    records.view.expect(described_with(records, [account]))
+    if not identities.is_visible(records, username_key(account["username"])):
         return None
     return account
 

@@ -81,6 +81,8 @@ def users_asked(
 ) -> tuple[list[Record], int]:
     """The users at these places of the list that is asked for, as resources, and its length."""
     accounts, total = _accounts(records, asked, node, places)
+    records.view.expect(people.described_with(records, accounts))
+    records.view.expect(people.managers_of(records, accounts))
     return [asked.selection.of(people.describe(records, each)) for each in accounts], total
 
 

@@ -32,7 +32,9 @@ from provisioning.store.errors import (
 from provisioning.store.form import Conversion, Form, Past, Step
 from provisioning.store.ids import LARGEST_BROUGHT, LARGEST_ID, number_of
 from provisioning.store.query import (
+    Led,
     Line,
+    Lookup,
     Order,
     Page,
     Query,
@@ -57,7 +59,9 @@ __all__ = [
     "Disk",
     "DurableStorage",
     "Form",
+    "Led",
     "Line",
+    "Lookup",
     "MemoryStorage",
     "Order",
     "OtherForm",

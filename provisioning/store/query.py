@@ -72,6 +72,23 @@ class Related:
     negated: bool = False
 
 
+class Lookup(NamedTuple):
+    """Records that `get`, `find` or `group` of a view may be asked for: those of a table that have
+    one of these values in `by`, a unique index or a group; None is the key."""
+
+    table: str
+    values: "Collection[Hashable] | Led"
+    by: str | None = None
+
+
+class Led(NamedTuple):
+    """In place of values: what leads on from the records of another lookup. Their member of this
+    name holds the key or the id that is sought, or their group of the same name the value."""
+
+    start: Lookup
+    name: str
+
+
 class Line(NamedTuple):
     """How records of a table lead from one record of another to the next, as reporting lines do."""
 

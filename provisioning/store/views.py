@@ -18,7 +18,7 @@ from provisioning.store.ids import (
     require_readable_id,
 )
 from provisioning.store.layout import Touched
-from provisioning.store.query import Line, Page, Query, Record
+from provisioning.store.query import Line, Lookup, Page, Query, Record
 from provisioning.store.tables import Contents, Table, require_declared
 
 MOST_KEPT = 2_000
@@ -59,6 +59,12 @@ class View:
         """The records that have this value in a group, in table order."""
         contents = self._contents[table]
         return [contents.records[key] for key in contents.groups[group].get(value, ())]
+
+    def expect(self, lookups: Iterable[Lookup]) -> None:
+        """Say what will soon be asked for, so that a database can look for all of it at once.
+
+        Nothing follows from it where it isn't asked for, and none of it has to be there.
+        """
 
     def reached(
         self,

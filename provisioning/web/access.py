@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from provisioning.domain.bounds import require_room
 from provisioning.domain.errors import Unauthorized
 from provisioning.domain.records import Records
-from provisioning.store import RecordId
+from provisioning.domain.tables import USERS
+from provisioning.store import Lookup, RecordId
 from provisioning.web import audit, audit_log
 from provisioning.web.audit import Author
 from provisioning.web.caller import admit, caller_of
@@ -43,8 +44,10 @@ def changing(only: RecordId | None = None, also: Collection[str] = ()) -> Iterat
     `also` are other tenants whose records will change.
     """
     request = current()
-    tenant, view = caller_of(request).tenant, request.view
-    parts = request.parts
+    caller, view, parts = caller_of(request), request.view, request.parts
+    tenant = caller.tenant
+    if caller.user is not None:
+        view.expect([Lookup(USERS, [caller.user])])  # whom the audit names
     with place(), parts.store.transaction(tenant, only, view, also) as transaction:
         now = parts.clock.now(transaction.time())
         caller = admit(request, transaction, lambda: now)

@@ -20,7 +20,7 @@ from provisioning.domain.names import username_key
 from provisioning.domain.records import Records
 from provisioning.domain.roles import MASK
 from provisioning.domain.tables import AUDIT, PRIVILEGES, USERS
-from provisioning.store import Change, Query, Record, Transaction, View
+from provisioning.store import Change, Lookup, Query, Record, Transaction, View
 from provisioning.web import audit_log
 from provisioning.web.collection import Collection
 from provisioning.web.server import Server
@@ -281,6 +281,11 @@ def by_command_line(server: Server, erasing: int | None = None) -> Iterator[Tran
             for record in transaction.query(AUDIT, about).records:
                 transaction.put(AUDIT, key_of(record["tenant"], record["number"]), erased(record))
     audit_log.note(lines)
+
+
+def shown_with(page: Iterable[Record]) -> Iterator[Lookup]:
+    """What `shown_to` asks for of these audit records."""
+    yield Lookup(USERS, {record["aboutAccount"] for record in page} - {None}, "id")
 
 
 def shown_to(records: Records, record: Record) -> Record:

@@ -13,7 +13,7 @@ from provisioning.domain.tables import TENANTS
 from provisioning.settings import how_to_begin, program
 from provisioning.store import View
 from provisioning.web.context import Request
-from provisioning.web.hosts import named_tenant
+from provisioning.web.hosts import named_tenant, naming
 from provisioning.web.server import Server
 
 DEMO_TOKEN = "demo-"  # noqa: S105 - the beginning of every token in the demo data
@@ -93,6 +93,7 @@ def _with_key(request: Request, view: View, clock: Callable[[], Instant]) -> Cal
         token = token_in(request)
         if token.startswith(DEMO_TOKEN) and not settings.is_demo:
             raise Unauthorized("This is a key of the demo data, and demo mode is off.")
+        view.expect(naming(request.host_name))
         caller = identify(view, token, clock)
     except Unauthorized as error:
         if not has_begun(request.parts, view):

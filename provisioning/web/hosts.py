@@ -12,7 +12,7 @@ from provisioning.domain.errors import BadRequest, Forbidden
 from provisioning.domain.records import Records
 from provisioning.domain.tables import DOMAIN_MAPPINGS, TENANTS
 from provisioning.settings import Network, Settings, program
-from provisioning.store import View
+from provisioning.store import Lookup, View
 from provisioning.web.context import Request
 from provisioning.web.server import Server
 
@@ -51,6 +51,11 @@ def mapped_tenant(view: View, host: str, now: Instant) -> str | None:
     if mapping is None or not ActivityWindow.of(mapping).is_active(now):
         return None
     return str(mapping["tenant"])
+
+
+def naming(host: str) -> tuple[Lookup, Lookup]:
+    """What `named_tenant` may ask for."""
+    return Lookup(DOMAIN_MAPPINGS, [host]), Lookup(TENANTS, [host.partition(".")[0]])
 
 
 def named_tenant(view: View, host: str, now: Instant, base_domain: str) -> str | None:

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Hashable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from provisioning.store.query import fold
@@ -66,6 +67,7 @@ def value_key(value: Any) -> str:
     return _cut(plain(json.dumps(value, sort_keys=True, ensure_ascii=False)))
 
 
+@lru_cache(10_000)
 def group_key(value: Hashable) -> str:
     """The value of a group or of a unique index."""
     return value_key(value)

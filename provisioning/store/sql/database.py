@@ -407,9 +407,9 @@ class Database(ABC):
 
     # Counters: of ids, by table, and whatever else is counted
 
-    def next_id(self, connection: Connection, name: str) -> int:
-        """An integer that is greater than every one before."""
-        return int(self.rows(connection, self._count, {"name": name})[0][0])
+    def counting(self, name: str) -> Statement:
+        """What answers an integer that is greater than every one before."""
+        return self._count, {"name": name}
 
     def raise_id(self, connection: Connection, name: str, number: int) -> None:
         """Give nothing from now on that isn't greater than this number."""

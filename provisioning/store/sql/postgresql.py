@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
-from sqlalchemy import ARRAY, ColumnElement, FromClause, Text, any_, bindparam
+from sqlalchemy import ARRAY, ColumnElement, FromClause, Text, any_, bindparam, cast
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from provisioning.store.errors import Collision, StoreBusy, StoreUnavailable
@@ -213,10 +213,11 @@ class PostgreSQL(Database):
     # Statements
 
     def one_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-        return column == any_(bindparam(name, type_=ARRAY(Text)))
+        return column == any_(cast(bindparam(name), ARRAY(Text)))
 
-    def listed(self, values: tuple[str, ...]) -> list[str]:
-        return list(values)
+    def listed(self, values: tuple[str, ...]) -> str:
+        escaped = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+        return "{" + ",".join(f'"{each}"' for each in escaped) + "}"
 
     def mentions(
         self, layout: Layout, table: FromClause, name: str, indexed: bool
@@ -325,10 +326,10 @@ class PostgreSQL(Database):
 
     # Ids: a row would make the tenants wait for each other, a sequence leaves gaps instead
 
-    def next_id(self, connection: Connection, name: str) -> int:
+    def counting(self, name: str) -> Statement:
         if name not in self.layouts:
-            return super().next_id(connection, name)
-        return int(self.rows(connection, f"SELECT nextval('\"{name}{IDS}\"')", {})[0][0])
+            return super().counting(name)
+        return f"SELECT nextval('\"{name}{IDS}\"')", {}
 
     def raise_id(self, connection: Connection, name: str, number: int) -> None:
         if name not in self.layouts:

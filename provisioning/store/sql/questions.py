@@ -5,16 +5,20 @@ are made once for each shape, since making one costs more than most answers.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     FromClause,
     and_,
     bindparam,
+    case,
+    cast,
     delete,
     exists,
     false,
@@ -29,9 +33,9 @@ from sqlalchemy import (
     update,
 )
 
-from provisioning.store.query import Line, Query, fold
+from provisioning.store.query import Line, Query, Record, fold
 from provisioning.store.sql.columns import TEXT, At, Word, group_key, plain, value_key
-from provisioning.store.sql.database import Database
+from provisioning.store.sql.database import Database, Statement
 from provisioning.store.sql.layout import META, ONE, REVISIONS, TENANT, ZERO, Layout
 
 Shape = tuple[Any, ...]
@@ -62,6 +66,41 @@ class Asked:
         """What two questions have in common that differ in nothing but the instant."""
         values = tuple(At() if isinstance(value, At) else value for value in self.values)
         return self.conditions, values
+
+
+class Part(NamedTuple):
+    """A part of a search: the records of a table that have one of some values in a column."""
+
+    table: str
+    column: str
+    start: tuple[str, str, str] | None = None
+    """Table, column and another column: the records that have one of the values there hold what is
+    sought in the other column."""
+
+
+Found = dict[tuple[str, str], dict[str, list[Record]]]
+"""(Table, column) -> value -> the records that have it, in table order."""
+
+
+class Search:
+    """Several look-ups as one statement."""
+
+    def __init__(self, wanted: Mapping[Part, Collection[str]]) -> None:
+        self._wanted = {part: values for part, values in wanted.items() if values}
+        self.shape = tuple((*part, len(values) > 1) for part, values in self._wanted.items())
+
+    @property
+    def values(self) -> list[str | tuple[str, ...]]:
+        return [next(iter(v)) if len(v) == 1 else tuple(v) for v in self._wanted.values()]
+
+    def keep(self, rows: Iterable[tuple[Any, ...]], found: Found) -> None:
+        """Note what the statement has answered, also where there was nothing."""
+        for part, values in self._wanted.items():
+            if part.start is None:
+                found[part.table, part.column].update({value: [] for value in values})
+        for place, value, record in rows:
+            table, column, *_ = self.shape[place]
+            found[table, column].setdefault(value, []).append(orjson.loads(record))
 
 
 def asked(layouts: Mapping[str, Layout], table: str, query: Query) -> Asked:
@@ -142,11 +181,10 @@ class Questions:
         self._database = database
         # Kept by the object, not by the class: with it they go.
         cached = lru_cache(LARGEST_CACHE)
-        self.find, self.each_of = cached(self._find), cached(self._each_of)
+        self.find = cached(self._find)
         self.page, self.count = cached(self._page), cached(self._count)
-        self.tenant, self.last = cached(self._tenant), cached(self._last)
-        self.documents, self.holder = cached(self._documents), cached(self._holder)
-        self.lock, self.several = cached(self._lock), cached(self._several)
+        self.count_unless, self.last = cached(self._count_unless), cached(self._last)
+        self.documents, self.lock = cached(self._documents), cached(self._lock)
         self.hold, self.reached = cached(self._hold), cached(self._reached)
         self.referring, self.holding = cached(self._referring), cached(self._holding)
         self.put, self.remove, self.clear = (
@@ -178,21 +216,34 @@ class Questions:
             text(f"SELECT weight FROM {REVISIONS} WHERE tenant = :tenant AND weight <> 0")
         )
 
-    def _find(self, table: str, column: str) -> str:
-        """The records that have a `value` in a column, in table order."""
-        columns = self._layouts[table].table.c
-        statement = select(columns.document).where(columns[column] == bindparam("value"))
-        return self._database.compiled(statement.order_by(columns.number))
+    def searching(self, search: Search) -> Statement:
+        """The statement of several look-ups."""
+        return self.find(search.shape), self._database.parameters(search.values)
 
-    def _several(self, columns: tuple[tuple[str, str], ...]) -> str:
-        """The records that have the values `v0`, `v1` ... in these columns of tables, each after
-        the number of its value, in table order."""
+    def _find(self, shape: Shape) -> str:
+        """What several look-ups find, each record after the place of its look-up and the value that
+        it has there, in table order; the values sought are `v0`, `v1` ..."""
         found = []
-        for place, (table, column) in enumerate(columns):
-            known = self._layouts[table].table.c
-            asked = select(literal_column(str(place)).label("place"), known.number, known.document)
-            found.append(asked.where(known[column] == bindparam(f"v{place}")))
-        return self._database.compiled(union_all(*found).order_by("place", "number"))
+        for place, (table, column, start, is_many) in enumerate(shape):
+            columns = self._layouts[table].table.c
+            sought = columns[column]
+            name, begun = f"v{place}", sought
+            if start is not None:
+                at = self._layouts[start[0]].table.c
+                begun = at[start[1]]
+            condition = self._database.one_of(begun, name) if is_many else begun == bindparam(name)
+            if start is not None:
+                condition = sought.in_(select(at[start[2]]).where(condition))
+            asked = select(
+                literal_column(str(place)).label("place"),
+                sought.label("value"),
+                columns.number.label("number"),
+                columns.document.label("record"),
+            )
+            found.append(asked.where(condition))
+        every = union_all(*found).subquery().c
+        statement = select(every.place, every.value, every.record)
+        return self._database.compiled(statement.order_by(every.place, every.number))
 
     def _lock(self, table: str) -> str:
         """Wait until nobody else changes the record with the key `value`."""
@@ -206,19 +257,6 @@ class Questions:
         columns = self._layouts[table].table.c
         statement = select(columns.key).where(self._database.one_of(columns.key, "values"))
         statement = statement.order_by(columns.key).with_for_update(read=True, key_share=True)
-        return self._database.compiled(statement)
-
-    def _each_of(self, table: str, column: str) -> str:
-        """The records that have one of the list `values` in a column, each after its value."""
-        columns = self._layouts[table].table.c
-        statement = select(columns[column], columns.document)
-        statement = statement.where(self._database.one_of(columns[column], "values"))
-        return self._database.compiled(statement.order_by(columns.number))
-
-    def _holder(self, table: str, column: str) -> str:
-        """The key of the record that has a `value` in a column of unique ones."""
-        columns = self._layouts[table].table.c
-        statement = select(columns.key).where(columns[column] == bindparam("value"))
         return self._database.compiled(statement)
 
     def _referring(self, table: str, member: str) -> str:
@@ -302,6 +340,30 @@ class Questions:
         where = self._where(layout, conditions, walk)
         return self._database.compiled(select(func.count()).select_from(layout.table).where(*where))
 
+    def _count_unless(
+        self, table: str, conditions: Shape, walk: bool, tables: tuple[str, ...]
+    ) -> str:
+        """How many records there are, null where the tables' records of the tenants `t0` ... have
+        the revisions `r0` ... . Then of each its revision, and the next instants after `at` at
+        which a window of theirs begins or ends."""
+        layout = self._layouts[table]
+        revisions = self._database.metadata.tables[REVISIONS].c
+        states: list[ColumnElement[Any]] = []
+        is_same: list[Condition] = []
+        for place, name in enumerate(tables):
+            tenant: Any = bindparam(f"t{place}")
+            columns = self._layouts[name].table.c
+            own = (revisions.tenant == tenant, revisions.name == bindparam(f"n{place}"))
+            revision = func.coalesce(select(revisions.version).where(*own).scalar_subquery(), ZERO)
+            is_same.append(revision == cast(bindparam(f"r{place}"), BigInteger))
+            states.append(revision)
+            for column in (columns.active_from, columns.active_until):
+                later = (columns[f"g_{TENANT}"] == tenant, column > bindparam("at"))
+                states.append(select(func.min(column)).where(*later).scalar_subquery())
+        where = self._where(layout, conditions, walk)
+        counted = select(func.count()).select_from(layout.table).where(*where).scalar_subquery()
+        return self._database.compiled(select(case((not_(and_(*is_same)), counted)), *states))
+
     def _reached(self, line: Line, upwards: bool) -> str:
         """The keys to which records of a `tenant` that are active `at` an instant lead from the key
         `start`, over any number of steps."""
@@ -324,26 +386,6 @@ class Questions:
         # What UNION has found once it doesn't go on from again, so that a circle ends.
         every = known.union(steps)
         return self._database.compiled(select(every.c.key).where(every.c.key != bindparam("start")))
-
-    def _tenant(self, table: str) -> str:
-        """The revision of a table's records of one `tenant`, and the next instants after `at` at
-        which a window of theirs begins or ends."""
-        columns = self._layouts[table].table.c
-        revisions = self._database.metadata.tables[REVISIONS].c
-        tenant: Any = bindparam("tenant")
-        at: Any = bindparam("at")
-        revision = (
-            select(revisions.version)
-            .where(revisions.tenant == tenant, revisions.name == bindparam("name"))
-            .scalar_subquery()
-        )
-        boundaries = [
-            select(func.min(column))
-            .where(columns[f"g_{TENANT}"] == tenant, column > at)
-            .scalar_subquery()
-            for column in (columns.active_from, columns.active_until)
-        ]
-        return self._database.compiled(select(revision, *boundaries))
 
     def _where(self, layout: Layout, conditions: Shape, walk: bool) -> Iterator[Condition]:
         names = (f"v{number}" for number in itertools.count())

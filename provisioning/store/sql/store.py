@@ -19,9 +19,9 @@ from provisioning.store.sql.columns import plain
 from provisioning.store.sql.database import Database, Statement
 from provisioning.store.sql.layout import COUNTERS, META, REVISIONS
 from provisioning.store.sql.pool import Connection
-from provisioning.store.sql.questions import Questions
+from provisioning.store.sql.questions import Part, Questions, Search
 from provisioning.store.sql.totals import Totals
-from provisioning.store.sql.view import Lookup, SqlTransaction, SqlView
+from provisioning.store.sql.view import SqlTransaction, SqlView
 from provisioning.store.store import _STORES, UNFINISHED_COPY, Store
 from provisioning.store.views import RecordId, Transaction, View
 
@@ -54,6 +54,7 @@ class SqlStore(Store):
         self._form = database.form
         self._questions = Questions(database.layouts, database)
         self._totals = Totals()
+        self._journals = [fact.name for fact in database.form.tables if fact.is_journal]
         self._thread = threading.local()
         self._forks = 0
         self._fills = fills
@@ -118,24 +119,26 @@ class SqlStore(Store):
     ) -> SqlTransaction:
         """A transaction that has its turn, and knows already what `after` was asked before."""
         statements = [*self._database.taking_turn(turns, is_shared=only is not None)]
-        lookups: dict[Lookup, None] = {}
+        wanted = after.awaited if isinstance(after, SqlView) else {}
         if only is not None:
             # A statement of its own: what is asked after it is as it is once the record is locked.
             table, key = only[0], plain(only[1])
             statements.append((self._questions.lock(table), {"value": key}))
-            lookups[table, "key", key] = None
-        if isinstance(after, SqlView):
-            lookups |= after.looked_up
-        if lookups:
-            columns = tuple((table, column) for table, column, _ in lookups)
-            values = {f"v{place}": value for place, (*_, value) in enumerate(lookups)}
-            statements.append((self._questions.several(columns), values))
+            wanted.setdefault(Part(table, "key"), {})[key] = None
+        # A change of a tenant is told by a journal, whose record needs an id.
+        journals = [] if turns is None else self._journals
+        first = len(statements)
+        statements += map(self._database.counting, journals)
+        search = Search(wanted)
+        if search.shape:
+            statements.append(self._questions.searching(search))
         begun = self._database.begin_writing(*statements)
-        found: list[list[str]] = [[] for _ in lookups]
-        for place, _, record in begun.answers[-1] if lookups else ():
-            found[place].append(record)
-        known = dict(zip(lookups, found, strict=True))
-        return SqlTransaction(self._database, self._questions, begun, known, only, turns)
+        answers = zip(journals, begun.answers[first:], strict=False)
+        ahead = {name: int(rows[0][0]) for name, rows in answers}
+        transaction = SqlTransaction(self._database, self._questions, begun, only, turns, ahead)
+        if search.shape:
+            transaction.keep(search, begun.answers[-1])
+        return transaction
 
     def require_form(self) -> None:
         self._database.require_form()

@@ -22,9 +22,13 @@ class Total:
     since: str
     until: str | None
 
-    def holds(self, revisions: tuple[int, ...], at: str) -> bool:
-        is_current = self.since <= at and (self.until is None or at < self.until)
-        return self.revisions == revisions and is_current
+    def holds_at(self, at: str) -> bool:
+        """Whether it is true at an instant, while the revisions are the same."""
+        return self.since <= at and (self.until is None or at < self.until)
+
+
+NEVER = Total(0, (), "", "")
+"""In place of a count that can't be remembered: it is only known that it was wanted."""
 
 
 class Totals:

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, cast
@@ -11,7 +11,7 @@ import orjson
 
 from provisioning.store.errors import Collision, TooManyRecords
 from provisioning.store.ids import count_on, next_after, require_readable_id
-from provisioning.store.query import Line, Page, Query, Record
+from provisioning.store.query import Led, Line, Lookup, Page, Query, Record
 from provisioning.store.sql.columns import group_key, original, plain
 from provisioning.store.sql.database import (
     Begun,
@@ -22,20 +22,28 @@ from provisioning.store.sql.database import (
 )
 from provisioning.store.sql.layout import TENANT
 from provisioning.store.sql.pool import Connection
-from provisioning.store.sql.questions import Asked, Questions, asked
-from provisioning.store.sql.totals import Total, Totals
+from provisioning.store.sql.questions import (
+    Asked,
+    Found,
+    Part,
+    Questions,
+    Search,
+    asked,
+)
+from provisioning.store.sql.totals import NEVER, Total, Totals
 from provisioning.store.tables import Table, require_declared, weight
 from provisioning.store.views import Change, RecordId, Transaction, View, empty, load
 
 LARGEST_OFFSET = 2**62
-Lookup = tuple[str, str, str]
-"""Table, column and the value that the records sought have in it."""
 ALL_TABLES = ""
 BATCH = 1_000
 """Records that are read or written at once where all of a table are."""
 REVISION_BITS = 62
-MOST_LOOKED_UP = 12
+MOST_REPEATED = 20
+"""Of the values that a view has looked for in a column, so many does a transaction look for."""
 GONE_MEANWHILE = "What the change names was changed meanwhile. Try again."
+UNKNOWN = -1
+"""A revision that no table has."""
 MOST_FROZEN = 100_000
 """Records of which a copy may be kept in memory."""
 
@@ -55,60 +63,76 @@ class SqlView(View):
         self._connection: Connection | None = None
         self._time: datetime | None = None
         self._is_open = True
-        self.looked_up: dict[Lookup, None] = {}
-        """What it was first asked for single values: admission, and what it led to."""
-        self._known: dict[tuple[str, str], Record | None] = {}
-        self._indexed: dict[tuple[str, str], dict[str, Record | None]] = {}
-        self._groups: dict[tuple[str, str], dict[str, Collection[Record]]] = {}
+        self._expected: dict[Part, dict[str, None]] = {}
+        """What is looked for with the first of it that is asked for."""
+        self._found: Found = defaultdict(dict)
         self._listed: dict[str, None] = {}
         """The keys of the last page."""
-        self._named: dict[str, dict[str, None]] = {}
-        """By table: the keys that its records refer to."""
-        self._identified: dict[str, dict[str, None]] = {}
-        """By table: the ids, as in the column of the index, that its records hold."""
 
     # Questions
 
     def get(self, table: str, key: str) -> Record | None:
         """The record with this key."""
-        if (table, key) not in self._known:
-            # Whoever asks for what one record of a page names will ask for the others, too.
-            named = self._named.get(table, ())
-            keys = [each for each in named if (table, each) not in self._known]
-            if key not in keys:
-                keys = [key]
-            found = self._having(table, "key", [plain(each) for each in keys])
-            for each in keys:
-                records = found.get(plain(each))
-                self._known[table, each] = records[0] if records else None
-        return self._known[table, key]
+        return next(iter(self._having(table, "key", plain(key))), None)
 
     def find(self, table: str, index: str, value: Hashable) -> Record | None:
         """The record that has this value in a unique index."""
         if value is None:
             return None
-        known = self._indexed.setdefault((table, index), {})
-        key = group_key(value)
-        if key not in known:
-            # As in `get`: for all records that the page names by this index.
-            named = self._identified.get(table, ()) if index == "id" else ()
-            keys = [each for each in named if each not in known] if key in named else [key]
-            found = self._having(table, f"u_{index}", keys)
-            known.update((each, next(iter(found.get(each, ())), None)) for each in keys)
-        return known[key]
+        return next(iter(self._having(table, f"u_{index}", group_key(value))), None)
 
     def group(self, table: str, group: str, value: Hashable) -> Collection[Record]:
         """The records that have this value in a group, in table order."""
-        known = self._groups.setdefault((table, group), {})
-        key = group_key(value)
-        if key not in known:
-            keys = [key]
-            if isinstance(value, tuple) and value[-1] in self._listed:
-                # Whoever asks for what one record of a page has will ask for the others', too.
-                keys = [group_key((*value[:-1], each)) for each in self._listed]
-            found = self._having(table, f"g_{group}", keys)
-            known.update((each, found.get(each, [])) for each in keys)
-        return known[key]
+        column, key = f"g_{group}", group_key(value)
+        is_known = key in self._found[table, column]
+        if not is_known and isinstance(value, tuple) and value[-1] in self._listed:
+            # Whoever asks for what one record of a page has will ask for the others', too.
+            self.expect([Lookup(table, [(*value[:-1], each) for each in self._listed], group)])
+        return self._having(table, column, key)
+
+    def expect(self, lookups: Iterable[Lookup]) -> None:
+        """As in View: all of it is looked for with the first of it that is asked for."""
+        for lookup in lookups:
+            part, values = self._part(lookup)
+            self._expected.setdefault(part, {}).update(dict.fromkeys(values))
+
+    @property
+    def awaited(self) -> dict[Part, dict[str, None]]:
+        """What a transaction after this view will be asked for: what this one was, and expects."""
+        wanted: dict[Part, dict[str, None]] = defaultdict(dict)
+        for each, known in self._found.items():
+            wanted[Part(*each)] |= dict.fromkeys([*known][:MOST_REPEATED])
+        for part, expected in self._expected.items():
+            wanted[part] |= dict.fromkeys([*expected][:MOST_REPEATED])
+        return wanted
+
+    def _part(self, lookup: Lookup) -> tuple[Part, list[str]]:
+        table, values, by = lookup
+        kind = "u" if by in self._fact(table).unique else "g"
+        column = "key" if by is None else f"{kind}_{by}"
+        if not isinstance(values, Led):
+            key_of: Callable[[Any], str] = plain if by is None else group_key
+            return Part(table, column), [key_of(each) for each in values]
+        start, begun = self._part(values.start)
+        kind = "r" if by is None else "a" if kind == "u" else "g"
+        return Part(table, column, (start.table, start.column, f"{kind}_{values.name}")), begun
+
+    def _having(self, table: str, column: str, value: str) -> list[Record]:
+        found = self._found[table, column]
+        if value not in found:
+            wanted: dict[Part, Collection[str]] = {Part(table, column): [value]}
+            if value in self._expected.get(Part(table, column), ()):
+                for part, values in self._expected.items():
+                    known = self._found[part[:2]] if part.start is None else ()
+                    wanted[part] = [each for each in values if each not in known]
+                self._expected = {}
+            search = Search(wanted)
+            self.keep(search, self._rows(*self._questions.searching(search)))
+        return found[value]
+
+    def keep(self, search: Search, rows: Rows) -> None:
+        """Note what the statement of a search has answered."""
+        search.keep(rows, self._found)
 
     def reached(
         self,
@@ -123,24 +147,6 @@ class SqlView(View):
         parameters = {"tenant": group_key(tenant), "start": plain(start), "at": at}
         rows = self._rows(self._questions.reached(line, upwards), parameters)
         return {original(key) for (key,) in rows}
-
-    def _having(self, table: str, column: str, values: list[str]) -> dict[str, list[Record]]:
-        """The records that have one of these values in a column, by value, in table order."""
-        if len(values) == 1:
-            return {values[0]: [*map(orjson.loads, self._look_up(table, column, values[0]))]}
-        statement = self._questions.each_of(table, column)
-        parameters = {"values": self._database.listed(tuple(values))}
-        found: dict[str, list[Record]] = {}
-        for value, record in self._rows(statement, parameters):
-            found.setdefault(value, []).append(orjson.loads(record))
-        return found
-
-    def _look_up(self, table: str, column: str, value: str) -> list[str]:
-        """The records that have a value in a column, as they are stored."""
-        if len(self.looked_up) < MOST_LOOKED_UP:
-            self.looked_up[table, column, value] = None
-        rows = self._rows(self._questions.find(table, column), {"value": value})
-        return [record for (record,) in rows]
 
     def all(self, table: str) -> Collection[Record]:
         """All records of a table, in table order (= creation)."""
@@ -159,27 +165,31 @@ class SqlView(View):
         is_wide = not query.words and query.keys is None
         named = is_wide and any(not each.negated for each in query.related)
         if named and self._database.plans_by_totals:
-            total = self._total(table, question, walk=False)
+            _, total = self._with_total(table, question, walk=False)
             last = total if query.size is None else (query.page + 1) * query.size
             walk = self._database.prefers_walk(total, self._size(table), min(last, total))
-        is_sized = query.size is not None
         statement = self._questions.page(
-            table, question.conditions, order, query.by_key, is_sized, walk
+            table, question.conditions, order, query.by_key, query.size is not None, walk
         )
         if query.size is None:
             records = self._paged(table, self._rows(statement, parameters))
             return Page(records, len(records))
         offset = query.page * query.size
-        records = []
+        rows: Rows = []
         if offset < LARGEST_OFFSET and (total is None or offset < total):
             # One more than wanted tells whether there is anything left to count.
-            page = {"size": query.size + 1, "offset": offset}
-            records = self._paged(table, self._rows(statement, {**parameters, **page}))
-        if len(records) <= query.size and (records or not offset):
+            page = (statement, {**parameters, "size": query.size + 1, "offset": offset})
+            if total is None and self._knows_total(table, question):
+                # A total that was wanted once will be wanted again.
+                (rows,), total = self._with_total(table, question, not named, page)
+            else:
+                (rows,) = self._ask(page)
+        records = self._paged(table, rows[: query.size])
+        if len(rows) <= query.size and (rows or not offset):
             return Page(records, offset + len(records))
         if total is None:
-            total = self._total(table, question, walk=not named)
-        return Page(records[: query.size], total)
+            _, total = self._with_total(table, question, not named)
+        return Page(records, total)
 
     def count(self, table: str) -> int:
         """How many records a table has."""
@@ -236,27 +246,27 @@ class SqlView(View):
     def _paged(self, table: str, rows: Rows) -> list[Record]:
         """The records of a page, of which more may be asked soon."""
         records = [orjson.loads(record) for _, record in rows]
-        fact = self._layouts[table].fact
+        fact = self._fact(table)
         self._listed = {original(key): None for key, _ in rows}
-        self._named, self._identified = {}, {}
-        for member, target in fact.identified.items():
-            ids = (record.get(member) for record in records)
-            known = {group_key(each): None for each in ids if each is not None}
-            self._identified.setdefault(target, {}).update(known)
-        for member, target in fact.references.items():
-            names = (record.get(member) for record in records)
-            keys = {name: None for name in names if isinstance(name, str)}
-            self._named.setdefault(target, {}).update(keys)
+        self._expected = {}
+        for members, by in ((fact.references, None), (fact.identified, "id")):
+            for member, target in members.items():
+                named = {record.get(member) for record in records} - {None}
+                self.expect([Lookup(target, named, by)])
         return records
 
     def _rows(self, statement: str, parameters: Parameters) -> Rows:
+        return self._ask((statement, parameters))[0]
+
+    def _ask(self, *statements: Statement) -> list[Rows]:
+        """What each of the statements answers, in one round trip."""
         if self._connection is None:
             if not self._is_open:
                 raise RuntimeError("the view has ended")
-            begun = self._database.begin_reading((statement, parameters))
+            begun = self._database.begin_reading(*statements)
             self._connection, self._time = begun.connection, begun.time
-            return begun.answers[0]
-        return self._database.rows(self._connection, statement, parameters)
+            return begun.answers
+        return self._database.ask(self._connection, statements)
 
     def begun(self) -> Connection:
         """The connection, which has begun to see its moment."""
@@ -272,26 +282,39 @@ class SqlView(View):
         rows = self._rows(self._questions.last(table), {})
         return int(rows[0][0]) if rows else 0
 
-    def _total(self, table: str, question: Asked, walk: bool) -> int:
+    def _knows_total(self, table: str, question: Asked) -> bool:
+        known = None if self._totals is None else self._totals.get((table, question.key))
+        return known is not None
+
+    def _with_total(
+        self, table: str, question: Asked, walk: bool, *others: Statement
+    ) -> tuple[list[Rows], int]:
+        """What other statements answer, and how many records are found: as many as are remembered,
+        where the database says that nothing has changed since."""
         parameters = self._database.parameters(question.values)
-        statement = self._questions.count(table, question.conditions, walk)
         if self._totals is None or not question.tenants:
-            return int(self._rows(statement, parameters)[0][0])
-        at = question.at or ""
-        states = [
-            self._rows(self._questions.tenant(name), {"tenant": tenant, "name": name, "at": at})[0]
-            for name, tenant in question.tenants
-        ]
-        revisions = tuple(int(revision or 0) for revision, *_ in states)
-        key = (table, question.key)
+            statement = self._questions.count(table, question.conditions, walk)
+            *answers, ((count,),) = self._ask(*others, (statement, parameters))
+            if self._totals is not None:
+                self._totals.put((table, question.key), NEVER)
+            return answers, int(count)
+        key, at = (table, question.key), question.at or ""
         known = self._totals.get(key)
-        if known is not None and known.holds(revisions, at):
-            return known.total
-        total = int(self._rows(statement, parameters)[0][0])
-        boundaries = [instant for _, *instants in states for instant in instants if instant]
+        if known is not None and not known.holds_at(at):
+            known = None
+        names = tuple(name for name, _ in question.tenants)
+        for place, (name, tenant) in enumerate(question.tenants):
+            version = UNKNOWN if known is None else known.revisions[place]
+            parameters |= {f"t{place}": tenant, f"n{place}": name, f"r{place}": str(version)}
+        statement = self._questions.count_unless(table, question.conditions, walk, names)
+        *answers, ((count, *states),) = self._ask(*others, (statement, parameters | {"at": at}))
+        if known is not None and count is None:
+            return answers, known.total
+        revisions = tuple(int(revision) for revision in states[::3])
+        boundaries = [each for place, each in enumerate(states) if place % 3 and each is not None]
         until = min(boundaries, default=None) if question.at is not None else None
-        self._totals.put(key, Total(total, revisions, at, until))
-        return total
+        self._totals.put(key, Total(int(count), revisions, at, until))
+        return answers, int(count)
 
 
 class SqlTransaction(SqlView, Transaction):
@@ -305,25 +328,25 @@ class SqlTransaction(SqlView, Transaction):
         database: Database,
         questions: Questions,
         begun: Begun,
-        ahead: Mapping[Lookup, list[str]] | None = None,
         only: RecordId | None = None,
         turns: frozenset[str] | None = None,
+        ids_ahead: dict[str, int] | None = None,
     ) -> None:
         # No totals: what it counts is true for nobody else before it commits.
         SqlView.__init__(self, database, questions)
         self._connection, self._time = begun.connection, begun.time
-        self._ahead = dict(ahead or {})
-        """What is known already of what will be asked."""
         self._only, self._turns = only, turns
         self._open = True
         self.changed = False
         self._waiting: list[Statement] = []
-        self._found: dict[tuple[str, str], Record | None] = {}
-        self._after: dict[tuple[str, str], Record | None] = {}
+        self._before: dict[RecordId, Record | None] = {}
+        self._after: dict[RecordId, Record | None] = {}
         self._tenants: set[tuple[str, str]] = set()
         self._grown: Counter[tuple[str, str]] = Counter()
         """(Table, tenant) -> the bytes by which their weighed records have grown; under no table
         those of all tables."""
+        self._ids_ahead = ids_ahead or {}
+        """By table: an id that has been given to it in advance."""
         self._given: dict[str, int] = {}
         self._raised: dict[str, int] = {}
         self._numbers: set[tuple[str, Hashable]] = set()
@@ -350,24 +373,14 @@ class SqlTransaction(SqlView, Transaction):
         row = layout.row(key, kept)
         for name, function in layout.fact.unique.items():
             value = function(kept)
-            is_new = before is None or function(before) != value
+            is_same = before is not None and function(before) == value
             # What next_id has just given nobody else has.
             is_given = (table, value) in self._numbers
-            if (
-                is_new
-                and not is_given
-                and self._is_taken(table, f"u_{name}", row[f"u_{name}"], row["key"])
-            ):
+            if not is_same and not is_given and self.find(table, name, value) is not None:
                 raise ValueError(f"{table}: another record has its {name}, maybe another tenant's")
         self._note(table, key, before, kept)
         self._waiting.append((self._questions.put(table, is_new=before is None), row))
         self._raise_id(table, key, before, kept)
-
-    def _is_taken(self, table: str, column: str, value: str | None, key: str) -> bool:
-        if value is None:
-            return False
-        rows = self._rows(self._questions.holder(table, column), {"value": value})
-        return bool(rows) and rows[0][0] != key
 
     def remove(self, table: str, key: str) -> None:
         """Remove a record. Raises KeyError when there is none."""
@@ -383,7 +396,7 @@ class SqlTransaction(SqlView, Transaction):
         """What has become of each record that was put or removed, in the order of first touch."""
         return [
             Change(table, key, before, self._after[table, key])
-            for (table, key), before in self._found.items()
+            for (table, key), before in self._before.items()
             if self._after[table, key] is not before
         ]
 
@@ -399,8 +412,11 @@ class SqlTransaction(SqlView, Transaction):
         """An integer greater than every id that the table ever had. Where the transaction comes
         to nothing it may be left out."""
         self._change()
-        self._raise_ids()
-        number = self._database.next_id(self._open_connection(), table)
+        number = self._ids_ahead.pop(table, None)
+        if number is None:
+            self._raise_ids()
+            rows = self._database.rows(self._open_connection(), *self._database.counting(table))
+            number = int(rows[0][0])
         next_after(number - 1)
         self._given[table] = number
         self._numbers.add((table, number))
@@ -420,6 +436,7 @@ class SqlTransaction(SqlView, Transaction):
     def set_ids(self, ids: Mapping[str, int]) -> None:
         """Count ids on from these."""
         self._change()
+        self._ids_ahead.clear()
         self._database.set_ids(self._asked(), ids)
         self._given.clear()
         self._raised.clear()
@@ -433,14 +450,11 @@ class SqlTransaction(SqlView, Transaction):
         """Remove every record."""
         self._change()
         self._waiting.clear()
-        self._found.clear()
+        self._before.clear()
         self._after.clear()
         self._tenants.clear()
         self._grown.clear()
-        self._known.clear()
-        self._indexed.clear()
-        self._groups.clear()
-        self._ahead.clear()
+        self._found.clear()
         self._all_is_new = True
         statements: list[Statement] = [
             (self._questions.clear(table), {}) for table in self._layouts
@@ -462,9 +476,7 @@ class SqlTransaction(SqlView, Transaction):
                 self._database.insert(self._asked(), layout, rows)
                 rows.clear()
         self._database.insert(self._asked(), layout, rows)
-        self._known.clear()
-        self._groups.clear()
-        self._ahead.clear()
+        self._found.clear()
 
     def tell(self, values: Mapping[str, Any]) -> None:
         """Let the store say this of itself."""
@@ -481,7 +493,7 @@ class SqlTransaction(SqlView, Transaction):
         named: dict[str, set[str]] = {}
         for (table, key), record in self._after.items():
             if record is not None:
-                before = self._found[table, key] or {}
+                before = self._before[table, key] or {}
                 for target, name in self._newly_named(table, before, record):
                     named.setdefault(target, set()).add(name)
         self._require_not_named()
@@ -514,7 +526,7 @@ class SqlTransaction(SqlView, Transaction):
         keys: dict[str, list[str]] = {}
         ids: dict[str, list[str]] = {}
         for (table, key), record in self._after.items():
-            before = self._found[table, key]
+            before = self._before[table, key]
             if record is not None or before is None:
                 continue
             keys.setdefault(table, []).append(plain(key))
@@ -582,16 +594,20 @@ class SqlTransaction(SqlView, Transaction):
                     self._grown[ALL_TABLES, tenant] += bytes_
 
     def _note(self, table: str, key: str, before: Record | None, after: Record | None) -> None:
-        self._found.setdefault((table, key), before)
-        self._groups = {each: known for each, known in self._groups.items() if each[0] != table}
-        self._indexed = {each: known for each, known in self._indexed.items() if each[0] != table}
-        self._ahead = {each: rows for each, rows in self._ahead.items() if each[0] != table}
-        self._after[table, key] = self._known[table, key] = after
-        self._weigh(table, before, after)
+        self._before.setdefault((table, key), before)
+        self._after[table, key] = after
         fact = self._fact(table)
-        function = None if fact.is_journal else fact.groups.get(TENANT)
-        for record in (before, after) if function is not None else ():
-            value = function(record) if record is not None and function is not None else None
+        for kind, functions in (("u", fact.unique), ("g", fact.groups)):
+            for name, function in functions.items():
+                known = self._found.get((table, f"{kind}_{name}"), {})
+                for record in (before, after) if known else ():
+                    if record is not None:
+                        known.pop(group_key(function(record)), None)
+        self._found[table, "key"][plain(key)] = [] if after is None else [after]
+        self._weigh(table, before, after)
+        tenant_of = None if fact.is_journal else fact.groups.get(TENANT)
+        for record in (before, after) if tenant_of is not None else ():
+            value = tenant_of(record) if record is not None and tenant_of is not None else None
             if value is not None:
                 self._tenants.add((table, group_key(value)))
 
@@ -616,17 +632,6 @@ class SqlTransaction(SqlView, Transaction):
             raise RuntimeError("the transaction has ended")
         self.changed = True
 
-    def _look_up(self, table: str, column: str, value: str) -> list[str]:
-        known = self._ahead.get((table, column, value))
-        if known is not None:
-            return known
-        if column == "key":
-            # No need to write what waits: these are other keys.
-            statement = self._questions.find(table, column)
-            rows = self._database.rows(self._open_connection(), statement, {"value": value})
-            return [record for (record,) in rows]
-        return super()._look_up(table, column, value)
-
     def _asked(self) -> Connection:
         """The connection, on which all that was waiting has been written."""
         connection = self._open_connection()
@@ -640,8 +645,10 @@ class SqlTransaction(SqlView, Transaction):
             raise RuntimeError("the transaction has ended")
         return self._connection
 
-    def _rows(self, statement: str, parameters: Parameters) -> Rows:
-        return self._database.rows(self._asked(), statement, parameters)
+    def _ask(self, *statements: Statement) -> list[Rows]:
+        waiting, self._waiting = self._waiting, []
+        answers = self._database.ask(self._open_connection(), [*waiting, *statements])
+        return answers[len(waiting) :]
 
     def begun(self) -> Connection:
         return self._asked()
