@@ -1,13 +1,13 @@
-"""The language of filters (RFC 7644, 3.4.2.2): read in one pass, and judged of rows of values.
+"""The language of filters (RFC 7644, 3.4.2.2): read in one pass, and judged by values.
 
-A row has one value for each attribute. That is enough here: an account has one address, and what
-is asked of the members of a group is asked of one member at a time.
+Everything has one value of each attribute. That is enough here: an account has one address, and
+what is asked of the members of a group is asked of one member at a time.
 """
 
 import json
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,9 +24,7 @@ FOLDED, EXACT, SWITCH, MEMBER = "folded", "exact", "switch", "member"
 members, for which alone others could be read than those that are named."""
 Kinds = Mapping[str, str]
 """Attribute in lower case -> its kind."""
-Row = Sequence[Any]
-"""The values of attributes, None for an absent one; FOLDED ones are folded."""
-Judge = Callable[[Row], bool]
+Judge = Callable[[Any], bool]
 
 
 @dataclass(frozen=True)
@@ -74,14 +72,6 @@ def folded(text: str) -> str:
     """Text as FOLDED attributes are compared; where it is longer than any of them, its beginning
     and what none of them has, since folding takes the square of the length of some texts."""
     return username_key(text[:LONGEST_VALUE]) + ("\uffff" if len(text) > LONGEST_VALUE else "")
-
-
-def names_in(node: Filter) -> frozenset[str]:
-    """The attributes in a filter."""
-    if isinstance(node, Comparison):
-        return frozenset({node.name})
-    parts = (node.part,) if isinstance(node, Not) else node.parts
-    return frozenset().union(*map(names_in, parts))
 
 
 def invalid_filter(detail: str) -> Refused:
@@ -244,37 +234,35 @@ def _value(word: str) -> str | bool | float | None:
     return 0.0
 
 
-def judge(node: Filter, places: Mapping[str, int]) -> Judge:
-    """A function that says whether a filter is true of a row.
-
-    `places` has the place in the row of each attribute in the filter. Values are folded here, once.
-    """
+def judge(node: Filter, judge_of: Callable[[Comparison], Judge]) -> Judge:
+    """A function that says whether a filter is true of something, by that of each comparison."""
+    if isinstance(node, Comparison):
+        return judge_of(node)
     if isinstance(node, Not):
-        inner = judge(node.part, places)
-        return lambda row: not inner(row)
-    if isinstance(node, Several):
-        return _judge_several([judge(each, places) for each in node.parts], node.is_all)
-    return _judge_one(node, places[node.name])
+        inner = judge(node.part, judge_of)
+        return lambda each: not inner(each)
+    parts, is_all = [judge(each, judge_of) for each in node.parts], node.is_all
+
+    def is_true(each: Any) -> bool:
+        for part in parts:
+            if part(each) is not is_all:
+                return not is_all
+        return is_all
+
+    return is_true
 
 
-def _judge_one(node: Comparison, place: int) -> Judge:
+def compared(node: Comparison, value_of: Callable[[Any], Any]) -> Judge:
+    """A function that says whether a comparison is true of something, whose value of this attribute
+    `value_of` returns: None if it has none, folded if it is FOLDED. `node`'s is folded here, once.
+    """
     wanted = node.value
     if node.kind == FOLDED and wanted is not None:
         wanted = folded(wanted)
     if node.operator == "pr":
-        return lambda row: row[place] is not None
+        return lambda each: value_of(each) is not None
     if node.operator in {"eq", "ne"}:
         is_equal = node.operator == "eq"
-        return lambda row: (row[place] == wanted) is is_equal
+        return lambda each: (value_of(each) == wanted) is is_equal
     test = TESTS[node.operator]
-    return lambda row: row[place] is not None and bool(test(row[place], wanted))
-
-
-def _judge_several(parts: Sequence[Judge], is_all: bool) -> Judge:
-    def are_true(row: Row) -> bool:
-        for part in parts:
-            if part(row) is not is_all:
-                return not is_all
-        return is_all
-
-    return are_true
+    return lambda each: (value := value_of(each)) is not None and bool(test(value, wanted))

@@ -3,7 +3,7 @@
 A change that names members doesn't read the whole group, which may be as large as the tenant.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 
@@ -16,7 +16,16 @@ from provisioning.domain.names import username_key
 from provisioning.domain.records import Records, not_found
 from provisioning.domain.tables import PRIVILEGES, USERS
 from provisioning.scim import filters, identities, people
-from provisioning.scim.filters import EXACT, FOLDED, MEMBER, Comparison, Filter, Kinds, Not, Several
+from provisioning.scim.filters import (
+    EXACT,
+    FOLDED,
+    MEMBER,
+    Comparison,
+    Filter,
+    Judge,
+    Kinds,
+    Several,
+)
 from provisioning.scim.messages import (
     GROUP,
     Refused,
@@ -104,9 +113,14 @@ def groups_asked(
 ) -> tuple[list[Record], int]:
     """The groups at these places of the list that is asked for, and its length."""
     held_by = cache(partial(roles_held, records))
-    found = [
-        role for role in roles.ROLES if node is None or is_true_of(records, role, node, held_by)
-    ]
+
+    def judge_of(compared: Comparison) -> Judge:
+        if compared.kind == MEMBER:  # only those members are read whom a filter names
+            return lambda role: role in held_by(compared.value)
+        return filters.compared(compared, lambda role: _compared_value(records, role, compared))
+
+    is_true = None if node is None else filters.judge(node, judge_of)
+    found = [role for role in roles.ROLES if is_true is None or is_true(role)]
     if asked.sort_by is not None:
         found.sort(
             key=lambda role: _value(records, role, asked.sort_by) or "", reverse=asked.descends
@@ -124,20 +138,9 @@ def roles_held(records: Records, user_id: str) -> set[str]:
     return {each["role"] for each in active if each["activeUntil"] is None}
 
 
-def is_true_of(
-    records: Records, role: str, node: Filter, held_by: Callable[[str], set[str]]
-) -> bool:
-    """Whether a filter is true of a group. Of members only those are read whom it names."""
-    if isinstance(node, Not):
-        return not is_true_of(records, role, node.part, held_by)
-    if not isinstance(node, Comparison):
-        parts = (is_true_of(records, role, each, held_by) for each in node.parts)
-        return all(parts) if node.is_all else any(parts)
-    if node.kind == MEMBER:
-        return role in held_by(node.value)
+def _compared_value(records: Records, role: str, node: Comparison) -> str | None:
     value = _value(records, role, node.name)
-    row = [value and filters.folded(value) if node.kind == FOLDED else value]
-    return filters.judge(node, {node.name: 0})(row)
+    return filters.folded(value) if value and node.kind == FOLDED else value
 
 
 def _value(records: Records, role: str, name: str | None) -> str | None:

@@ -48,32 +48,20 @@ class Selection:
 
     def of(self, resource: Record) -> Record:
         """What is shown of a resource."""
-        chosen: Record = resource
-        if self.shown:
-            chosen = _only(resource, self.shown | ALWAYS)
-        elif self.hidden:
-            chosen = _without(resource, self.hidden)
-        return chosen
+        tree = self.shown | ALWAYS if self.shown else self.hidden
+        shown: Record = _cut(resource, tree, bool(self.shown)) if tree else resource
+        return shown
 
 
-def _only(value: Any, tree: Any) -> Any:
-    """What of a value is in the tree, without what is empty then."""
+def _cut(value: Any, tree: Any, is_shown: bool) -> Any:
+    """What of a value is in the tree, or, unless `is_shown`, isn't; without what is empty then."""
     if isinstance(value, list):
-        return [kept for each in value if (kept := _only(each, tree))]
-    if tree is True or not isinstance(value, dict):
+        return [kept for each in value if (kept := _cut(each, tree, is_shown))]
+    if not isinstance(tree, dict) or not isinstance(value, dict):
         return value
-    inner = {n: _only(value[n], tree[n.lower()]) for n in value if n.lower() in tree}
-    return {name: each for name, each in inner.items() if each not in ({}, [])}
-
-
-def _without(value: Any, tree: Any) -> Any:
-    """What of a value is not in the tree, without what is empty then."""
-    if isinstance(value, list):
-        return [kept for each in value if (kept := _without(each, tree))]
-    if tree is None or not isinstance(value, dict):
-        return value
-    inner = {n: tree.get(n.lower()) for n in value if tree.get(n.lower()) is not True}
-    kept = {name: _without(value[name], rest) for name, rest in inner.items()}
+    inner = {name: tree.get(name.lower()) for name in value}
+    left_out = None if is_shown else True
+    kept = {n: _cut(value[n], of, is_shown) for n, of in inner.items() if of is not left_out}
     return {name: each for name, each in kept.items() if each not in ({}, [])}
 
 

@@ -197,9 +197,12 @@ def _keep_one(step: Step, asked: Asked, account: Record | None) -> None:
     if step.part not in {"", "value"}:
         return
     if step.condition is not None:
-        row = (kept and folded(kept), kind, True)
-        places = {f"{step.path}.{part}": n for n, part in enumerate(("value", "type", "primary"))}
-        if not filters.judge(step.condition, places)(row):
+        entry = {"value": kept and folded(kept), "type": kind, "primary": True}
+        named = {f"{step.path}.{part}": value for part, value in entry.items()}
+        is_meant = filters.judge(
+            step.condition, lambda node: filters.compared(node, lambda each: each[node.name])
+        )
+        if not is_meant(named):
             if step.kind == REMOVE or step.is_empty:
                 return
             raise Refused(400, "noTarget", f"{only_one} This path selects another.")

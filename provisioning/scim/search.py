@@ -5,6 +5,7 @@ The store may find more users than a filter matches. Each of these is then looke
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from flask import Response
@@ -265,13 +266,17 @@ def _judged(
     """The accounts that match the filter, sorted and cut to these places, and their number."""
     users = [username_key(account["username"]) for account in accounts]
     if node is not None:
-        names = sorted(filters.names_in(node))
-        columns = [_column(records, accounts, users, name) for name in names]
-        for number, name in enumerate(names):
-            if USER_KINDS.get(name) == FOLDED:
-                columns[number] = [each and folded(each) for each in columns[number]]
-        is_true = filters.judge(node, {name: number for number, name in enumerate(names)})
-        found = [number for number, row in enumerate(zip(*columns, strict=True)) if is_true(row)]
+
+        @cache
+        def values_of(name: str) -> list[Any]:
+            column = _column(records, accounts, users, name)
+            is_folded = USER_KINDS.get(name) == FOLDED
+            return [each and folded(each) for each in column] if is_folded else column
+
+        is_true = filters.judge(
+            node, lambda each: filters.compared(each, values_of(each.name).__getitem__)
+        )
+        found = [number for number in range(len(users)) if is_true(number)]
         accounts, users = [accounts[n] for n in found], [users[n] for n in found]
     if asked.sort_by is not None:
         values = _column(records, accounts, users, asked.sort_by)
