@@ -689,7 +689,7 @@ def test_a_variable_that_nobody_has_declared_is_an_error_that_names_it():
 
 
 def test_an_api_of_its_own_has_its_own_base_path_and_neither_callers_nor_pages_nor_etags():
-    described = toy_document(ToySchema(), base_path="/_play", plain=True)
+    described = toy_document(ToySchema(), base_path="/_play")
     validate(described)
     assert described["security"] == [{}, {"token": []}]
     assert {path.split("/")[1] for path in described["paths"]} == {"_play"}

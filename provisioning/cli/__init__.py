@@ -11,6 +11,7 @@
     serve.py      `provisioning serve`
     serving.py    the processes that `serve` runs
     opening.py    opens the server that a command works on, or that gunicorn runs
+    files.py      files that are their owner's alone, and whole or not there
     group.py      what all commands have in common
 
 Every command works as `provisioning COMMAND` and, except for `serve`, as `flask --app app COMMAND`.

@@ -1,13 +1,12 @@
 """Commands for the data as a whole: check, backup, restore."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from provisioning import seed
+from provisioning.cli.files import explained
 from provisioning.cli.group import Command, counted, tell_lost_passwords
 from provisioning.cli.opening import current_server
 from provisioning.domain.names import printable
@@ -93,27 +92,3 @@ def _own_place() -> Place:
     if not place.is_file:
         raise click.ClickException(NOT_OURS.format(place=place))
     return place
-
-
-@contextmanager
-def explained(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise click.ClickException(f"{error.filename or file}: {error.strerror}.") from error
-
-
-def write_new(path: Path, content: bytes) -> None:
-    """Write a new file for its owner alone, through to the disk; an error if it exists already."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise click.ClickException(f"{path}: {error.strerror}.") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise click.ClickException(f"{path}: {error.strerror}.") from error

@@ -88,6 +88,15 @@ def counted(number: int, one: str) -> str:
     return f"{number} {one}{'' if number == 1 else 's'}"
 
 
+def in_columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as a table for people."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
 def tell_lost_passwords(number: int) -> None:
     """Say on stderr how many accounts have lost a cheap hash of a password, if any have."""
     if number:

@@ -6,17 +6,17 @@ import os
 import shlex
 import signal
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import click
 
 from provisioning import onboarding
+from provisioning.cli.files import explained, write
 from provisioning.cli.group import Command
 from provisioning.cli.opening import open_or_explain
 from provisioning.cli.serving import listen, serve_until_told, url_of
@@ -96,7 +96,7 @@ def serve(
     if exit_with_parent:
         threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     if ready_file is not None and not _is_channel(ready_file):
-        with _explained(ready_file):
+        with explained(ready_file, "--ready-file "):
             ready_file.unlink(missing_ok=True)
     settings = Settings.from_env(_environment(demo, data, memory))
     if not memory:
@@ -209,20 +209,12 @@ def _greet(server: Server, url: str, key: Record, is_memory: bool) -> None:
 def _report_ready(path: Path, facts: Record) -> None:
     """Write one line of JSON to the file and to stdout, for a program that waits for either."""
     line = json.dumps(facts) + "\n"
-    with _explained(path):
+    with explained(path, "--ready-file "):
         if _is_channel(path):
             _send(path, line)
         else:
-            _replace(path, line)
+            write(path, line.encode(), is_forced=True)
     click.echo(line, nl=False)
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise click.ClickException(f"--ready-file {path}: {error.strerror}.") from error
 
 
 def _is_channel(path: Path) -> bool:
@@ -232,21 +224,6 @@ def _is_channel(path: Path) -> bool:
 
 def _is_descriptor(path: Path) -> bool:
     return str(path.parent) in {"/dev", "/dev/fd", "/proc/self/fd"}
-
-
-def _replace(path: Path, line: str) -> None:
-    """Write a new file that only its owner can read, in place of what has this path.
-
-    If that is a link, the link itself is replaced, not the file to which it leads.
-    """
-    new = tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False)  # noqa: SIM115 - renamed
-    try:
-        with new:
-            new.write(line)
-        Path(new.name).replace(path)
-    except OSError:
-        Path(new.name).unlink(missing_ok=True)
-        raise
 
 
 def _send(path: Path, line: str) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 import click
 
 from provisioning import accounts, onboarding
-from provisioning.cli.group import Command, Commands, as_json
+from provisioning.cli.group import Command, Commands, as_json, in_columns
 from provisioning.cli.opening import current_server
 from provisioning.domain import roles
 from provisioning.domain.names import printable
@@ -66,14 +66,9 @@ def list_keys(tenant: str | None, is_json: bool) -> None:
     if is_json:
         click.echo(json.dumps(keys))
         return
-    rows = [
-        ("TENANT", "ID", "OWNER", "TYPE", "NAME", "ACTIVE FROM", "ACTIVE UNTIL"),
-        *(tuple(printable(str(value or "-")) for value in each.values()) for each in keys),
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+    heads = ("TENANT", "ID", "OWNER", "TYPE", "NAME", "ACTIVE FROM", "ACTIVE UNTIL")
+    rows = ([printable(str(value or "-")) for value in each.values()] for each in keys)
+    click.echo(in_columns([heads, *rows]))
 
 
 @key.command("revoke")

@@ -9,7 +9,7 @@ import click
 import orjson
 
 from provisioning import people_csv, transfer
-from provisioning.cli.data import explained, write_new
+from provisioning.cli import files
 from provisioning.cli.group import Command, as_json, counted, progress, tell_lost_passwords
 from provisioning.cli.opening import current_server
 from provisioning.domain.names import printable
@@ -40,10 +40,8 @@ def export(file: Path, tenant: str | None, force: bool) -> None:
     if str(file) == STDIO:
         sys.stdout.buffer.write(content)
         return
-    if force:
-        with explained(file):
-            file.unlink(missing_ok=True)
-    write_new(file, content)
+    with files.explained(file):
+        files.write(file, content, force)
     count = sum(map(len, seed.values()))
     message = f"Wrote {counted(count, 'record')} to {file}. It holds secrets: keep it to yourself."
     click.echo(message, err=True)

@@ -15,7 +15,6 @@
     differences.py  what a difference is
     reports.py      differences for people, for programs, and to be accepted
     errors.py       what can't be done, in words
-    files.py        files that are whole or not there
 
 This is an optional part: to remove it, delete this folder and its name in cli/commands.py. The HTTP
 client, of the extra `remote`, is loaded when a command runs.

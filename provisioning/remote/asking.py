@@ -102,25 +102,34 @@ class Comparison:
                 self._compare_lists_below(route)
             else:
                 self._compare_below(route)
-        self._compare_missing(NO_ROUTE, f"/{NEVER}", f"/{NEVER}")
+        self._compare_missing(NO_ROUTE, f"/{NEVER}")
 
     # Single answers
 
-    def _both(self, paths: Paths, query: Query | None = None) -> Answers:
-        asked = dict(query or {})
-        return self.first.get(paths[0], **asked), self.second.get(paths[1], **asked)
+    def _both(self, paths: Paths, query: Query) -> Answers:
+        return self.first.get(paths[0], **query), self.second.get(paths[1], **query)
 
-    def _compare_missing(self, route: str, first: str, second: str) -> None:
+    def _ask(self, verb: str, paths: Paths, **facts: Any) -> Answers:
+        return self.first.ask(verb, paths[0], **facts), self.second.ask(verb, paths[1], **facts)
+
+    def _is_same_status(self, route: str, member: str | None, answers: Answers) -> bool:
+        """Whether both answers have one status, else it is told; `member` is what was asked for."""
+        if member is not None:
+            self.findings.asked[member].add(route)
+        one, other = (each.status for each in answers)
+        if one != other:
+            self.findings.add(route, member, STATUS, (str(one), str(other)))
+        return one == other
+
+    def _compare_missing(self, route: str, path: str) -> None:
         """What is answered for something that neither side has."""
-        self.findings.asked[NO_RECORD].add(route)
-        self._are_alike(route, NO_RECORD, self._both((first, second)))
+        self._are_alike(route, NO_RECORD, self._both((path, path), {}))
 
     def _are_alike(self, route: str, member: str | None, answers: Answers) -> bool:
         """Whether status and form of two answers are the same; what is not is told."""
-        one, other = answers
-        if one.status != other.status:
-            self.findings.add(route, member, STATUS, (str(one.status), str(other.status)))
+        if not self._is_same_status(route, member, answers):
             return False
+        one, other = answers
         self.findings.asked["Content-Type"].add(route)
         if one.media_type != other.media_type:
             kinds = (plain(each.media_type) or "none" for each in answers)
@@ -152,7 +161,6 @@ class Comparison:
     ) -> None:
         """HEAD tells what GET told, OPTIONS what there is, and without a key there is neither."""
         heads = self._ask("HEAD", paths, query=query)
-        self.findings.asked["HEAD"].add(route)
         if self._is_same_status(route, "HEAD", heads) and answers[0].status == OK:
             told = headers_of_lists(answers[0], answers[1])
             lost = [
@@ -163,27 +171,15 @@ class Comparison:
                 shown = (f"without {', '.join(sorted(each)) or 'nothing'}" for each in lost)
                 self.findings.add(route, "HEAD", HEADER, shown)
         options = self._ask("OPTIONS", paths, with_key=False)
-        self.findings.asked["OPTIONS"].add(route)
         if self._is_same_status(route, "OPTIONS", options):
             self._compare_headers(route, options, ["Allow"])
         without = self._ask("GET", paths, with_key=False)
-        self.findings.asked["Authorization"].add(route)
-        if self._is_same_status(route, "Authorization", without):
-            self._are_alike(route, "Authorization", without)
+        if self._are_alike(route, "Authorization", without):
             self._compare_headers(route, without, ["WWW-Authenticate"])
-
-    def _ask(self, verb: str, paths: Paths, **facts: Any) -> Answers:
-        return self.first.ask(verb, paths[0], **facts), self.second.ask(verb, paths[1], **facts)
-
-    def _is_same_status(self, route: str, member: str, answers: Answers) -> bool:
-        one, other = (each.status for each in answers)
-        if one != other:
-            self.findings.add(route, member, STATUS, (str(one), str(other)))
-        return one == other
 
     # Records
 
-    def _compare_records(self, route: Route, paths: Sequence[Paths], missing: Paths | None) -> None:
+    def _compare_records(self, route: Route, paths: Sequence[Paths], missing: str | None) -> None:
         """Compare records one by one, and with one that both have whatever else a route does."""
         is_paced = self.first.pause > 0
         answered = zip(
@@ -205,7 +201,7 @@ class Comparison:
             self._compare_tags(route.path, *shared)
             self._compare_other_verbs(route.path, *shared)
         if is_offered and missing is not None:
-            self._compare_missing(route.path, *missing)
+            self._compare_missing(route.path, missing)
 
     def _compare_bodies(self, route: str, answers: Answers) -> None:
         one, other = (json_of(each) for each in answers)
@@ -217,7 +213,6 @@ class Comparison:
         tags = [each.headers.get("etag") for each in answers]
         if None in tags:
             return
-        self.findings.asked["If-None-Match"].add(route)
         again = [
             side.ask("GET", path, headers={"If-None-Match": str(tag)})
             for side, path, tag in zip(self.sides, paths, tags, strict=True)
@@ -230,10 +225,9 @@ class Comparison:
         ]
         missing = None
         if len(route.members) == 1:
-            path = route.at(MISSING.get(route.members[0], NEVER))
-            missing = (path, path)
+            missing = route.at(MISSING.get(route.members[0], NEVER))
         elif paths:
-            missing = (f"{paths[0][0].rpartition('/')[0]}/{NEVER}",) * 2
+            missing = f"{paths[0][0].rpartition('/')[0]}/{NEVER}"
         self._compare_records(route, paths, missing)
 
     def _values(self, route: Route, most: int) -> Iterator[tuple[list[Any], list[Any]]]:
@@ -278,8 +272,7 @@ class Comparison:
             for keys in self.pairs[route.path][before:]:
                 for key, username in zip(keys, (one, other), strict=True):
                     key.setdefault("username", username)
-        path = route.at(MISSING["username"])
-        self._compare_missing(route.path, path, path)
+        self._compare_missing(route.path, route.at(MISSING["username"]))
 
     def _compare_list(self, route: Route, paths: Paths, is_whole: bool = True) -> None:
         query = self._needed(route)
@@ -418,17 +411,13 @@ class Comparison:
         self, route: str, name: str, paths: Paths, query: Query
     ) -> list[list[Record]] | None:
         """The records of both answers; None, told, where one is refused or is no list."""
-        self.findings.asked[name].add(route)
         answers = self._both(paths, query)
         if not self._is_same_status(route, name, answers) or answers[0].status != OK:
             return None
         bodies = [json_of(each) for each in answers]
-        pages = [
-            [each for each in body if isinstance(each, dict)]
-            for body in bodies
-            if isinstance(body, list)
-        ]
-        return pages if len(pages) == len(bodies) else None
+        if not all(isinstance(each, list) for each in bodies):
+            return None
+        return [[each for each in body if isinstance(each, dict)] for body in bodies]
 
     def _is_same_slice(
         self,
@@ -509,10 +498,7 @@ class Comparison:
         bad += [(n, NEVER) for n in ("active", "at", "role") if route.takes(n)]
         for name, value in bad:
             if not self.findings.has(route.path, name):
-                self.findings.asked[name].add(route.path)
-                answers = self._both(paths, {**query, name: value})
-                if self._is_same_status(route.path, name, answers):
-                    self._are_alike(route.path, name, answers)
+                self._are_alike(route.path, name, self._both(paths, {**query, name: value}))
 
 
 def end_of(side: Side, path: str, query: Query) -> list[Record] | str:

@@ -4,18 +4,17 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import click
 
+from provisioning.cli import files
 from provisioning.cli.group import Command, as_json, counted
-from provisioning.domain.errors import DomainError
-from provisioning.remote import files, reports
+from provisioning.remote import reports
 from provisioning.remote.errors import CANNOT, CannotBeDone, plain
-from provisioning.seed import BadFile
 from provisioning.settings import KEYS_OF_COMMANDS
 
 KEY, OTHER_KEY = KEYS_OF_COMMANDS
@@ -155,18 +154,14 @@ def pull(
         files.require_free(each, force)
     key = key_of(key_file, KEY, "--key-file")
     chosen = None if real_people else salt if salt is not None else secrets.token_urlsafe()
-    with progress() as show:
-        asked = guest.Guest.of(address, key, ca, pause, show)
-        try:
-            pulled = pulling.pull(asked, chosen, catalogue is not None)
-        except (DomainError, BadFile) as error:
-            raise click.ClickException(f"What was read can't be loaded: {error}") from error
-        finally:
-            asked.close()
+    with progress() as show, closing(guest.Guest.of(address, key, ca, pause, show)) as asked:
+        pulled = pulling.pull(asked, chosen, catalogue is not None)
     if catalogue is not None and pulled.offered is not None:
-        files.write(catalogue, pulling.as_file(pulled.offered), force)
+        with files.explained(catalogue):
+            files.write(catalogue, pulling.as_file(pulled.offered), force)
     try:
-        files.write(file, pulling.as_file(pulled.made.lists), force)
+        with files.explained(file):
+            files.write(file, pulling.as_file(pulled.made.lists), force)
     except BaseException:
         if catalogue is not None:
             catalogue.unlink(missing_ok=True)
@@ -250,24 +245,19 @@ def compare(
     keys = [key_of(key_file, KEY, "--key-file")]
     if other is not None:
         keys.append(key_of(other_key_file, OTHER_KEY, "--other-key-file"))
-    with progress() as show:
+    with progress() as show, ExitStack() as opened:
         sides = [
-            asking.Side.of(address, key, ca, show=show)
+            opened.enter_context(closing(asking.Side.of(address, key, ca, show=show)))
             for address, key in zip(addresses, keys, strict=True)
         ]
-        try:
-            found = comparing.compare(
-                sides[0], sides[1] if other is not None else None, most, real_people
-            )
-        except (DomainError, BadFile) as error:
-            raise click.ClickException(f"What was read can't be loaded: {error}") from error
-        finally:
-            for side in sides:
-                side.close()
+        found = comparing.compare(
+            sides[0], sides[1] if other is not None else None, most, real_people
+        )
     for sentence in found.told:
         click.echo(f"Not compared: {plain(sentence, 1_000)}", err=True)
     if write_accept is not None:
-        files.write(write_accept, reports.as_accepted(found.differences), is_forced=True)
+        with files.explained(write_accept):
+            files.write(write_accept, reports.as_accepted(found.differences), is_forced=True)
     fresh = [each for each in found.differences if each.name not in known]
     click.echo(reports.as_json(fresh) if is_json else reports.as_table(fresh))
     gone = known - {each.name for each in found.differences}

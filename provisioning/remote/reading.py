@@ -37,15 +37,9 @@ class Holding:
     caller: Record
     """The answer of /whoami, or {}."""
     users: dict[str, Record] = field(default_factory=dict)
-    privileges: list[Record] = field(default_factory=list)
-    keys: list[Record] = field(default_factory=list)
-    """Each with its owner in `user`, which is null for a tenant-only key."""
-    subscriptions: list[Record] = field(default_factory=list)
-    configs: list[Record] = field(default_factory=list)
-    """The details of those statements that have a configuration of the tenant's."""
-    endpoints: list[Record] = field(default_factory=list)
-    own: dict[str, list[Record]] = field(default_factory=dict)
-    """Name in a seed -> records of an ordinary kind; see `ordinary`."""
+    lists: dict[str, list[Record]] = field(default_factory=dict)
+    """Name in a seed -> records of that kind. A key has its owner in `user`, which is null for a
+    tenant-only one; of configurations there are the details of their statements."""
     told: list[str] = field(default_factory=list)
 
 
@@ -91,42 +85,40 @@ class Reader:
         holding = Holding(tenant, self.one("/whoami") or {})
         self._say_whose_view(holding.caller)
         self._read_people(holding)
-        holding.keys = self._keys(holding)
-        holding.subscriptions = self.many("/services", active="all") or [
+        subscriptions = self.many("/services", active="all") or [
             each for each in tenant.get("tenantServices") or () if isinstance(each, dict)
         ]
-        holding.own = {name: self.many(path) for name, path in ordinary().items()}
-        holding.configs = self._configs()
         endpoints = self.optional("/endpoints")
-        holding.endpoints = self.many("/service-endpoints") if endpoints is None else endpoints
+        endpoints = self.many("/service-endpoints") if endpoints is None else endpoints
+        holding.lists |= {
+            "apiKeys": self._keys(holding),
+            "subscriptions": in_order_of_creation(subscriptions),
+            **{name: self.many(path) for name, path in ordinary().items()},
+            "statementConfigs": self._configs(),
+            "endpoints": in_order_of_creation(endpoints),
+        }
         holding.told = list(dict.fromkeys(self.told))
         return holding
 
     def offer(self, holding: Holding) -> Offer:
         """The catalogue; services and types that are only in use are in it, too."""
         services = self.many("/available-services")
-        known = {each.get("label") for each in services}
-        for subscription in holding.subscriptions:
-            service = subscription.get("service")
-            if isinstance(service, dict) and service.get("label") not in known:
-                known.add(service.get("label"))
-                services.append(service)
         types = self.optional("/endpoint-types") or []
-        known = {each.get("label") for each in types}
-        for endpoint in holding.endpoints:
-            kind = endpoint.get("endpointType")
-            if isinstance(kind, dict) and kind.get("label") not in known:
-                known.add(kind.get("label"))
-                types.append(kind)
-        own = {
-            f"/{name}": {each.get("label") for each in entries}
-            for name, entries in holding.own.items()
-        }
-        entries = {
-            path: [each for each in self.many(path) if each.get("label") not in own[path]]
-            for path in ("/dashboards", "/statements")
-        }
-        return Offer(services, entries["/dashboards"], entries["/statements"], types)
+        for entries, name, member in (
+            (services, "subscriptions", "service"),
+            (types, "endpoints", "endpointType"),
+        ):
+            for record in holding.lists[name]:
+                used = record.get(member)
+                known = {each.get("label") for each in entries}
+                if isinstance(used, dict) and used.get("label") not in known:
+                    entries.append(used)
+        dashboards, statements = (
+            [each for each in self.many(f"/{name}") if each.get("label") not in own]
+            for name in ("dashboards", "statements")
+            for own in [{each.get("label") for each in holding.lists[name]}]
+        )
+        return Offer(services, dashboards, statements, types)
 
     def tenant(self) -> Record:
         """The tenant's own record; CannotBeDone where there is no server of this API."""
@@ -198,7 +190,7 @@ class Reader:
                 if isinstance(held, dict)
             ]
             self.told.append("Privileges are taken from the users' own records.")
-        holding.privileges = in_order_of_creation(privileges)
+        holding.lists["privileges"] = in_order_of_creation(privileges)
         # A server that doesn't know `active=all` lists those alone who are active.
         others = {user_of(owner(each)): owner(each) for each in privileges}
         missing = [name for key, name in others.items() if name and key not in holding.users]

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict, astuple
 from pathlib import Path
 
+from provisioning.cli.group import in_columns
 from provisioning.remote.differences import Difference, Name
 from provisioning.remote.errors import CannotBeDone, plain
 
@@ -15,33 +17,15 @@ def as_table(differences: Sequence[Difference]) -> str:
     """One line for each difference, those of one route together."""
     if not differences:
         return "No difference."
-    rows = [HEADS] + [
-        tuple(
-            plain(str(cell), LONGEST_CELL)
-            for cell in (each.route, each.member or "-", each.kind, each.count, each.example)
-        )
+    rows = (
+        [plain(str("-" if cell is None else cell), LONGEST_CELL) for cell in astuple(each)]
         for each in differences
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
     )
+    return in_columns([HEADS, *rows])
 
 
 def as_json(differences: Sequence[Difference]) -> str:
-    return json.dumps(
-        [
-            {
-                "route": each.route,
-                "member": each.member,
-                "kind": each.kind,
-                "count": each.count,
-                "example": each.example,
-            }
-            for each in differences
-        ]
-    )
+    return json.dumps([asdict(each) for each in differences])
 
 
 def as_accepted(differences: Sequence[Difference]) -> bytes:

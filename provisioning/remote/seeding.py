@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import secrets
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -13,22 +12,22 @@ from marshmallow import fields
 from provisioning import seed
 from provisioning.domain.activity import Clock
 from provisioning.domain.catalogue import Catalogue
-from provisioning.domain.tables import PRIVILEGES, SUBSCRIPTIONS, TENANTS, USERS
+from provisioning.domain.tables import TENANTS, USERS
 from provisioning.factory import COLLECTIONS, memory_store
 from provisioning.remote.errors import CannotBeDone
 from provisioning.remote.people import RealPeople
 from provisioning.remote.reading import Holding, Offer, in_order_of_creation, owner
-from provisioning.remote.walking import profile, text_of, user_of
+from provisioning.remote.walking import text_of, user_of
 from provisioning.resources.api_keys import new_token
 from provisioning.resources.dashboards import DASHBOARD
-from provisioning.resources.endpoints import ENDPOINT, ENDPOINT_TYPE
+from provisioning.resources.endpoints import ENDPOINT_TYPE
 from provisioning.resources.services import SERVICE
-from provisioning.resources.statements import COLLECTION as STATEMENTS
-from provisioning.resources.statements import STATEMENT, STATEMENT_DETAILS
+from provisioning.resources.statements import CONFIGS, STATEMENT, STATEMENT_DETAILS
 from provisioning.resources.tenant import COMPLETE_TENANT
 from provisioning.resources.users import USER
 from provisioning.settings import Settings
 from provisioning.store import Record
+from provisioning.web.collection import Collection
 from provisioning.web.records import RecordSchema
 from provisioning.web.server import Server
 
@@ -39,7 +38,14 @@ PROSE = frozenset({"name", "title", "menuLabel", "subtitle", "biLine", "descript
 KEPT = frozenset({"label", "domain", "type", "status", "endpointType", "role", "service"})
 """Members that are no text of anybody's."""
 WINDOW = ("activeFrom", "activeUntil")
-OTHER_NAMES = frozenset({"dateCreated"})
+NOUNS = {"endpointType": "type"}
+"""Stored member -> what messages call it, if not by its name."""
+OTHER_NAMES = {
+    "createdDate": ("createdDate", "dateCreated"),
+    "changedBy": ("configChangedBy",),
+    "changedDate": ("configChangedDate",),
+}
+"""Stored member -> what the API calls it, or another version does, if not by that name alone."""
 OTHER_SHAPES: dict[str, RecordSchema] = {
     TENANTS: COMPLETE_TENANT,
     "statementConfigs": STATEMENT_DETAILS,
@@ -51,6 +57,10 @@ VALUES = re.compile(r"'[^']*'")
 MOST_ROUNDS = 50
 LOWEST_ID, IDS = 2**29, 2**29
 """Where the ids begin of accounts that something names by id: far from those of other records."""
+
+
+class LeftOut(Exception):
+    """A record can't be in the seed; the reason is told."""
 
 
 @dataclass
@@ -88,38 +98,24 @@ class Seeder:
         self.label = str(holding.tenant["label"])
         self.made = Made()
         self.counts: Counter[str] = Counter()
-        registrars = {each.get("registeredByUserId") for each in holding.endpoints}
+        registrars = {str(each.get("registeredByUserId")) for each in holding.lists["endpoints"]}
         self.registrars: dict[Hashable, str] = {
             user["id"]: key
             for key, user in holding.users.items()
-            if isinstance(user.get("id"), int) and user["id"] in registrars
+            if isinstance(user.get("id"), int) and str(user["id"]) in registrars
         }
 
     def make(self) -> Made:
         self._add_tenant()
         self._add_users()
-        for each in self.holding.privileges:
-            self._add_privilege(each)
-        for each in self.holding.keys:
-            self._add_key(each)
-        for each in in_order_of_creation(self.holding.subscriptions):
-            self._add_subscription(each)
-        for name, entries in self.holding.own.items():
-            for each in entries:
-                self._add_own(name, each)
-        for each in self.holding.configs:
-            self._add_config(each)
-        for each in in_order_of_creation(self.holding.endpoints):
-            self._add_endpoint(each)
+        for name, origins in self.holding.lists.items():
+            for each in origins:
+                self._add(name, each)
         self._settle()
         self._tell_unknown_members()
-        told = [f"{what} ({count})." for what, count in self.counts.items()]
+        told = [f"{what} ({count})." for what, count in self.counts.items() if count]
         self.made.told = [*self.holding.told, *told, *self.made.told]
         return self.made
-
-    def _leave_out(self, name: str, origin: Record, why: str) -> None:
-        self.counts[f"{name}: {why}: left out"] += 1
-        self.made.left_out.append(origin)
 
     def _add_tenant(self) -> None:
         tenant = self.holding.tenant
@@ -163,120 +159,75 @@ class Seeder:
         self.made.unnamed.add(str(user_of(username)))
         return None
 
-    def _windowed(self, record: Record) -> Record:
-        return {"tenant": self.label, **{each: record.get(each) for each in WINDOW}}
+    def _add(self, name: str, origin: Record) -> None:
+        """Add a record of any further kind, as its declaration has it."""
+        collection, record = COLLECTIONS.seeded[name], {"tenant": self.label}
+        names = {stored: member for member, stored in collection.usernames.items()}
+        try:
+            if collection is CONFIGS:
+                self._require_statement(origin["label"])
+            for stored in collection.members:
+                if stored in ("id", "tenant"):
+                    continue
+                value = self._value(collection, stored, origin)
+                if value is not None or stored in (*WINDOW, *names):
+                    record[names.get(stored, stored)] = value
+        except LeftOut as why:
+            self.counts[f"{name}: {why}: left out"] += 1
+            self.made.left_out.append(origin)
+        else:
+            self.made.add(name, record, origin)
 
-    def _add_privilege(self, privilege: Record) -> None:
-        holder = owner(privilege)
-        if holder is None or user_of(holder) not in self.holding.users:
-            self._leave_out(PRIVILEGES, privilege, "their user is not known")
-            return
-        record = self._windowed(privilege) | {
-            "username": self.people.username(holder),
-            "role": privilege.get("role"),
-            "reportsTo": self._person(text_of(privilege.get("reportsTo")), PRIVILEGES, "reportsTo"),
-        }
-        self.made.add(PRIVILEGES, record, privilege)
+    def _require_statement(self, label: str) -> None:
+        own = [each.get("label") for each in self.holding.lists["statements"]]
+        if label not in own and label not in self.catalogue.statements:
+            raise LeftOut(f"no catalogue here has the statement {label}")
 
-    def _add_key(self, key: Record) -> None:
-        holder = owner(key)
-        if holder is not None and user_of(holder) not in self.holding.users:
-            self._leave_out("apiKeys", key, "their owner is not known")
-            return
-        record = self._windowed(key) | {
-            "username": None if holder is None else self.people.username(holder),
-            "apiToken": new_token(),
-            "type": key.get("type"),
-            "name": self._prose("apiKeys", key.get("name"), user_of(holder)),
-        }
-        created = key.get("createdDate", key.get("dateCreated"))
-        if created is not None:
-            record["createdDate"] = created
-        self.made.add("apiKeys", record, key)
+    def _value(self, collection: Collection, stored: str, origin: Record) -> Any:
+        """What a seed has in a stored member; LeftOut if there can be no such record."""
+        name, checker = str(collection.seed), collection.members[stored]
+        value = told_as(origin, stored)
+        if stored in collection.people:
+            return self._holder(origin, is_needed=not checker.allow_none)
+        if stored in collection.named:
+            return self._person(username_in(value), name, stored)
+        if stored in collection.identities:
+            return self._registrar(value, name, stored)
+        if stored in collection.schema.secrets:
+            return None if value is None and checker.allow_none else new_token()
+        return self._content(name, stored, fit(checker, value), checker, origin)
 
-    def _add_own(self, name: str, entry: Record) -> None:
-        record = {
-            member: self._text(name, member, value)
-            for member, value in fitted(COLLECTIONS.seeded[name].schema, entry).items()
-            if value is not None
-        }
-        self.made.add(name, {"tenant": self.label, **record}, entry)
-
-    def _text(self, name: str, member: str, value: Any) -> Any:
-        if member in KEPT or member in WINDOW:
+    def _content(
+        self, name: str, stored: str, value: Any, checker: fields.Field[Any], origin: Record
+    ) -> Any:
+        if hasattr(checker, "labels"):
+            value = value.get("label") if isinstance(value, dict) else value
+            if value not in checker.labels(self.catalogue):
+                shown = value if isinstance(value, str) else "without a label"
+                what = NOUNS.get(stored, stored)
+                raise LeftOut(f"no catalogue here has the {what} {shown}")
+        if stored in KEPT or stored in WINDOW:
             return value
-        return self._prose(name, value) if member in PROSE else self.people.told(value)
-
-    def _prose(self, name: str, value: Any, holder: str | None = None) -> Any:
-        if not isinstance(value, str):
-            return value
-        told = self.people.prose(value, holder)
-        if told != value:
-            self.counts[f"{name}: texts that named a person were changed"] += 1
+        if stored not in PROSE or not isinstance(value, str):
+            return self.people.told(value)
+        told = self.people.prose(value, user_of(owner(origin)))
+        self.counts[f"{name}: texts that named a person were changed"] += told != value
         return told
 
-    def _add_subscription(self, subscription: Record) -> None:
-        service = subscription.get("service")
-        label = service.get("label") if isinstance(service, dict) else service
-        if label not in self.catalogue.services:
-            shown = label if isinstance(label, str) else "without a label"
-            self._leave_out(
-                SUBSCRIPTIONS, subscription, f"no catalogue here has the service {shown}"
-            )
-            return
-        by = subscription.get("registeredBy")
-        by = text_of(by.get("username")) if isinstance(by, dict) else None
-        record = self._windowed(subscription) | {
-            "service": label,
-            "registeredBy": self._person(by, SUBSCRIPTIONS, "registeredBy"),
-        }
-        if subscription.get("registeredDate") is not None:
-            record["registeredDate"] = subscription["registeredDate"]
-        self.made.add(SUBSCRIPTIONS, record, subscription)
+    def _holder(self, origin: Record, is_needed: bool) -> str | None:
+        """The username of whose record it is; None for one of the tenant's own."""
+        holder = owner(origin)
+        if holder is None and not is_needed:
+            return None
+        if holder is None or user_of(holder) not in self.holding.users:
+            raise LeftOut("their user is not known")
+        return self.people.username(holder)
 
-    def _add_config(self, details: Record) -> None:
-        label = details["label"]
-        own = {each.get("label") for each in self.holding.own[str(STATEMENTS.seed)]}
-        if label not in own and label not in self.catalogue.statements:
-            self._leave_out(
-                "statementConfigs", details, f"no catalogue here has the statement {label}"
-            )
-            return
-        by = details.get("configChangedBy")
-        by = text_of(by.get("username")) if isinstance(by, dict) else None
-        record = {
-            "tenant": self.label,
-            "label": label,
-            "config": self.people.told(details.get("config")),
-            "changedBy": self._person(by, "statementConfigs", "changedBy"),
-            "changedDate": details["configChangedDate"],
-        }
-        self.made.add("statementConfigs", record, details)
-
-    def _add_endpoint(self, endpoint: Record) -> None:
-        kind = endpoint.get("endpointType")
-        label = kind.get("label") if isinstance(kind, dict) else kind
-        if label not in self.catalogue.endpoint_types:
-            shown = label if isinstance(label, str) else "without a label"
-            self._leave_out("endpoints", endpoint, f"no catalogue here has the type {shown}")
-            return
-        record: Record = {"tenant": self.label, "endpointType": label}
-        for member, value in fitted(ENDPOINT, endpoint).items():
-            if value is None or member == "endpointType":
-                continue
-            is_secret = member in ENDPOINT.secrets
-            invented = secrets.token_urlsafe(16)
-            record[member] = invented if is_secret else self._text("", member, value)
-        if endpoint.get("registeredDate") is not None:
-            record["registeredDate"] = endpoint["registeredDate"]
-        registrar = endpoint.get("registeredByUserId")
-        if registrar is not None:
-            known = self.registrars.get(registrar) if isinstance(registrar, Hashable) else None
-            if known is None:
-                self._person("", "endpoints", "registeredByUserId")
-            else:
-                record["registeredByUserId"] = self._id_of(known)
-        self.made.add("endpoints", record, endpoint)
+    def _registrar(self, user_id: object, name: str, member: str) -> object:
+        known = self.registrars.get(user_id) if isinstance(user_id, Hashable) else None
+        if user_id is not None and known is None:
+            return self._person("", name, member)
+        return None if known is None else self._id_of(known)
 
     def _id_of(self, key: str) -> object:
         for record, origin in zip(self.made.lists[USERS], self.made.origins[USERS], strict=True):
@@ -315,7 +266,7 @@ class Seeder:
         for name, origins in self.made.origins.items():
             schema = COLLECTIONS.seeded[name].schema
             shown = OTHER_SHAPES.get(name, schema)
-            known = shown.fields.keys() | OTHER_NAMES
+            known = {*shown.fields, *OTHER_NAMES["createdDate"]}
             unknown = Counter(member for each in origins for member in each.keys() - known)
             for member, count in sorted(unknown.items()):
                 told = f"{name}.{member}: this version knows no such member"
@@ -350,7 +301,7 @@ def is_dispensable(name: str, member: str) -> bool:
     checker = collection.members.get(stored)
     if checker is None:
         return False
-    is_holder = stored == "user"  # a key without its user would be the tenant's own
+    is_holder = stored in collection.people  # a key without its user would be the tenant's own
     return bool(checker.allow_none) and member not in WINDOW and not is_holder
 
 
@@ -432,16 +383,22 @@ def numbered(types: Iterable[Record]) -> Iterator[Record]:
         yield {"id": number, "internal": False} | each
 
 
+def told_as(origin: Record, stored: str) -> Any:
+    """What a record of the API says of a stored member."""
+    found = (origin.get(name) for name in OTHER_NAMES.get(stored, (stored,)))
+    return next((value for value in found if value is not None), None)
+
+
+def username_in(value: object) -> str | None:
+    """The username that names somebody, alone or in a profile."""
+    return text_of(value.get("username") if isinstance(value, dict) else value)
+
+
 def profiles_of(holding: Holding) -> list[Record]:
     """Every record that tells of a person, whether or not the person is in the tenant."""
     found = [*holding.users.values()]
-    for each in (*holding.privileges, *holding.keys):
-        found.append(profile(each))
-        supervisor = text_of(each.get("reportsTo"))
-        if supervisor is not None:
-            found.append({"username": supervisor})
-    for each in holding.subscriptions:
-        found.append(each.get("registeredBy") or {})
-    for each in holding.configs:
-        found.append(each.get("configChangedBy") or {})
-    return [each for each in found if isinstance(each, dict)]
+    for name, origins in holding.lists.items():
+        for stored in COLLECTIONS.seeded[name].usernames.values():
+            named = [told_as(each, stored) for each in origins]
+            found += [each if isinstance(each, dict) else {"username": each} for each in named]
+    return found

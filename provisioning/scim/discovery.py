@@ -62,35 +62,33 @@ def with_meta(document: Record, kind: str, *segments: str) -> Record:
     return document | {"meta": {"resourceType": kind, "location": location(*segments)}}
 
 
-@scim.operation(
-    "GET", "/ServiceProviderConfig", name="show_scim_service_provider_config", answer=RESOURCE
-)
-def show_config() -> Response:
+@scim.operation("GET", "/ServiceProviderConfig", answer=RESOURCE)
+def show_scim_service_provider_config() -> Response:
     """Show what of SCIM is supported."""
     require_no_filter()
     return plain(with_meta(_shown(CONFIG), "ServiceProviderConfig", "ServiceProviderConfig"))
 
 
-@scim.operation("GET", "/Schemas", name="list_scim_schemas", answer=RESOURCE)
-def list_schemas() -> Response:
+@scim.operation("GET", "/Schemas", answer=RESOURCE)
+def list_scim_schemas() -> Response:
     """List the attributes of users and groups."""
     return _list(SCHEMAS, "Schema", "Schemas")
 
 
-@scim.operation("GET", "/Schemas/<urn>", name="show_scim_schema", answer=RESOURCE)
-def show_schema(urn: str) -> Response:
+@scim.operation("GET", "/Schemas/<urn>", answer=RESOURCE)
+def show_scim_schema(urn: str) -> Response:
     """Show the attributes that a URN stands for."""
     return _show(SCHEMAS, urn, "Schema", "Schemas")
 
 
-@scim.operation("GET", "/ResourceTypes", name="list_scim_resource_types", answer=RESOURCE)
-def list_types() -> Response:
+@scim.operation("GET", "/ResourceTypes", answer=RESOURCE)
+def list_scim_resource_types() -> Response:
     """List the kinds of resources."""
     return _list(TYPES, "ResourceType", "ResourceTypes")
 
 
-@scim.operation("GET", "/ResourceTypes/<name>", name="show_scim_resource_type", answer=RESOURCE)
-def show_type(name: str) -> Response:
+@scim.operation("GET", "/ResourceTypes/<name>", answer=RESOURCE)
+def show_scim_resource_type(name: str) -> Response:
     """Show a kind of resources."""
     return _show(TYPES, name, "ResourceType", "ResourceTypes")
 
@@ -114,8 +112,8 @@ def require_no_filter() -> None:
         raise Forbidden("Nothing is filtered here. Leave out 'filter'.")
 
 
-@scim.operation("POST", "/.search", name="search_scim_all", answer=RESOURCE, status=200)
-def search_all() -> Response:
+@scim.operation("POST", "/.search", answer=RESOURCE, status=200)
+def search_scim_all() -> Response:
     """List groups and users of the tenant together, groups first."""
     kinds = {**groups.GROUP_KINDS, **search.USER_KINDS}
     return search.search(members_of(body(), "the body"), kinds, all_asked, search.USER_KINDS)
@@ -144,7 +142,7 @@ def me() -> Response:
     raise Refused(501, None, "There is no /Me here: use /Users with a filter.")
 
 
-@scim.operation("POST", "/Bulk", name="bulk_scim", **NOT_DONE)
-def bulk() -> Response:
+@scim.operation("POST", "/Bulk", **NOT_DONE)
+def bulk_scim() -> Response:
     """Refuse: each change is a request of its own."""
     raise Refused(501, None, "There is no /Bulk here: send each operation as its own request.")

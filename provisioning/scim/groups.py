@@ -96,14 +96,14 @@ def find(role: str) -> str:
     return role
 
 
-@scim.operation("GET", "/Groups", name="list_scim_groups", answer=RESOURCE, parameters=QUERY)
-def list_groups() -> Response:
+@scim.operation("GET", "/Groups", answer=RESOURCE, parameters=QUERY)
+def list_scim_groups() -> Response:
     """List the groups, one for each role."""
     return search(parameters(), GROUP_KINDS, groups_asked, SORTABLE)
 
 
-@scim.operation("POST", "/Groups/.search", name="search_scim_groups", answer=RESOURCE, status=200)
-def search_groups() -> Response:
+@scim.operation("POST", "/Groups/.search", answer=RESOURCE, status=200)
+def search_scim_groups() -> Response:
     """List the groups, as a GET does, with the parameters in the body."""
     return search(members_of(body(), "the body"), GROUP_KINDS, groups_asked, SORTABLE)
 
@@ -151,20 +151,20 @@ def _value(records: Records, role: str, name: str | None) -> str | None:
     return None
 
 
-@scim.operation("POST", "/Groups", name="create_scim_group", status=403)
-def create_group() -> Response:
+@scim.operation("POST", "/Groups", status=403)
+def create_scim_group() -> Response:
     """Refuse to make a group: there is one for each role."""
     raise Forbidden(FIXED)
 
 
-@scim.operation("DELETE", "/Groups/<role>", name="remove_scim_group", status=403)
-def remove_group(role: str) -> Response:
+@scim.operation("DELETE", "/Groups/<role>", status=403)
+def remove_scim_group(role: str) -> Response:
     """Refuse to remove a group: there is one for each role."""
     raise Forbidden(FIXED)
 
 
-@scim.operation("GET", "/Groups/<role>", name="show_scim_group", answer=RESOURCE)
-def show_group(role: str) -> Response:
+@scim.operation("GET", "/Groups/<role>", answer=RESOURCE)
+def show_scim_group(role: str) -> Response:
     """Show a group."""
     role, chosen = find(role), selection(parameters())
     return answer(describe(reading(), role, chosen.has_members), chosen)
@@ -183,8 +183,8 @@ class Wanted:
     external_id: str | None = None
 
 
-@scim.operation("PUT", "/Groups/<role>", name="replace_scim_group", answer=RESOURCE, **CHANGE)
-def replace_group(role: str) -> Response:
+@scim.operation("PUT", "/Groups/<role>", answer=RESOURCE, **CHANGE)
+def replace_scim_group(role: str) -> Response:
     """Replace the members and the external id of a group; members may be left out."""
     steps = [step for step in steps_in_resource(body()) if not step.is_empty]
     role, chosen = find(role), selection(parameters())
@@ -194,8 +194,8 @@ def replace_group(role: str) -> Response:
     return answer(describe(records, role, chosen.has_members), chosen)
 
 
-@scim.operation("PATCH", "/Groups/<role>", name="patch_scim_group", status=204, **CHANGE)
-def patch_group(role: str) -> Response:
+@scim.operation("PATCH", "/Groups/<role>", status=204, **CHANGE)
+def patch_scim_group(role: str) -> Response:
     """Change members or the external id of a group; answered with it if attributes are chosen."""
     steps = steps_in_patch()
     role, chosen = find(role), selection(parameters())

@@ -54,8 +54,6 @@ scim = Resource(
         ),
         "/ResourceTypes/<name>": Variable("id", "A resource type's id.", "User"),
     },
-    plain=True,
-    takes_bearer_only=True,
     allows=roles.ADMINISTRATORS,
     licences=(require_provisioner,),
     form=Form(

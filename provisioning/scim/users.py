@@ -20,27 +20,27 @@ from provisioning.web.answers import nothing
 from provisioning.web.context import server
 
 
-@scim.operation("GET", "/Users", name="list_scim_users", answer=RESOURCE, parameters=QUERY)
-def list_users() -> Response:
+@scim.operation("GET", "/Users", answer=RESOURCE, parameters=QUERY)
+def list_scim_users() -> Response:
     """List the users of the tenant."""
     return search(parameters(), USER_KINDS, users_asked)
 
 
-@scim.operation("POST", "/Users/.search", name="search_scim_users", answer=RESOURCE, status=200)
-def search_users() -> Response:
+@scim.operation("POST", "/Users/.search", answer=RESOURCE, status=200)
+def search_scim_users() -> Response:
     """List the users of the tenant, as a GET does, with the parameters in the body."""
     return search(members_of(body(), "the body"), USER_KINDS, users_asked)
 
 
-@scim.operation("GET", "/Users/<user_id>", name="show_scim_user", answer=RESOURCE)
-def show_user(user_id: str) -> Response:
+@scim.operation("GET", "/Users/<user_id>", answer=RESOURCE)
+def show_scim_user(user_id: str) -> Response:
     """Show a user."""
     chosen, records = selection(parameters()), reading()
     return answer(people.describe(records, people.find(records, user_id)), chosen)
 
 
-@scim.operation("POST", "/Users", name="create_scim_user", answer=RESOURCE, **CHANGE)
-def create_user() -> Response:
+@scim.operation("POST", "/Users", answer=RESOURCE, **CHANGE)
+def create_scim_user() -> Response:
     """Create an account, or let one that isn't visible yet join the tenant."""
     asked = people.asked_by_resource(body())
     account = people.find_account(reading(), asked["username"])
@@ -51,17 +51,15 @@ def create_user() -> Response:
     return done(create, asked, account, 201)
 
 
-@scim.operation("PUT", "/Users/<user_id>", name="replace_scim_user", answer=RESOURCE, **CHANGE)
-def replace_user(user_id: str) -> Response:
+@scim.operation("PUT", "/Users/<user_id>", answer=RESOURCE, **CHANGE)
+def replace_scim_user(user_id: str) -> Response:
     """Replace what is known of a user; active, emails, manager and password may be left out."""
     asked = people.asked_by_resource(body())
     return change(user_id, lambda _: asked)
 
 
-@scim.operation(
-    "PATCH", "/Users/<user_id>", name="patch_scim_user", answer=RESOURCE, status=200, **CHANGE
-)
-def patch_user(user_id: str) -> Response:
+@scim.operation("PATCH", "/Users/<user_id>", answer=RESOURCE, status=200, **CHANGE)
+def patch_scim_user(user_id: str) -> Response:
     """Change some of what is known of a user."""
     steps = steps_in_patch()
     return change(user_id, lambda account: people.asked_by(steps, account))
@@ -112,8 +110,8 @@ def done(
         return answer(people.describe(records, account), chosen, status)
 
 
-@scim.operation("DELETE", "/Users/<user_id>", name="remove_scim_user", **CHANGE)
-def remove_user(user_id: str) -> Response:
+@scim.operation("DELETE", "/Users/<user_id>", **CHANGE)
+def remove_scim_user(user_id: str) -> Response:
     """Revoke all that a user holds in the tenant, and hide them until they hold something again."""
     with changing() as records:
         account = people.find(records, user_id)

@@ -69,7 +69,7 @@ def token_in(request: Request) -> str:
         tokens.update(request.args.getlist("apikey"))
     tokens.discard("")
     operation = request.operation
-    if operation is not None and operation.takes_bearer_only and not credentials:
+    if operation is not None and operation.form is not None and not credentials:
         raise Unauthorized("Send the API key as 'Authorization: Bearer KEY'.")
     if not tokens:
         raise Unauthorized(

@@ -53,7 +53,8 @@ ACTIVE = Parameter(
 class Form:
     """The form of bodies, answers and errors in a standard other than ours, such as SCIM.
 
-    `body` and `error` are JSON Schemas. A view reads such a body itself.
+    `body` and `error` are JSON Schemas. A view reads such a body itself. The key must come as
+    `Authorization: Bearer`.
     """
 
     media_type: str
@@ -70,10 +71,9 @@ class Operation:
     which it is open; `licences` raise Forbidden for tenants to which it isn't.
     `body_needed=False`: the body may be absent. `largest_body`: so many bytes are taken even if
     the server's limit is lower. `conflict` is a sentence that says when the answer is 409; None if
-    it never is. `errors` are statuses that don't follow from the rest. `plain`: there are no
-    caller, no pages and no ETags. `form` is None for JSON and problem+json. An operation whose
-    `status` is that of an error always fails, and is left out of the documents.
-    `takes_bearer_only`: the key must come as `Authorization: Bearer`.
+    it never is. `errors` are statuses that don't follow from the rest. `form` is None for JSON and
+    problem+json. An operation whose `status` is that of an error always fails, and is left out of
+    the documents.
     """
 
     verb: str
@@ -87,7 +87,6 @@ class Operation:
     body: RecordSchema | None = None
     answer: RecordSchema | JsonSchema | None = None
     many: bool = False
-    plain: bool = False
     allows: frozenset[str] = roles.ANY_ROLE
     licences: tuple[Callable[[Records], None], ...] = ()
     parameters: Sequence[Parameter] = ()
@@ -96,7 +95,11 @@ class Operation:
     conflict: str | None = None
     errors: Sequence[int] = ()
     form: Form | None = None
-    takes_bearer_only: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is none of the API itself, so that there are no pages and no ETags of ours."""
+        return self.base_path != BASE_PATH
 
     @cached_property
     def answers_secrets(self) -> bool:

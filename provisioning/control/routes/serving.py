@@ -16,12 +16,7 @@ SEVERAL = "The server has several processes, each with a clock, faults and a log
 
 def control_resource(name: str, import_name: str, meaning: str, **facts: Any) -> Resource:
     """A resource below /_control. It knows no callers: who may control the server may do all."""
-    shared: dict[str, Any] = {
-        "base_path": CONTROL_PATH,
-        "allows": roles.ANY_ROLE,
-        "plain": True,
-        "conflict": SEVERAL,
-    }
+    shared = {"base_path": CONTROL_PATH, "allows": roles.ANY_ROLE, "conflict": SEVERAL}
     return Resource(name, import_name, meaning, **shared | facts)
 
 
