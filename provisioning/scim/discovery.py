@@ -121,7 +121,7 @@ def search_scim_all() -> Response:
 
 def all_asked(
     records: Records, asked: Search, node: Filter | None, places: slice
-) -> tuple[list[Record], int]:
+) -> tuple[list[Any], int]:
     """The groups and users at these places of the list that is asked for, and its length."""
     found, before = groups.groups_asked(records, asked, node, places)
     rest = slice(max(0, places.start - before), max(0, places.stop - before))

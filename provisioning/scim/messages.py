@@ -101,9 +101,9 @@ def bare(name: str) -> str:
 
 
 def location(*segments: object) -> str:
-    return "/".join(
-        [request.host_url.rstrip("/") + request.script_root + BASE_PATH, *map(str, segments)]
-    )
+    """The address of a resource, by the name by which the client has reached the server."""
+    asked = current()
+    return "/".join([f"{asked.root_url.rstrip('/')}{BASE_PATH}", *map(str, segments)])
 
 
 def version_of(resource: Record) -> str:
@@ -124,7 +124,7 @@ def plain(content: object, status: int = 200, headers: dict[str, str] | None = N
     return Response(encode(content), status, headers, content_type=SCIM)
 
 
-def listed(resources: Iterable[Record], total: int, first: int) -> Response:
+def listed(resources: Iterable[object], total: int, first: int) -> Response:
     """The answer with a page of a list; `first` is the place of its first resource, from 0."""
     found = list(resources)
     return plain(

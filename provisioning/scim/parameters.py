@@ -41,6 +41,10 @@ class Selection:
     hidden: Tree
 
     @property
+    def is_all(self) -> bool:
+        return not self.shown and not self.hidden
+
+    @property
     def has_members(self) -> bool:
         """Whether the members of groups are shown."""
         is_hidden = self.hidden.get("members") is True
@@ -48,8 +52,10 @@ class Selection:
 
     def of(self, resource: Record) -> Record:
         """What is shown of a resource."""
+        if self.is_all:
+            return resource
         tree = self.shown | ALWAYS if self.shown else self.hidden
-        shown: Record = _cut(resource, tree, bool(self.shown)) if tree else resource
+        shown: Record = _cut(resource, tree, bool(self.shown))
         return shown
 
 

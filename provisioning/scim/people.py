@@ -24,6 +24,7 @@ from provisioning.scim.messages import (
     ENTERPRISE,
     EXTENSION,
     MEMBERS,
+    SCIM,
     Refused,
     immutable,
     invalid_value,
@@ -43,11 +44,27 @@ from provisioning.web.records import changed, load_changes, load_part
 
 
 def describe(records: Records, account: Record) -> Record:
-    """A user as a resource, with all attributes that this tenant may see."""
+    """A user as a resource, with all attributes that this tenant may see.
+
+    It is kept with the view, apart from who is active now, reports to whom, and the address here.
+    """
+    active = identities.active_privileges_of(records, username_key(account["username"]))
+    manager = shown_manager(records, active)
+
+    def work_out() -> Record:
+        resource = _attributes(records, account, active, manager)
+        return resource | {"meta": {"resourceType": "User", "version": f'"{version_of(resource)}"'}}
+
+    held = (each["id"] for each in active)
+    kept = records.view.kept((SCIM, records.label, account["id"], manager, *held), work_out)
+    return kept | {"meta": kept["meta"] | {"location": location("Users", account["id"])}}
+
+
+def _attributes(
+    records: Records, account: Record, active: list[Record], manager: str | None
+) -> Record:
     user = username_key(account["username"])
     here = account | people.seen_here(records, account)
-    active = identities.active_privileges_of(records, user)
-    manager = shown_manager(records, active)
     name = {"givenName": here["firstName"], "familyName": here["lastName"]}
     held = {each["role"] for each in active if each["activeUntil"] is None}
     resource = {
@@ -66,13 +83,7 @@ def describe(records: Records, account: Record) -> Record:
         "groups": [{"value": role, "display": role} for role in roles.ROLES if role in held],
         ENTERPRISE: {"manager": {"value": manager}} if manager else None,
     }
-    resource = {member: value for member, value in resource.items() if value not in (None, {}, [])}
-    meta = {
-        "resourceType": "User",
-        "location": location("Users", account["id"]),
-        "version": f'"{version_of(resource)}"',
-    }
-    return resource | {"meta": meta}
+    return {member: value for member, value in resource.items() if value not in (None, {}, [])}
 
 
 def described_with(records: Records, accounts: Iterable[Record]) -> Iterator[Lookup]:

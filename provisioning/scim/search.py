@@ -58,7 +58,7 @@ MOST_WORDS = 20
 FEW = 50
 """Of so many users the active ones and the external ids are looked up one by one."""
 
-Found = Callable[[Records, Search, Filter | None, slice], tuple[list[Record], int]]
+Found = Callable[[Records, Search, Filter | None, slice], tuple[list[Any], int]]
 """A function that returns the resources at some places of the list that is asked for, and the
 length of the whole list."""
 
@@ -79,7 +79,7 @@ def search(given: Record, kinds: Kinds, found_on: Found, sortable: Kinds | None 
 
 def users_asked(
     records: Records, asked: Search, node: Filter | None, places: slice
-) -> tuple[list[Record], int]:
+) -> tuple[list[Any], int]:
     """The users at these places of the list that is asked for, as resources, and its length."""
     accounts, total = _accounts(records, asked, node, places)
     records.view.expect(people.described_with(records, accounts))

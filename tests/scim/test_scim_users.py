@@ -793,3 +793,25 @@ def test_a_rule_of_the_domain_undoes_all_of_a_request(sandbox, provider):
 
     assert kind(response) == (409, None)
     assert provider.user("2") == before
+
+
+def test_a_list_shows_each_user_as_a_get_does_at_any_time_and_address(sandbox, provider):
+    """What a list shows of somebody may be kept: not who is active now, nor the server's name."""
+    sandbox.add_user("bob@acme.test", "MANAGEMENT", active_until="2026-01-15T13:00:00Z")
+    sandbox.add_user("carl@acme.test", reports_to="bob@acme.test", firstName="Carl")
+    sandbox.grant("carl@acme.test", "TEAM_LEADER", active_from="2026-01-15T12:30:00Z")
+    provider.patch("/Users/2", {"op": "add", "path": "externalId", "value": "00u1"})
+    seen = set()
+    for host in ("localhost", "acme.localhost:8000"):
+        for _ in range(3):
+            headers = {"Host": host}
+            listed = provider.request("GET", "/Users", headers=headers).json["Resources"]
+            assert len(listed) == 3
+            for each in listed:
+                shown = provider.request("GET", f"/Users/{each['id']}", headers=headers)
+                assert each == shown.json
+                assert each["meta"]["location"].startswith(f"http://{host}/scim/v2/Users/")
+            seen.add(str(listed))
+            sandbox.clock.advance(45 * 60)
+        sandbox.clock.advance(-3 * 45 * 60)
+    assert len(seen) == 6
