@@ -166,11 +166,11 @@ class Seeder:
         try:
             if collection is CONFIGS:
                 self._require_statement(origin["label"])
-            for stored in collection.members:
+            for stored, checker in collection.members.items():
                 if stored in ("id", "tenant"):
                     continue
                 value = self._value(collection, stored, origin)
-                if value is not None or stored in (*WINDOW, *names):
+                if value is not None or checker.allow_none or stored in WINDOW:
                     record[names.get(stored, stored)] = value
         except LeftOut as why:
             self.counts[f"{name}: {why}: left out"] += 1
