@@ -1,7 +1,8 @@
 """What the control API keeps for one server: its first state, snapshots, requests and faults."""
 
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import orjson
@@ -18,6 +19,7 @@ from provisioning.store import (
     Store,
     StoreUnavailable,
     TooManyRecords,
+    Transaction,
     View,
 )
 from provisioning.web.server import Server
@@ -90,10 +92,16 @@ class Control:
                 self._beginning = view.freeze()
         return self._beginning
 
+    @contextmanager
+    def changing(self) -> Iterator[Transaction]:
+        """A transaction in a place of the control API's own; see `Server.places`."""
+        with self.server.places.of(None), self.server.store.transaction() as transaction:
+            yield transaction
+
     def reset(self) -> None:
         """Put records, clock, faults and request log back as they began; snapshots stay."""
         beginning = self.beginning
-        with self.server.places.of(None), self.server.store.transaction() as transaction:
+        with self.changing() as transaction:
             transaction.restore(beginning)
         clock = self.server.clock
         clock.reset()
@@ -106,7 +114,7 @@ class Control:
     def reset_tenant(self, label: str) -> None:
         """Put one tenant's records back as they began; see `tenants.bring_back`."""
         beginning = self.beginning
-        with self.server.places.of(None), self.server.store.transaction() as transaction:
+        with self.changing() as transaction:
             tenants.bring_back(self.server.collections, transaction, beginning, label)
 
     def load(self, given: Record, replace: bool) -> None:
@@ -114,7 +122,7 @@ class Control:
         now = self.server.clock.now()
         with self.server.places.of(None):
             entries = seed.prepare_seed(self.server, given, now)
-        with self.server.places.of(None), self.server.store.transaction() as transaction:
+        with self.changing() as transaction:
             seed.load_seed(self.server, transaction, entries, now, replace)
             loaded = copied(transaction) if replace else None
         if replace:
@@ -146,7 +154,7 @@ class Control:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot's records; clock, faults and request log stay as they are."""
-        with self.server.places.of(None), self.server.store.transaction() as transaction:
+        with self.changing() as transaction:
             transaction.restore(snapshot.view)
 
 

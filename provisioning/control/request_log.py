@@ -133,21 +133,10 @@ class RequestLog:
         return (orjson.loads(encoded) for _, encoded in sorted(entries))
 
 
-OF_THE_WHOLE = (
-    "method",
-    "path",
-    "status",
-    "tenant",
-    "key",
-    "user",
-    "matched",
-    "console",
-    "since",
-    "limit",
-)
-"""Criteria that take one value."""
 OF_A_PART = ("body", "header", "query")
 """Criteria that take names of members, headers or parameters, each with its value."""
+OF_THE_WHOLE = tuple(name for name in Criteria.__annotations__ if name not in OF_A_PART)
+"""Criteria that take one value."""
 
 
 def criterion(name: str, wanted: Any) -> Test:

@@ -14,6 +14,7 @@ from provisioning.web.records import RecordSchema
 
 WORDS = {"true": True, "false": False}
 LONGEST_NUMBER = 9
+LOWEST = {"limit": 1, "since": 0}
 NUMBER = {"type": "integer", "minimum": 0}
 FILTERS = [
     Parameter("method", "The verb.", TEXT | {"examples": ["PUT"]}),
@@ -146,21 +147,19 @@ def _criteria() -> Record:
         else:
             allowed = ", ".join(parameter.name for parameter in FILTERS)
             raise Invalid.member(name, f"This is no filter. There are {allowed}.")
-    for name in ("matched", "console"):
-        if name in criteria:
-            if criteria[name] not in WORDS:
-                raise Invalid.member(name, "Must be true or false.")
-            criteria[name] = WORDS[criteria[name]]
-    for name, lowest in (("limit", 1), ("since", 0)):
-        if name in criteria:
-            criteria[name] = _whole(name, criteria[name], lowest)
+    for name in criteria.keys() & {"matched", "console"}:
+        if criteria[name] not in WORDS:
+            raise Invalid.member(name, "Must be true or false.")
+        criteria[name] = WORDS[criteria[name]]
+    for name in criteria.keys() & LOWEST.keys():
+        criteria[name] = _whole(name, criteria[name])
     return criteria
 
 
-def _whole(name: str, text: str, lowest: int) -> int:
+def _whole(name: str, text: str) -> int:
     is_number = text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER
-    if not is_number or int(text) < lowest:
-        raise Invalid.member(name, f"Must be a whole number from {lowest}.")
+    if not is_number or int(text) < LOWEST[name]:
+        raise Invalid.member(name, f"Must be a whole number from {LOWEST[name]}.")
     return int(text)
 
 

@@ -317,7 +317,7 @@ def delete_tenant(label: str) -> Response:
     An account at home there that holds something in another tenant moves home to that one; the
     others are removed.
     """
-    with server().places.of(None), server().store.transaction() as transaction:
+    with control().changing() as transaction:
         tenants.forget(server().collections, transaction, label)
     return nothing()
 
