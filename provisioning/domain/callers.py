@@ -1,7 +1,7 @@
 """Who asks: from an API key to a caller with a tenant, a role and a reach (section 3)."""
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple
 
 from provisioning.domain import roles
 from provisioning.domain.activity import ActivityWindow, Instant
@@ -11,8 +11,7 @@ from provisioning.domain.tables import API_KEYS, PRIVILEGES, TENANTS
 from provisioning.store import Led, Lookup, Record, View, is_active_at
 
 
-@dataclass(frozen=True)
-class Caller:
+class Caller(NamedTuple):
     """The authenticated requester. `user` is the key of a user, None for a tenant-only key."""
 
     tenant: str
@@ -56,13 +55,17 @@ def effective_privilege(privileges: Collection[Record], now: Instant) -> Record 
     return max(active, key=lambda record: roles.reach(record["role"]), default=None)
 
 
+def _identifying(digest: str) -> Iterator[Lookup]:
+    """What `identify` asks for."""
+    key = Lookup(API_KEYS, [digest], "token")
+    yield from (key, Lookup(TENANTS, Led(key, "tenant")))
+    yield Lookup(PRIVILEGES, Led(key, "tenantUser"), "tenantUser")
+
+
 def identify(view: View, token: str, clock: Callable[[], Instant]) -> Caller:
     """The caller with this API token; Unauthorized says why it is refused."""
     digest = token_digest(token)
-    by_token = Lookup(API_KEYS, [digest], "token")
-    tenant_of = Lookup(TENANTS, Led(by_token, "tenant"))
-    held = Lookup(PRIVILEGES, Led(by_token, "tenantUser"), "tenantUser")
-    view.expect((by_token, tenant_of, held))
+    view.expect(_identifying(digest))
     key = view.find(API_KEYS, "token", digest)
     if key is None:
         raise Unauthorized(

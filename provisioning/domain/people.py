@@ -1,7 +1,8 @@
 """Users and privileges within one tenant: who is seen, who reports to whom, who administers."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from itertools import chain
 
 from provisioning.domain import roles
 from provisioning.domain.activity import ActivityWindow
@@ -120,16 +121,16 @@ def _supervisors(records: Records, user: str) -> set[str]:
     return {key for key in keys if key is not None}
 
 
-def held_by(records: Records, users: Iterable[str]) -> tuple[Lookup, Lookup]:
+def held_by(records: Records, users: Collection[str]) -> Iterator[Lookup]:
     """What asks for the privileges of users, and for those to whom they report."""
     held = Lookup(PRIVILEGES, [(records.label, user) for user in users], "tenantUser")
-    return held, Lookup(USERS, Led(held, "reportsTo"), "id")
+    yield from (held, Lookup(USERS, Led(held, "reportsTo"), "id"))
 
 
 def find_user(records: Records, username: str) -> tuple[str, Record]:
     """The visible tenant user with a username in any spelling, as (key, account), else NotFound."""
     user = username_key(username)
-    records.view.expect((Lookup(USERS, [user]), *held_by(records, [user])))
+    records.view.expect(chain([Lookup(USERS, [user])], held_by(records, [user])))
     account = records.view.get(USERS, user)
     if account is None or not privileges_of(records, user) or not is_visible(records, user):
         raise not_found()

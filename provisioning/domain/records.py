@@ -1,8 +1,7 @@
 """The records of one tenant, as one caller meets them at one instant: tenancy as a value."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 from provisioning.domain.activity import ActivityWindow, Instant
 from provisioning.domain.callers import Caller
@@ -12,8 +11,7 @@ from provisioning.domain.tables import TENANTS
 from provisioning.store import Page, Query, Record, Transaction, View
 
 
-@dataclass(frozen=True)
-class Records:
+class Records(NamedTuple):
     """All that a request may read and change. `get` and `find` miss another tenant's records."""
 
     view: View

@@ -13,7 +13,7 @@ from provisioning.domain.records import Records, not_found
 from provisioning.domain.tables import AUDIT
 from provisioning.store import Record
 from provisioning.web.access import reading
-from provisioning.web.answers import answer
+from provisioning.web.answers import answer, kept
 from provisioning.web.audit import ACTIONS, WAYS, key_of, shown_to, shown_with
 from provisioning.web.collection import HIGHEST_ID, NAME, REFERENCE, Collection
 from provisioning.web.context import server
@@ -104,6 +104,10 @@ audit = Resource(
 
 def show_record(records: Records, record: Record) -> Record:
     return show(AUDIT_RECORD, record, changes=shown_to(records, record))
+
+
+def show_kept(records: Records, record: Record) -> object:
+    return kept(records.view, (AUDIT, record["id"]), lambda: show_record(records, record))
 
 
 def of_users(records: Records, name: str, side: str) -> Record:
@@ -198,7 +202,7 @@ def list_audit() -> Response:
     query = replace(query, equal=filters, between=between)
     page = records.query(AUDIT, query)
     records.view.expect(shown_with(page.records))
-    return listed(page, query, show_record)
+    return listed(page, query, show_kept)
 
 
 @audit.operation(

@@ -9,7 +9,7 @@ from provisioning.domain.records import Records, not_found
 from provisioning.domain.tables import DOMAIN_MAPPINGS
 from provisioning.store import Record
 from provisioning.web.access import changing, reading
-from provisioning.web.answers import answer, created, nothing, require_match
+from provisioning.web.answers import answer, created, kept, nothing, require_match
 from provisioning.web.collection import Collection
 from provisioning.web.context import current, server
 from provisioning.web.fields import DomainName, Text
@@ -63,8 +63,9 @@ domain_mappings = Resource(
 )
 
 
-def show_mapping(_: Records, mapping: Record) -> Record:
-    return show(DOMAIN_MAPPING, mapping)
+def show_mapping(records: Records, mapping: Record) -> object:
+    name = (DOMAIN_MAPPINGS, mapping["domain"])
+    return kept(records.view, name, lambda: show(DOMAIN_MAPPING, mapping))
 
 
 def find(records: Records, domain: str) -> Record:

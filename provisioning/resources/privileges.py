@@ -13,7 +13,7 @@ from provisioning.domain.records import Records, not_found
 from provisioning.domain.tables import PRIVILEGES, USERS
 from provisioning.store import Led, Lookup, Record
 from provisioning.web.access import changing, reading
-from provisioning.web.answers import answer, created, nothing, require_match
+from provisioning.web.answers import answer, created, kept, nothing, require_match
 from provisioning.web.collection import AccountId, Collection, Key
 from provisioning.web.fields import Right, Text, Username
 from provisioning.web.operation import ACTIVE, Parameter, Variable
@@ -123,13 +123,16 @@ privileges = Resource(
 )
 
 
-def show_privilege(records: Records, privilege: Record) -> Record:
-    return show(
-        PRIVILEGE,
-        privilege,
-        reportsTo=people.username_of(records.view, privilege["reportsTo"]),
-        user=people.public_profile(records.view, privilege["user"]),
-    )
+def show_privilege(records: Records, privilege: Record) -> object:
+    def shown() -> Record:
+        return show(
+            PRIVILEGE,
+            privilege,
+            reportsTo=people.username_of(records.view, privilege["reportsTo"]),
+            user=people.public_profile(records.view, privilege["user"]),
+        )
+
+    return kept(records.view, (PRIVILEGES, privilege["id"]), shown)
 
 
 def find_effective(records: Records, username: str) -> Record:

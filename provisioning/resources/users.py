@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from flask import Response
 from marshmallow import fields, validate
+from orjson import Fragment
 from werkzeug.security import generate_password_hash
 
 from provisioning.domain import people, roles
@@ -26,7 +27,7 @@ from provisioning.resources.privileges import (
 )
 from provisioning.store import Lookup, Order, Query, Record, Related, fold, is_active_at
 from provisioning.web.access import changing, place, reading
-from provisioning.web.answers import answer, created, require_match
+from provisioning.web.answers import answer, created, encode, require_match
 from provisioning.web.collection import REFERENCE, Collection, Key
 from provisioning.web.context import current, server
 from provisioning.web.fields import (
@@ -68,6 +69,7 @@ from provisioning.web.records import (
 from provisioning.web.routing import Resource
 from provisioning.web.server import Server
 
+BY_USERNAME = (Order("username"),)
 SHORTEST_SEARCH, SHORTEST_DENSE_SEARCH = 3, 2
 """Letters and digits that a search over all tenants needs; two, where one of them is Han, kana or
 Hangul, of which a name has few."""
@@ -180,36 +182,40 @@ users = Resource(
 )
 
 
-def show_user(records: Records, account: Record) -> Record:
-    user = username_key(account["username"])
-    # This part is the same for every caller at every instant, so it is kept; that of keys is not.
+def show_user(records: Records, account: Record) -> object:
     shown = records.view.kept(
-        (USERS, records.label, user), lambda: _without_keys(records, user, account)
+        (USERS, records.label, account["id"]), lambda: _without_keys(records, account)
     )
+    if isinstance(shown, Fragment):
+        return shown
     active_keys = [
         _key_summary(records, key)
-        for key in keys_of(records, user)
+        for key in keys_of(records, username_key(account["username"]))
         if is_active_at(key, records.now)
     ]
     return shown | {"activeApiKeys": active_keys}
 
 
-def _without_keys(records: Records, user: str, account: Record) -> Record:
+def _without_keys(records: Records, account: Record) -> Record | Fragment:
+    """The user without keys, which is the same for every caller; as bytes if there are none."""
+    user = username_key(account["username"])
     newest_first = sorted(
         people.privileges_of(records, user),
         key=lambda record: (record["activeFrom"], record["id"]),
         reverse=True,
     )
-    return show(
+    shown = show(
         USER,
         account,
         tenantUserPrivileges=[
             show(TERMS, record, reportsTo=people.username_of(records.view, record["reportsTo"]))
             for record in newest_first
         ],
-        activeApiKeys=None,
+        activeApiKeys=[],
         **people.seen_here(records, account),
     )
+    has_keys = records.view.group(API_KEYS, "tenantUser", (records.label, user))
+    return shown if has_keys else Fragment(encode(shown))
 
 
 def _key_summary(records: Records, key: Record) -> Record:
@@ -262,18 +268,15 @@ def list_users() -> Response:
         lambda: at_asked(records.now),
         lambda: list_query(USER, by_key=True),
     )
-    query = replace(_by_username(query), related=_holders(records.label, active, at))
-    visible = people.visible_users(records)
-    if visible is not None and query.keys is None:
-        query = replace(query, keys=visible)
+    query = replace(
+        query,
+        order=query.order or BY_USERNAME,
+        related=_holders(records.label, active, at),
+        keys=people.visible_users(records) if query.keys is None else query.keys,
+    )
     page = records.query(USERS, query)
     records.view.expect(shown_with(records, (each["username"] for each in page.records)))
     return listed(page, query, show_user)
-
-
-def _by_username(query: Query) -> Query:
-    """The query, in the default order of people unless it has one."""
-    return query if query.order else replace(query, order=(Order("username"),))
 
 
 def _holders(label: str, active: bool | None, at: str) -> tuple[Related, ...]:
@@ -390,7 +393,8 @@ def list_as_users() -> Response:
         lambda: list_query(PUBLIC_PROFILE, by_key=True),
         lambda: _require_long_enough(searched(current().args)),
     )
-    return listed(reading().query(USERS, _by_username(query)), query, show_profile)
+    query = replace(query, order=query.order or BY_USERNAME)
+    return listed(reading().query(USERS, query), query, show_profile)
 
 
 def _require_long_enough(search: str) -> None:

@@ -4,7 +4,7 @@ A change that names members doesn't read the whole group, which may be as large 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, partial
 
 from flask import Response, request
@@ -279,7 +279,7 @@ def change(role: str, asked: Wanted) -> Records:
         with domain.keeping_administration(records):
             for user, is_wanted in effect.items():
                 _set(records, user, role, is_wanted)
-    return replace(records, view=current().view)
+    return records._replace(view=current().view)
 
 
 def effect_of(records: Records, role: str, asked: Wanted) -> dict[str, bool]:

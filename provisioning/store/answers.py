@@ -126,13 +126,15 @@ class Answers:
         question = _Question(tables, table, query)
         few = question.few()
         if few is not None:
-            keys = question.ordered(question.matching(few))
+            found = Answer(question.ordered(question.matching(few)), {}, "", "")
         else:
-            keys = self._answer(question, keep).keys
-            if query.keys is not None:
-                among = frozenset(query.keys)
-                keys = [key for key in keys if key in among]
-        return Page([question.records[key] for key in keys[query.slice()]], len(keys))
+            found = self._answer(question, keep)
+        keys = found.keys
+        if few is None and query.keys is not None:
+            among = frozenset(query.keys)
+            keys = [key for key in keys if key in among]
+        records = [question.records[key] for key in keys[query.slice()]]
+        return Page(records, len(keys), found.begin, found.end)
 
     def _answer(self, question: "_Question", keep: bool) -> Answer:
         """The answer without the query's keys: as kept, or brought up to date, or worked out anew
@@ -199,7 +201,7 @@ class _Question:
         if query.within is not None:
             group, value = query.within
             self.source = self.contents.groups[group].get(value, ())
-        self._instants = _instants(query)
+        self._instants = query.instants()
         self.at = min(self._instants, default="")
 
     def but(self, **changed: Any) -> "_Question":
@@ -209,12 +211,7 @@ class _Question:
     def name(self) -> Hashable:
         """A name that depends on all of the query but instant, keys and page; None if it can't have
         one."""
-        query = self.query
-        name = (_name(self.table, query), query.order, query.by_key, self.words)
-        try:
-            hash(name)
-        except TypeError:
-            return None
+        name = self.table, replace(self.query, keys=None, page=0, size=None)
         return name if len(self._instants) <= 1 else None
 
     @cached_property
@@ -403,23 +400,3 @@ def _changed(versions: Mapping[str, int], tables: Tables) -> Changed | None:
                 return None
             changed[name] = since
     return changed
-
-
-def _instants(query: Query) -> set[str]:
-    """The instants at which a query looks at activity windows."""
-    instants = set().union(*(_instants(each.condition) for each in query.related))
-    return instants if query.active is None and query.ended is None else instants | {query.at}
-
-
-def _name(table: str, query: Query) -> Hashable:
-    """A name for a query that depends on all of it but instant, keys, words, order and page."""
-    return (
-        table,
-        query.within,
-        frozenset(query.equal.items()),
-        frozenset((member, frozenset(values)) for member, values in query.any_of.items()),
-        frozenset(query.between.items()),
-        query.active,
-        query.ended,
-        tuple((r.member, r.negated, _name(r.table, r.condition)) for r in query.related),
-    )

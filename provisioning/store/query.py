@@ -22,7 +22,10 @@ class Order(NamedTuple):
 
 @dataclass(frozen=True)
 class Query:
-    """The records to list: those that meet every condition which is set."""
+    """The records to list: those that meet every condition which is set.
+
+    Two that differ in `at` alone are equal: they ask the same at two instants.
+    """
 
     within: tuple[str, Hashable] | None = None
     """(Group of the table, value): only records of this group are looked at."""
@@ -38,7 +41,7 @@ class Query:
     """True: the activity window is open at the instant `at`; False: it is not."""
     ended: bool | None = None
     """True: the activity window is never open at `at` or later; False: it may be."""
-    at: str = ""
+    at: str = field(default="", compare=False)
     related: tuple["Related", ...] = ()
     """Semi-joins: records of another table refer to the record, or don't."""
     words: tuple[str, ...] = ()
@@ -50,6 +53,18 @@ class Query:
     """Counted from 0."""
     size: int | None = None
     """None: everything on one page."""
+
+    def __hash__(self) -> int:
+        # Of values there may be thousands, or such as can't be hashed.
+        equal = [(member, repr(value)) for member, value in self.equal.items()]
+        any_of = [(member, len(values)) for member, values in self.any_of.items()]
+        asked = (*equal, *any_of, *self.between.items(), self.active, self.ended, *self.related)
+        return hash((self.within, asked, self.words, self.order, self.page, self.size))
+
+    def instants(self) -> set[str]:
+        """The instants at which this looks at activity windows."""
+        instants = set().union(*(each.condition.instants() for each in self.related))
+        return instants if self.active is None and self.ended is None else instants | {self.at}
 
     def slice(self) -> slice:
         """The places of this page in the whole list."""
@@ -99,11 +114,18 @@ class Line(NamedTuple):
     """Member that holds the id of the one above; the table must list it in `asked`."""
 
 
-class Page(NamedTuple):
+@dataclass(frozen=True)
+class Page:
     """The records of one page, and how many there are on all pages."""
 
     records: list[Record]
     total: int
+    begin: str = field(default="", compare=False)
+    """The instant from which on the same view answers so."""
+    end: str = field(default="", compare=False)
+    """The instant from which on it may answer so no more."""
+    shown: dict[Hashable, list[Any]] = field(default_factory=dict, compare=False)
+    """What has been made of its records, and stays the same as long as the page is the answer."""
 
 
 def fold(text: str) -> str:

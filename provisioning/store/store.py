@@ -6,7 +6,7 @@ import threading
 import uuid
 from collections.abc import Collection, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import NamedTuple
 from weakref import WeakSet
 
@@ -112,8 +112,7 @@ class Store:
         """A text that no other store has, and that this one keeps for all its life."""
         return self._state.instance
 
-    @contextmanager
-    def read(self) -> Iterator[View]:
+    def read(self) -> AbstractContextManager[View]:
         """A view of the latest state, without a lock; if it can't be read, of the last one read.
 
         Raises OtherForm when another version has taken the store over.
@@ -124,7 +123,7 @@ class Store:
             state = self._state
         if isinstance(state.fault, OtherForm):
             raise state.fault.again()
-        yield state.view
+        return nullcontext(state.view)
 
     @contextmanager
     def transaction(

@@ -21,8 +21,10 @@ from provisioning.store.layout import Touched
 from provisioning.store.query import Line, Lookup, Page, Query, Record
 from provisioning.store.tables import Contents, Table, require_declared
 
-MOST_KEPT = 2_000
+MOST_KEPT = 20_000
 """How many results of `View.kept` one view keeps."""
+MOST_PAGES = 100
+"""How many pages of queries one view keeps."""
 
 Kept = TypeVar("Kept")
 RecordId = tuple[str, str]
@@ -44,6 +46,7 @@ class View:
         self._ids = ids
         self._answers = answers
         self._kept: dict[Hashable, Any] = {}
+        self._pages: dict[tuple[str, Query], Page] = {}
 
     def get(self, table: str, key: str) -> Record | None:
         """The record with this key."""
@@ -97,8 +100,16 @@ class View:
 
         ValueError if the table doesn't declare that it can be asked for that.
         """
-        require_declared(self._fact, table, query)
-        return self._answers.page(self._contents, table, query, keep=self._keeps_answers)
+        name, instants = (table, query), query.instants()
+        page = self._pages.get(name)
+        if page is None or not page.begin <= min(instants, default="") < page.end:
+            require_declared(self._fact, table, query)
+            page = self._answers.page(self._contents, table, query, keep=self._keeps_answers)
+            if self._keeps_answers and len(instants) <= 1:
+                if len(self._pages) >= MOST_PAGES:
+                    self._pages.clear()
+                self._pages[name] = page
+        return page
 
     def kept(self, name: Hashable, work_out: Callable[[], Kept]) -> Kept:
         """The result of `work_out`, which is called once and kept for as long as the view exists.

@@ -2,16 +2,16 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 from flask import Response
-from werkzeug.datastructures import Headers
 
 from provisioning.domain.errors import PreconditionFailed
+from provisioning.store import View
 from provisioning.web.context import current
 from provisioning.web.operation import BASE_PATH
 
@@ -23,17 +23,24 @@ MARKED = re.compile("[0-9a-f]{32}-(gzip|br|deflate|zstd)")
 class JsonAnswer(Response):
     """A JSON answer, which has all its headers from the beginning."""
 
-    default_mimetype = JSON
-
-    def get_wsgi_headers(self, environ: Any) -> Headers:
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         """Save time: werkzeug would look for a Location to complete and for absent content."""
-        return (
-            self.headers if self.status_code == HTTPStatus.OK else super().get_wsgi_headers(environ)
-        )
+        if self.status_code != HTTPStatus.OK or environ["REQUEST_METHOD"] == "HEAD":
+            return super().__call__(environ, start_response)
+        start_response(self.status, self.headers.to_wsgi_list())
+        return self.iter_encoded()
 
 
 def encode(representation: object) -> bytes:
     return orjson.dumps(representation)
+
+
+def kept(view: View, name: Hashable, show: Callable[[], object]) -> orjson.Fragment:
+    """The JSON of what `show` returns, as bytes that are kept with the view; see `View.kept`.
+
+    It must be the same for every caller of a tenant: a list keeps it, too.
+    """
+    return view.kept(name, lambda: orjson.Fragment(encode(show())))
 
 
 def etag_of(content: bytes) -> str:
@@ -52,7 +59,7 @@ def answer(representation: object, status: int = 200, **headers: str) -> Respons
         and request.if_none_match.contains_weak(etag)
     ):
         return Response(status=304, headers=facts)
-    return JsonAnswer(content, status, facts)
+    return JsonAnswer(content, status, facts, JSON)
 
 
 def created(representation: object, *segments: object) -> Response:
@@ -68,7 +75,7 @@ def nothing() -> Response:
 
 def plain(representation: object, headers: Mapping[str, Any] | None = None) -> Response:
     """200 with JSON and without an ETag, for lists and for what is no record."""
-    return JsonAnswer(encode(representation), 200, headers)
+    return JsonAnswer(encode(representation), 200, headers, JSON)
 
 
 def require_match(representation: object) -> None:

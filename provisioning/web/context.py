@@ -45,10 +45,13 @@ class Request(flask.Request):
     @property
     def view(self) -> View:
         """One view of the store for the whole request, until it begins to change something."""
-        if self._view is None:
-            reading = self.parts.store.read()
-            self._view = reading.__enter__()
-            self._reading = reading
+        return self._view or self.begin_reading()
+
+    def begin_reading(self) -> View:
+        """Open the view; OtherForm if another version has taken over the store."""
+        reading = self.parts.store.read()
+        self._view = reading.__enter__()
+        self._reading = reading
         return self._view
 
     @property

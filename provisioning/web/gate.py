@@ -125,7 +125,9 @@ def check() -> ResponseReturnValue | None:
 
 def _check(request: Request) -> Response | None:
     settings = request.parts.settings
-    if request.path != "/health/live":
+    if request.operation is not None:
+        request.begin_reading()
+    elif request.path != "/health/live":
         request.parts.store.require_form()
     is_scrape = request.path == metrics.PATH and settings.metrics_token is not None
     if not is_scrape and not request.path.startswith("/health/"):

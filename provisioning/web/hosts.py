@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
@@ -53,9 +53,10 @@ def mapped_tenant(view: View, host: str, now: Instant) -> str | None:
     return str(mapping["tenant"])
 
 
-def naming(host: str) -> tuple[Lookup, Lookup]:
+def naming(host: str) -> Iterator[Lookup]:
     """What `named_tenant` may ask for."""
-    return Lookup(DOMAIN_MAPPINGS, [host]), Lookup(TENANTS, [host.partition(".")[0]])
+    yield Lookup(DOMAIN_MAPPINGS, [host])
+    yield Lookup(TENANTS, [host.partition(".")[0]])
 
 
 def named_tenant(view: View, host: str, now: Instant, base_domain: str) -> str | None:

@@ -1,12 +1,14 @@
 """Lists (section 5): they read page, size, q and order, and answer a bare array with X-Total-Count
 and Link."""
 
+import functools
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from flask import Response
+from orjson import Fragment
 from werkzeug.datastructures import MultiDict
 
 from provisioning.domain.activity import Instant, parse_instant
@@ -16,7 +18,7 @@ from provisioning.domain.records import Records
 from provisioning.store import Order, Page, Query, Record, fold
 from provisioning.web.access import reading
 from provisioning.web.answers import plain
-from provisioning.web.context import Request, current
+from provisioning.web.context import current
 from provisioning.web.operation import Parameter
 from provisioning.web.records import RecordSchema, orderable
 
@@ -40,6 +42,9 @@ LONGEST_LINKS = 2_000
 HIGHEST_PAGE = 10**18
 """Higher numbers of pages count as this one, which is empty as well, so that numbers stay small."""
 
+KNOWN = 256
+"""Of so many queries it is known what they ask. Clients send the same few again and again."""
+
 Arguments = MultiDict[str, str]
 Errors = dict[str, list[str]]
 
@@ -54,9 +59,16 @@ def list_query(
     `default` are members to order by, with commas, if the request names none or for records that
     are equal in its order; None is the order of creation. Invalid for bad parameters.
     """
-    errors: Errors = {}
     request = current()
-    arguments, highest = request.args, request.parts.settings.max_page_size
+    highest = request.parts.settings.max_page_size
+    return Query(**{**_asked(request.query_string, schema, default, highest), **facts})
+
+
+@functools.lru_cache(KNOWN)
+def _asked(_: bytes, schema: RecordSchema, default: str | None, highest: int) -> Mapping[str, Any]:
+    """Members of the Query that this request asks. It follows from the bytes of its query."""
+    errors: Errors = {}
+    arguments = current().args
     page = _number(arguments, "page", 0, HIGHEST_PAGE, 0, errors)
     size = _number(arguments, "size", 1, highest, min(DEFAULT_SIZE, highest), errors)
     order = _order(arguments, orderable(schema), errors)
@@ -72,10 +84,9 @@ def list_query(
         errors["q"] = [f"Must have at most {MOST_WORDS} different words."]
     if errors:
         raise Invalid(errors)
-    if text.strip() and not words:
-        # A text of accents alone folds to no words, and finds nothing.
-        facts["keys"] = ()
-    return Query(words=words, order=order, page=page, size=size, **facts)
+    asked = {"words": words, "order": order, "page": page, "size": size}
+    # A text of accents alone folds to no words, and finds nothing.
+    return asked | {"keys": ()} if text.strip() and not words else asked
 
 
 def searched(arguments: Arguments) -> str:
@@ -122,10 +133,19 @@ def user_asked(name: str) -> str | None:
 
 
 def listed(page: Page, query: Query, show: Callable[[Records, Record], object]) -> Response:
-    """The answer of a list: the page's records, each as `show` makes it, and the links."""
+    """The answer of a list: the page's records, each as `show` makes it, and the links.
+
+    What `show` makes as bytes is the same for every caller, and is kept with the page.
+    """
     records = reading()
-    shown = [show(records, record) for record in page.records]
-    links = _links(current(), query, page.total)
+    name = (show, records.label)
+    known = page.shown.get(name, [None] * len(page.records))
+    shown = [each or show(records, page.records[place]) for place, each in enumerate(known)]
+    if name not in page.shown:
+        page.shown[name] = [each if isinstance(each, Fragment) else None for each in shown]
+    request = current()
+    path = request.script_root + request.path
+    links = _links(request.query_string, path, query.page, query.size, page.total)
     told = {"Link": links} if len(links) <= LONGEST_LINKS else {}
     return plain(shown, {"X-Total-Count": str(page.total), **told})
 
@@ -165,19 +185,21 @@ def _ordered(value: str) -> Order:
     return Order(value.removeprefix("-"), value.startswith("-"))
 
 
-def _links(request: Request, query: Query, total: int) -> str:
-    last = max(0, -(-total // (query.size or 1)) - 1)
+@functools.lru_cache(KNOWN)
+def _links(_: bytes, path: str, page: int, size: int | None, total: int) -> str:
+    """The links of this request's list. They follow from the bytes of its query, and from these."""
+    last = max(0, -(-total // (size or 1)) - 1)
     pages = {"first": 0, "last": last}
-    if query.page > 0:
-        pages["prev"] = min(query.page - 1, last)
-    if query.page < last:
-        pages["next"] = query.page + 1
+    if page > 0:
+        pages["prev"] = min(page - 1, last)
+    if page < last:
+        pages["next"] = page + 1
     kept = [
         (name, value)
-        for name, value in request.args.items(multi=True)
+        for name, value in current().args.items(multi=True)
         if name not in {"apikey", "page"}
     ]
-    target = f"{quote(request.script_root + request.path)}?"
+    target = f"{quote(path)}?"
     if kept:
         target += f"{urlencode(kept)}&"
     return ", ".join(

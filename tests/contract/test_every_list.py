@@ -9,8 +9,10 @@ import pytest
 from .asking import (
     LATER,
     LATEST,
+    administrator_of,
     ask,
     below_base,
+    caller,
     errors,
     links,
     offered,
@@ -349,3 +351,27 @@ def test_the_offered_services_of_the_catalogue_are_enough_for_these_tests(admini
     assert offered(administrator, type="MANDATORY")
     assert offered(administrator, status="ARCHIVED")
     assert "enterprise" in offered(administrator, type="SUBSCRIPTION_PLAN")
+
+
+# Lists: who asks
+
+
+@pytest.mark.parametrize("role", ["INTERNAL_AUDITING", "USER", "ADMINISTRATOR"])
+@pytest.mark.parametrize(
+    "path", ["/users", "/privileges", "/user-api-keys", "/api-keys", "/audit", "/endpoints"]
+)
+def test_nobody_is_answered_what_another_may_see_who_has_asked_the_same(sandbox, path, role):
+    first, second = administrator_of(sandbox, "acme"), caller(sandbox, role)
+    first.post("/users/alice@acme.test/api-keys", json={"type": "BASIC"})
+    endpoint = {"url": "amqp://x", "endpointType": "MQ_INCOMING", "password": "p"}
+    assert first.post("/endpoints", json=endpoint).status_code == 201
+
+    def on_new_view(client):
+        with sandbox.store.transaction() as transaction:
+            transaction.next_id("views")
+        return client.get(path)
+
+    alone = on_new_view(second)
+    on_new_view(first)
+    answer = second.get(path)
+    assert (answer.status_code, answer.data) == (alone.status_code, alone.data)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from provisioning.store import Record, Transaction, View
-from provisioning.store.views import MOST_KEPT
+from provisioning.store import Query, Record, Related, Transaction, View
+from provisioning.store.views import MOST_KEPT, MOST_PAGES
 from tests.store.conftest import Opener
 
 
@@ -75,3 +75,42 @@ def test_a_view_keeps_so_many_things_and_answers_all(both):
         for number in range(MOST_KEPT + 1):
             assert view.kept(number, lambda number=number: [number]) == [number]
         assert view.kept(MOST_KEPT, lambda: ["again"]) == ["again"]
+
+
+BEGINS, ENDS = "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"
+
+
+@pytest.mark.parametrize("first", ["2026-01-15T00:00:00Z", BEGINS, ENDS])
+@pytest.mark.parametrize(
+    ("at", "is_found"),
+    [
+        ("2026-01-31T23:59:59Z", False),
+        (BEGINS, True),
+        ("2026-02-28T23:59:59Z", True),
+        (ENDS, False),
+    ],
+)
+@pytest.mark.parametrize("asks", ["a window", "who is named in a window"])
+def test_a_page_is_kept_until_a_window_begins_or_ends(both, first, at, is_found, asks):
+    store, _ = both
+    ann = {"name": "Ann", "team": "t1", "activeFrom": BEGINS, "activeUntil": ENDS}
+    with store.transaction() as transaction:
+        transaction.put("people", "ann", ann)
+
+    def found(view: View, instant: str) -> list[Record]:
+        active = Query(active=True, at=instant)
+        if asks == "a window":
+            return view.query("people", active).records
+        return view.query("teams", Query(related=(Related("people", "team", active),))).records
+
+    with store.read() as view:
+        found(view, first)
+        assert bool(found(view, at)) is is_found
+
+
+def test_a_view_keeps_so_many_pages_and_answers_all(both):
+    store, _ = both
+    with store.read() as view:
+        for number in range(MOST_PAGES + 1):
+            assert view.query("teams", Query(size=1, page=number)).total == 1
+        assert len(view.query("teams", Query(size=1)).records) == 1

@@ -72,7 +72,11 @@ class SqlStore(Store):
 
     @contextmanager
     def read(self) -> Iterator[View]:
-        """The latest state, at one moment, within the block."""
+        """The latest state, at one moment, within the block.
+
+        OtherForm when another version has taken the store over.
+        """
+        self.require_form()
         if self.older is not None:
             with self._taken_over(is_kept=False) as transaction:
                 self._make(transaction)
