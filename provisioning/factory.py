@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from typing import cast
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, redirect, request
@@ -91,7 +92,7 @@ def open_server(settings: Settings, store: Store | None = None, upgrades: bool =
 def await_server(settings: Settings, error: StoreUnavailable) -> Server:
     """The server of `open_server` while its store can't be opened; it is as soon as it can be."""
     catalogue = seed.load_catalogue(settings.catalogue)
-    store = AwaitedStore(lambda: open_server(settings).store, error)
+    store = cast("Store", AwaitedStore(lambda: open_server(settings).store, error))
     return Server(settings, store, Clock(), catalogue, COLLECTIONS)
 
 

@@ -294,5 +294,5 @@ def _sort_key(name: str, value: Any) -> Any:
     if name == "id":
         return int(value)
     if USER_KINDS.get(name) == FOLDED:
-        return _key_of_text({"text": value})
+        return _key_of_text(value)
     return (value is None, "" if value is None else value)

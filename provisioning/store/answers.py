@@ -267,8 +267,7 @@ class _Question:
             found = sorted(keys, key=self.contents.places.__getitem__)
         # By the last order first, as sorting keeps the order of equal ones, also in reverse.
         for order in reversed(self.query.order):
-            value = self._value_by(order)
-            found.sort(key=lambda key: value(self.records[key]), reverse=order.descending)
+            found.sort(key=self._value_by(order), reverse=order.descending)
         return found
 
     def answer(self) -> Answer:
@@ -306,17 +305,16 @@ class _Question:
         identified = self.contents.fact.identified
         return {e.member: identified[e.member] for e in self.query.order if e.member in identified}
 
-    def _value_by(self, order: Order) -> Callable[[Record], tuple[bool, int, Any]]:
-        """A function from a record to its sort key, which may look at the record that it names."""
-        target = self.contents.fact.identified.get(order.member)
+    def _value_by(self, order: Order) -> Callable[[str], tuple[bool, int, Any]]:
+        """A function from a key to what an order compares, be it of a record that is named."""
+        by, records, target = sort_key(order), self.records, self._shown_by().get(order.member)
         if target is None:
-            return sort_key(order)
+            return lambda key: by(records[key].get(order.member))
         named = self.tables[target]
-        by = sort_key(order._replace(member=named.fact.shown_by))
 
-        def value(record: Record) -> tuple[bool, int, Any]:
-            key = named.unique["id"].get(record.get(order.member))
-            return by({} if key is None else named.records[key])
+        def value(key: str) -> tuple[bool, int, Any]:
+            shown = named.unique["id"].get(records[key].get(order.member))
+            return by(None if shown is None else named.records[shown].get(named.fact.shown_by))
 
         return value
 
@@ -325,9 +323,8 @@ class _Question:
         values = [(self._value_by(order), order.descending) for order in self.query.order]
 
         def place(key: str) -> tuple[Any, ...]:
-            record = self.records[key]
             last = key if self.query.by_key else self.contents.places[key]
-            return *(_Reversed(v(record)) if down else v(record) for v, down in values), last
+            return *(_Reversed(value(key)) if down else value(key) for value, down in values), last
 
         return place
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from provisioning.store.errors import StoreDamaged
 from provisioning.store.ids import LARGEST_ID, number_of
-from provisioning.store.layout import Content, Difference, Layout, Tables, Touched
+from provisioning.store.layout import Content, Difference, Layout, Tables
 from provisioning.store.query import Record
-from provisioning.store.tables import Table
+from provisioning.store.tables import Contents, Table
 from provisioning.store.views import View
 
 Facts = Mapping[str, Table]
@@ -38,43 +38,50 @@ class Documents(NamedTuple):
         }
         return cls(facts, Layout.of(documents), numbers)
 
-    def changed(self, before: View, after: View, touched: Touched | None) -> "Documents":
-        """The documents after a change of these records; None stands for any of them."""
+    def changed(self, before: View, after: View) -> "Documents":
+        """The documents after a change."""
         found = self
-        for name in self.facts if touched is None else touched:
-            keys = None if touched is None else touched[name]
-            later = None if keys is None else found._after(name, before, after, keys)
-            found = later or found._anew(name, after)
+        for name, now in after._contents.items():
+            if now.version != before._contents[name].version:
+                found = found._after(before._contents[name], now) or found._anew(now)
         return found
 
-    def _anew(self, name: str, after: View) -> "Documents":
+    def _anew(self, now: Contents) -> "Documents":
         """The documents, with those of one table made anew."""
-        made = Documents.of(self.facts, {name: after.tables()[name]}, self.numbers)
+        made = Documents.of(self.facts, {now.fact.name: now.records}, self.numbers)
         layout = Layout(self.layout.tables | made.layout.tables)
         return self._replace(layout=layout, numbers={**self.numbers, **made.numbers})
 
-    def _after(
-        self, name: str, before: View, after: View, keys: Iterable[str]
-    ) -> "Documents | None":
-        """The documents after a change of these records of a table; None if others change, too."""
-        fact, table = self.facts[name], self.layout.tables.get(name)
-        known = self.numbers.get(name, {})
-        records = [(key, before.get(name, key), after.get(name, key)) for key in keys]
-        new = {key: record for key, _, record in records if record is not None}
-        own = [_own(fact, record) for record in new.values()]
-        if table is None or (known and not set(known.values()).isdisjoint(own)):
-            # There is no such table yet, or a document has to make room.
+    def _after(self, then: Contents, now: Contents) -> "Documents | None":
+        """The documents after changes of few records of a table; None if others change, too."""
+        fact, changed = now.fact, now.changed_since(then.version)
+        table = self.layout.tables.get(fact.name)
+        if changed is None or table is None:
             return None
-        old = {key: _id(fact, key, each, known) for key, each, _ in records if each is not None}
+        known = self.numbers.get(fact.name, {})
+        there = sorted(changed.keys() & now.records.keys(), key=now.places.__getitem__)
+        new = {key: now.records[key] for key in there}
+        own = {_own(fact, record) for record in new.values()}
+        if not own.isdisjoint(known.values()):
+            # A document has to make room.
+            return None
+        old = {
+            key: _id(fact, key, each, known) for key, each in changed.items() if each is not None
+        }
         numbers: Mapping[str, str] = known
         if fact.key is not None and (known or None in own):
             staying = {k: n for k, n in known.items() if k in new or k not in old}
             numbers = _numbered(fact, new, staying, table.where)
         ids = {key: _id(fact, key, record, numbers) for key, record in new.items()}
-        # First what goes, as a record that is renamed keeps its document id.
-        pieces = [(number, None) for key, number in old.items() if ids.get(key) != number]
-        layout = self.layout.changed(name, [*pieces, *((ids[k], each) for k, each in new.items())])
-        return self._replace(layout=layout, numbers={**self.numbers, name: numbers})
+        # First what goes or moves, as a record that is renamed keeps its document id.
+        place = {key: now.places.get(key) for key in old}
+        gone = [n for k, n in old.items() if ids.get(k) != n or place[k] != then.places[k]]
+        pieces = [
+            *((number, None) for number in gone),
+            *((ids[k], each) for k, each in new.items()),
+        ]
+        layout = self.layout.changed(fact.name, pieces)
+        return self._replace(layout=layout, numbers={**self.numbers, fact.name: numbers})
 
     def followed(self, difference: Difference) -> tuple["Documents", dict[str, list[Change]]]:
         """The documents after a change by another process, and what it has put and removed."""

@@ -15,8 +15,6 @@ from provisioning.store.errors import StoreDamaged
 
 Tables = dict[str, dict[str, Any]]
 Meta = dict[str, Any]
-Touched = Mapping[str, Iterable[str] | None]
-"""Table -> keys of records that a change has put or removed; None: maybe all of them."""
 META = "_meta"
 _INDENTED = orjson.OPT_INDENT_2
 _BETWEEN = b",\n"

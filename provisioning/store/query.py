@@ -192,17 +192,14 @@ def select(
     found = list(records)
     # By the last order first, as sorting keeps the order of equal ones, also in reverse.
     for order in reversed(query.order):
-        key = sort_key(order)
-        if order.member in shown:
-            key = _of_shown(key, order.member, shown[order.member])
-        found.sort(key=key, reverse=order.descending)
+        value, key = shown.get(order.member) or reader(order.member), sort_key(order)
+        found.sort(key=lambda record: key(value(record)), reverse=order.descending)
     return Page(found[query.slice()], len(found))
 
 
-def _of_shown(
-    key: Callable[[Record], Any], member: str, shown: Callable[[Record], Any]
-) -> Callable[[Record], Any]:
-    return lambda record: key({member: shown(record)})
+def reader(member: str) -> Callable[[Record], Any]:
+    """A function from a record to its value of a member."""
+    return lambda record: record.get(member)
 
 
 def about_members(query: Query) -> list[Condition]:
@@ -222,11 +219,10 @@ def about_windows(query: Query) -> list[Condition]:
     return conditions
 
 
-def sort_key(order: Order) -> Callable[[Record], tuple[bool, int, Any]]:
-    """A function from a record to its sort key; sort in reverse if the order descends."""
+def sort_key(order: Order) -> Callable[[Any], tuple[bool, int, Any]]:
+    """A function from a value to its sort key; sort in reverse if the order descends."""
 
-    def key(record: Record) -> tuple[bool, int, Any]:
-        value = record.get(order.member)
+    def key(value: Any) -> tuple[bool, int, Any]:
         if value is None:
             return (not order.descending, 0, 0)
         # Python can't compare values of different kinds, so each kind has a number.

@@ -420,10 +420,6 @@ class MemoryStorage:
         """The content; None before anything is written."""
         return None if self.memory is None else Content(self.memory)
 
-    def load_after(self, known: Layout) -> Content | None:
-        """The same as `load`, since nothing has to be read."""
-        return self.load()
-
     def replace(
         self, meta: Meta, tables: Tables, expected: Signature | None, layout: Layout | None = None
     ) -> Signature:

@@ -159,8 +159,7 @@ class Store:
                 if not self._inside():
                     raise RuntimeError("a transaction can't be committed by a forked child")
                 transaction.check_references()
-                touched = transaction.to_lay_out()
-                documents = base.documents and base.documents.changed(base.view, view, touched)
+                documents = base.documents and base.documents.changed(base.view, view)
                 state = base._replace(view=view, documents=documents)
                 if batch is None:
                     self._write(state)
@@ -169,10 +168,7 @@ class Store:
 
     def require_form(self) -> None:
         """Raise OtherForm if another version of the server has been found to have the store."""
-        with suppress(StoreUnavailable):
-            self._catch_up()
-        if isinstance(self._state.fault, OtherForm):
-            raise self._state.fault.again()
+        self.read()
 
     def probe(self) -> None:
         """Prove that the store can be read and written; raises StoreUnavailable if not.
@@ -319,7 +315,7 @@ class Store:
 
     def _loaded(self, signature: Signature, known: State) -> State:
         """The state of new content; if a store wrote it, only the records that differ are read."""
-        if known.documents is not None:
+        if known.documents is not None and isinstance(self._storage, DurableStorage):
             content = self._storage.load_after(known.documents.layout)
             if not isinstance(content, Difference):
                 return self._read(signature, content)

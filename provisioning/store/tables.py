@@ -16,8 +16,9 @@ Keys = dict[str, None]
 """Keys, in table order."""
 SINGLE = (str, int, float)
 """The types of the values by which records can be looked up."""
-REMEMBERED = 100
-"""How many of its last changes a table remembers, by which kept answers are brought up to date."""
+REMEMBERED = 200
+"""How many of its last changes a table remembers: by these its bytes, and kept answers, are brought
+up to date."""
 _VERSIONS = count(1)
 
 

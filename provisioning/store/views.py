@@ -1,6 +1,6 @@
 """All tables at one moment: View for readers, Transaction for changes."""
 
-from collections.abc import Callable, Collection, Container, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -17,7 +17,6 @@ from provisioning.store.ids import (
     next_after,
     require_readable_id,
 )
-from provisioning.store.layout import Touched
 from provisioning.store.query import Line, Lookup, Page, Query, Record
 from provisioning.store.tables import Contents, Table, require_declared
 
@@ -29,6 +28,8 @@ MOST_PAGES = 100
 Kept = TypeVar("Kept")
 RecordId = tuple[str, str]
 """(Table, key) of one record."""
+Before = dict[str, dict[str, Record | None]]
+"""Table -> {key: record before} of records that were put or removed; None for a new record."""
 
 
 class View:
@@ -207,10 +208,6 @@ class Transaction(View):
         """The tables that have been copied for changes."""
         self.changed = False
         """Whether there is anything to commit."""
-        self._restored = False
-        """Whether `restore` was called, so that any record may have changed."""
-        self._moved: set[str] = set()
-        """The tables in which a removed record was put again, so that it has another place."""
 
     def has_turn_of(self, tenant: str) -> bool:
         """Whether no other transaction changes this tenant's records at the same time."""
@@ -229,8 +226,6 @@ class Transaction(View):
             raise TypeError(f"{table}: a record must be plain JSON")
         before = self.get(table, key)
         require_readable_id(table, before, kept)
-        if before is None and (table, key) in self._before:
-            self._moved.add(table)
         if before is None or orjson.dumps({table: {key: before}}) != encoded:
             self._writable(table, key).put(key, kept)
             count_on(self._ids, table, key, kept)
@@ -243,12 +238,9 @@ class Transaction(View):
 
     def changes(self) -> list[Change]:
         """The changes of all records that were put or removed, in the order of first touch."""
-        found = []
-        for (table, key), before in self._before.items():
-            after = self.get(table, key)
-            if after is not before:
-                found.append(Change(table, key, before, after))
-        return found
+        touched = self._before.items()
+        found = [Change(*place, before, self.get(*place)) for place, before in touched]
+        return [change for change in found if change.after is not change.before]
 
     def all(self, table: str) -> Collection[Record]:
         """All records of a table as they are now; later changes don't disturb a loop over them."""
@@ -277,57 +269,14 @@ class Transaction(View):
         self._ids = dict(view._ids)
         self._own.clear()
         self._before.clear()
-        self._restored = True
-
-    def touched(self) -> dict[str, list[str]]:
-        """Table -> keys of records that were put or removed, in order of first touch."""
-        touched: dict[str, list[str]] = {}
-        for table, key in self._before:
-            touched.setdefault(table, []).append(key)
-        return touched
-
-    def to_lay_out(self) -> Touched | None:
-        """The records whose bytes have to be made anew; None if all of them have to be."""
-        if self._restored:
-            return None
-        return {
-            name: None if name in self._moved else keys for name, keys in self.touched().items()
-        }
 
     def check_references(self) -> None:
         """ValueError if a change leaves a reference to nothing, which no load would accept."""
-        touched = self.touched()
-        for table, keys in touched.items():
-            for _, member in _leading_nowhere(self._contents, table, keys):
-                raise ValueError(f"{table}: {member} refers to nothing")
-        for table, keys in touched.items():
-            self._require_unnamed(table, keys)
-
-    def _require_unnamed(self, table: str, keys: Iterable[str]) -> None:
-        """ValueError if a record refers to one of these that has been removed."""
-        there = self._contents[table]
-        lost = {key: self._before[table, key] for key in keys if key not in there.records}
-        if not lost:
-            return
-        ids = there.unique.get("id", {})
-        before = (record.get("id") for record in lost.values() if record is not None)
-        lost_ids = {number for number in before if number is not None and number not in ids}
-        for name, each in self._contents.items():
-            naming: dict[str, Collection[Any]] = {
-                m: lost.keys() for m, target in each.fact.references.items() if target == table
-            }
-            naming |= {m: lost_ids for m, target in each.fact.identified.items() if target == table}
-            for member, values in naming.items():
-                if values and self._is_held(name, member, values):
-                    raise ValueError(f"{name}: {member} refers to nothing")
-
-    def _is_held(self, table: str, member: str, values: Collection[Any]) -> bool:
-        """Whether a record of the table has one of these values in a member."""
-        if member in self._fact(table).asked:
-            held = Query(any_of={member: frozenset(values)}, size=1)
-            return self.query(table, held).total > 0
-        records = self._contents[table].records.values()
-        return any(record.get(member) in values for record in records)
+        before: Before = {}
+        for (table, key), record in self._before.items():
+            before.setdefault(table, {})[key] = record
+        for table, _, member in dangling(self._contents, before):
+            raise ValueError(f"{table}: {member} refers to nothing")
 
     def _ended(self) -> View:
         """End the transaction, and return a view of its state."""
@@ -367,41 +316,38 @@ def load(
     known: View,
     check: Callable[[View, str, str], str | None] | None,
 ) -> View:
-    """The view of tables that were read. It takes over from the known view what is the same.
+    """The view of tables that somebody may have edited. It takes over from the known view what is
+    the same.
 
     `check` is called for every record that the known view lacks. Raises StoreDamaged.
     """
-    contents = dict(known._contents)
-    touched: dict[str, set[str]] = {}
-    for table, before in known._contents.items():
+    before: Before = {}
+    taken: dict[str, dict[str, Record]] = {}
+    for table, old in known.tables().items():
         records = tables.get(table, {})
-        encoded = orjson.dumps(records)
-        if encoded == orjson.dumps(before.records):
-            continue
-        same = {k: r if (old := before.records.get(k)) != r else old for k, r in records.items()}
-        # The bytes are compared, too, since True == 1 == 1.0.
-        contents[table] = Contents(before.fact).load(
-            same if orjson.dumps(same) == encoded else records
-        )
-        touched[table] = {
-            key
-            for key in {**before.records, **records}
-            if contents[table].records.get(key) is not before.records.get(key)
-        }
-    for table, key, member in dangling(contents, touched):
-        raise StoreDamaged("it refers to nothing", table=table, record=key, member=member)
+        taken[table] = {key: _known(old.get(key), record) for key, record in records.items()}
+        changed = [k for k in {**old, **records} if taken[table].get(k) is not old.get(k)]
+        before[table] = {key: old.get(key) for key in changed}
     # A copy of a moment ago sets no counter back: what it counts has been given since.
     given = mended(known._ids)
     counted = {name: max(ids.get(name, 0), given.get(name, 0)) for name in {**ids, **given}}
-    view = View(contents, counted, known._answers)
-    for table, keys in touched.items():
-        for key in sorted(keys & contents[table].records.keys()):
+    view = load_own(taken, counted, known)
+    for table, key, member in dangling(view._contents, before):
+        raise StoreDamaged("it refers to nothing", table=table, record=key, member=member)
+    for table, keys in before.items():
+        for key in sorted(keys & taken[table].keys()):
             if check is not None and (problem := check(view, table, key)) is not None:
                 raise StoreDamaged(problem, table=table, record=key)
-    for table, each in contents.items():
-        for key in touched.get(table, ()):
-            count_on(view._ids, table, key, each.records.get(key, {}))
+    for table, keys in before.items():
+        for key in keys:
+            count_on(view._ids, table, key, taken[table].get(key, {}))
     return view
+
+
+def _known(known: Record | None, record: Record) -> Record:
+    """The known record if that is the same, also in its bytes: True == 1 == 1.0."""
+    is_same = known == record and orjson.dumps(known) == orjson.dumps(record)
+    return known if known is not None and is_same else record
 
 
 def load_own(tables: Mapping[str, dict[str, Record]], ids: Mapping[str, int], known: View) -> View:
@@ -431,40 +377,38 @@ def follow(
     return View(contents, dict(ids), known._answers)
 
 
-def dangling(
-    contents: Mapping[str, Contents], touched: Mapping[str, Collection[str]]
-) -> Iterator[tuple[str, str, str]]:
+def dangling(contents: Mapping[str, Contents], before: Before) -> Iterator[tuple[str, str, str]]:
     """(Table, key, member) of each reference to nothing that a change has made.
 
-    `touched` is {table: keys} of records that were put or removed.
+    `before` has the records that were put or removed, as they were.
     """
-    lost = {
-        table
-        for table, keys in touched.items()
-        if any(key not in contents[table].records for key in keys)
-    }
-    for table, each in contents.items():
-        targets = {*each.fact.references.values(), *each.fact.identified.values()}
-        keys = touched.get(table, ()) if lost.isdisjoint(targets) else each.records
-        for key, member in _leading_nowhere(contents, table, keys):
-            yield table, key, member
+    for table, changed in before.items():
+        there = contents[table]
+        for key in changed:
+            for member in _leading_nowhere(contents, there.fact, there.records.get(key, {})):
+                yield table, key, member
+        lost = {key: record for key, record in changed.items() if key not in there.records}
+        ids = {record.get("id") for record in lost.values() if record is not None}
+        values = {str: lost.keys(), int: ids.difference(there.unique.get("id", ()))}
+        for other in contents.values() if lost else ():
+            for member, target, kind in _references(other.fact):
+                for value in values[kind] if target == table else ():
+                    for key in other.holding(member).get(value, ()):
+                        yield other.fact.name, key, member
+
+
+def _references(fact: Table) -> list[tuple[str, str, type]]:
+    """(Member, table, type) of each reference: a text is the key of a record, an integer its id."""
+    by_id = [(member, table, int) for member, table in fact.identified.items()]
+    return [*((member, table, str) for member, table in fact.references.items()), *by_id]
 
 
 def _leading_nowhere(
-    contents: Mapping[str, Contents], table: str, keys: Iterable[str]
-) -> Iterator[tuple[str, str]]:
-    """(Document id, member) of each reference to nothing in these records of a table."""
-    each = contents[table]
-    known: dict[str, tuple[type, Container[Any]]] = {
-        member: (str, contents[target].records) for member, target in each.fact.references.items()
-    }
-    known |= {
-        member: (int, contents[target].unique["id"])
-        for member, target in each.fact.identified.items()
-    }
-    for key in keys:
-        record = each.records.get(key, {})
-        for member, (kind, there) in known.items():
-            value = record.get(member)
-            if value is not None and not (type(value) is kind and value in there):
-                yield key, member
+    contents: Mapping[str, Contents], fact: Table, record: Record
+) -> Iterator[str]:
+    """The members of a record that refer to nothing."""
+    for member, target, kind in _references(fact):
+        there = contents[target].records if kind is str else contents[target].unique["id"]
+        value = record.get(member)
+        if value is not None and not (type(value) is kind and value in there):
+            yield member

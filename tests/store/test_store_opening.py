@@ -403,11 +403,6 @@ def test_a_start_waits_for_the_upgrade_that_another_is_doing(place: Place) -> No
         store.close()
 
 
-def test_a_store_that_is_awaited_does_whatever_a_store_does() -> None:
-    does = {name for name, value in vars(Store).items() if callable(value) and name[0] != "_"}
-    assert does | {"instance", "audit_keep"} <= vars(AwaitedStore).keys()
-
-
 @pytest.mark.slow
 def test_a_store_that_is_awaited_is_used_as_soon_as_it_can_be_opened(path: Path) -> None:
     is_there = threading.Event()
