@@ -4,14 +4,21 @@ PORT ?= 8000
 ARGS ?=
 BIN = .venv/bin
 
+# Workers and servers that tests start load compiled modules, whatever the environment says: to
+# compile them each time takes longer than most tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: reference run test test-slow test-stores test-all coverage lint lint-openapi openapi-tools format bench screenshots vendor clean
 
 run: .venv/installed
 	$(BIN)/provisioning serve --demo --port $(PORT) $(ARGS)
 
+# Its requests are made up while tests are looked for, which takes seconds, and all of it is slow.
+QUICK = --ignore=tests/test_schemathesis.py -p no:schemathesis
+
 # What is worth running after every change: 90 s at most on two cores, silent about what passes.
 test: .venv/installed-dev
-	$(BIN)/pytest -q -n auto --dist worksteal -m "not slow" $(ARGS)
+	$(BIN)/pytest -q -n auto --dist worksteal -m "not slow" $(QUICK) $(ARGS)
 
 # What test leaves out: processes, sockets, crashes, and whatever else takes seconds.
 test-slow: .venv/installed-dev
@@ -21,8 +28,8 @@ test-slow: .venv/installed-dev
 # store is asked: bodies, values, verbs, addresses of clients.
 test-stores: .venv/installed-dev
 	for store in sqlite postgresql; do \
-	  $(BIN)/pytest -q -n auto --dist worksteal -m "not slow and not storeless" --store=$$store \
-	    tests/contract tests/control tests/scim $(ARGS) || exit 1; \
+	  $(BIN)/pytest -q -n auto --dist worksteal -m "not slow and not storeless" -p no:schemathesis \
+	    --store=$$store tests/contract tests/control tests/scim $(ARGS) || exit 1; \
 	done
 
 test-all: test test-slow test-stores

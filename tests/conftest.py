@@ -1,3 +1,5 @@
+import gc
+
 import pytest
 
 from provisioning.testing.sandbox import Client, Sandbox
@@ -15,6 +17,11 @@ def sandbox() -> Sandbox:
 def administrator(sandbox: Sandbox) -> Client:
     """Requests of alice@acme.test, ADMINISTRATOR of acme."""
     return sandbox.administrator
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector look no more at what is there already: thousands of tests."""
+    gc.freeze()
 
 
 def pytest_report_teststatus(

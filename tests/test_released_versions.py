@@ -8,14 +8,15 @@ from typing import Any, NamedTuple
 
 import pytest
 from click.testing import CliRunner
+from werkzeug.test import Client
 
-from provisioning import create_app
 from provisioning.cli.commands import main
-from provisioning.factory import COLLECTIONS
+from provisioning.factory import COLLECTIONS, open_server, serve
 from provisioning.settings import Settings
 from provisioning.store import OtherForm, backups
 from provisioning.store.copying import copy
 from provisioning.store.opening import Place, open_store, place_of
+from provisioning.testing.provisioner import routes
 from tests.postgresql import Cluster, new_schema
 
 BASE = "/api/v1/provisioning"
@@ -67,7 +68,8 @@ def released(request: pytest.FixtureRequest, tmp_path: Path) -> Released:
 def answers_of(place: Place, version: str) -> Iterator[tuple[str, Any, Any]]:
     """What the version answered, and what this one answers: (question, then, now)."""
     keys, *lines = map(json.loads, unpacked(version, "answers").splitlines())
-    client = create_app(Settings(data=place)).test_client()
+    settings = Settings(data=place)
+    client = Client(serve(routes(settings), open_server(settings)))
     for tenant, path, status, body in lines:
         answer = client.get(BASE + path, headers={"Authorization": f"Bearer {keys[tenant]}"})
         yield f"{tenant} {path}", (status, body), (answer.status_code, answer.get_json())

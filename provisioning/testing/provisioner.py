@@ -4,8 +4,12 @@ import functools
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
+
+from flask import Flask
 
 from provisioning.domain import people, roles
 from provisioning.domain.activity import Instant, as_instant
@@ -22,13 +26,13 @@ from provisioning.resources.privileges import PRIVILEGE
 from provisioning.resources.statements import STATEMENT
 from provisioning.resources.users import USER, hashed
 from provisioning.seed import BadFile, load_catalogue, load_seed, new_id, prepare_seed
+from provisioning.settings import Settings
 from provisioning.store import Record
 from provisioning.web.fields import time_zones
 from provisioning.web.records import begun, load_new, load_part, together
 from provisioning.web.server import Server
 
-routes = functools.cache(make_routes)
-"""Routes for these settings. Servers share them, as they hold no store and take 30 ms to make."""
+_made = functools.cache(make_routes)
 known_catalogue = functools.cache(load_catalogue)
 """The catalogue in a file, or the built-in one for None; each file is read once."""
 
@@ -41,6 +45,15 @@ ARGUMENTS = {
     "endpointType": "endpoint_type",
 }
 """Member of a record -> the name of the argument for it, if that is another one."""
+
+
+@functools.cache
+def routes(settings: Settings) -> Flask:
+    """Routes for these settings, wherever the data is.
+
+    Servers share them, as they hold no store and take 30 ms to make.
+    """
+    return _made(replace(settings, data=Path()))
 
 
 def read_ahead() -> None:

@@ -7,8 +7,9 @@ import pytest
 from click.testing import CliRunner
 
 from provisioning.cli.commands import main
-from provisioning.factory import create_app
+from provisioning.factory import open_server, serve
 from provisioning.settings import Settings
+from provisioning.testing.provisioner import routes
 from provisioning.testing.sandbox import Client
 from tests.contract.asking import errors, segment
 
@@ -196,7 +197,8 @@ class Desk:
         return CliRunner().invoke(main, words, env=self.environment, catch_exceptions=False)
 
     def client(self):
-        return Client(create_app(Settings(data=self.data)), self.token)
+        settings = Settings(data=self.data)
+        return Client(serve(routes(settings), open_server(settings)), self.token)
 
     def edit(self, table, change):
         """Change the first record of a table as an editor does."""
