@@ -178,6 +178,12 @@ def _answered(port: int, start: float) -> float:
     raise RuntimeError("the server did not start")
 
 
+def cpu_seconds(process: int) -> float:
+    """The time that all threads of a process have spent on processors."""
+    told = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, told[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
 def resident_megabytes(process: int) -> float:
     for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith("VmRSS"):

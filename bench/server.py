@@ -7,13 +7,17 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from statistics import median
 
 from rich.console import Console
 from rich.table import Table as Grid
 
 from bench.load import (
     ROOT,
+    cpu_seconds,
     gunicorn,
     latency,
     message,
@@ -80,23 +84,39 @@ def measure(users: int, grid: Grid) -> None:
             for request in (one, many):
                 content = Path(folder) / "content.json"
                 content.write_bytes(once(port, request)[1])
-                with gunicorn("bench.bare:app", BENCH_CONTENT=str(content)) as (bare, _, _):
-                    cells.append(_against_bare(port, request, bare))
+                with gunicorn("bench.bare:app", BENCH_CONTENT=str(content)) as (bare, plain, _):
+                    cells.append(_against_bare((port, worker), request, (bare, plain)))
             cells.append(_against_disk(port, key, data))
     grid.add_row(*cells)
 
 
-def _against_bare(port: int, request: bytes, bare: int) -> str:
+Address = tuple[int, int]
+"""The port of a server, and the process id of its worker."""
+
+
+def _against_bare(ours: Address, request: bytes, bare: Address) -> str:
     constant = message("GET", "/")
-    ours, theirs = side_by_side(
-        ROUNDS, lambda: latency(port, request, 200), lambda: latency(bare, constant, 200)
+    asked = (ours, request), (bare, constant)
+    wait, least = side_by_side(
+        ROUNDS, *(partial(latency, port, each, 200) for (port, _), each in asked)
     )
-    rate, bare_rate = side_by_side(
-        3,
-        lambda: throughput(port, [request], 1, CONNECTIONS),
-        lambda: throughput(bare, [constant], 1, CONNECTIONS),
+    rate, cpu, most, cheapest = _medians(asked)
+    return (
+        f"{wait * 1e3:.2f} ms = {wait / least:.1f}x\n{rate:.0f}/s = {rate / most:.2f}x\n"
+        f"CPU {cpu * 1e6:.0f} us: {cheapest / cpu:.2f} of it is Flask's"
     )
-    return f"{ours * 1e3:.2f} ms = {ours / theirs:.1f}x\n{rate:.0f}/s = {rate / bare_rate:.2f}x"
+
+
+def _medians(asked: Sequence[tuple[Address, bytes]]) -> list[float]:
+    """Answers a second and the worker's seconds of CPU for one, of each server."""
+    taken = []
+    for _ in range(ROUNDS):
+        for (port, worker), request in asked:
+            before = cpu_seconds(worker)
+            rate = throughput(port, [request], 1, CONNECTIONS)
+            taken.append((rate, (cpu_seconds(worker) - before) / rate))
+    ours, bare = zip(*taken[::2], strict=True), zip(*taken[1::2], strict=True)
+    return [median(column) for column in (*ours, *bare)]
 
 
 def _against_disk(port: int, key: str, data: Path) -> str:

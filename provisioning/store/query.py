@@ -20,11 +20,12 @@ class Order(NamedTuple):
     descending: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Query:
     """The records to list: those that meet every condition which is set.
 
-    Two that differ in `at` alone are equal: they ask the same at two instants.
+    Two that differ in `at` alone are equal: they ask the same at two instants. Don't change one:
+    what it finds is kept under it.
     """
 
     within: tuple[str, Hashable] | None = None
@@ -73,7 +74,7 @@ class Query:
         return slice(self.page * self.size, (self.page + 1) * self.size)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Related:
     """A condition: the record's key stands in `member` of a record of another table.
 
@@ -114,7 +115,7 @@ class Line(NamedTuple):
     """Member that holds the id of the one above; the table must list it in `asked`."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Page:
     """The records of one page, and how many there are on all pages."""
 
