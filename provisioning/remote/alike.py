@@ -247,25 +247,23 @@ def within(member: str, name: str) -> str:
 
 def is_same(first: Any, second: Any) -> bool:
     """Whether two JSON values are the same; to Python 1, 1.0 and true are."""
-    return first is second or (
-        type_of(first) == type_of(second)
-        and orjson.dumps(first, option=orjson.OPT_SORT_KEYS)
-        == orjson.dumps(second, option=orjson.OPT_SORT_KEYS)
-    )
+    one, other = (orjson.dumps(each, option=orjson.OPT_SORT_KEYS) for each in (first, second))
+    return first is second or one == other
+
+
+TYPES = {
+    type(None): "null",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "text",
+    list: "list",
+    dict: "object",
+}
 
 
 def type_of(value: Any) -> str:
-    for kind, name in (
-        (type(None), "null"),
-        (bool, "boolean"),
-        (int, "integer"),
-        (float, "number"),
-        (str, "text"),
-        (list, "list"),
-    ):
-        if isinstance(value, kind):
-            return name
-    return "object"
+    return TYPES[type(value)]
 
 
 def named(kind: str) -> str:

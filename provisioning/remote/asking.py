@@ -34,7 +34,6 @@ NEVER = "provisioning-compare-knows-none"
 MISSING = {"username": f"{NEVER}@nowhere.test", "id": "4503599627370000", "domain": f"{NEVER}.test"}
 """Values of records that no server has, by member."""
 BAD = 400
-NOT_MODIFIED = 304
 LINK = re.compile(r"<[^>]*?[?&]page=(\d+)[^>]*>\s*;\s*rel=\"?(\w+)")
 WORD = re.compile(r"\w{3,}")
 SHORTEST_FOR_PAGES = 3
@@ -140,7 +139,7 @@ class Comparison:
         return True
 
     def _compare_errors(self, route: str, answers: Answers) -> None:
-        bodies = [json_of(each) for each in answers]
+        bodies = [each.body for each in answers]
         for each in bodies:
             if isinstance(each, dict):
                 # Each version has words of its own for what is wrong.
@@ -204,7 +203,7 @@ class Comparison:
             self._compare_missing(route.path, missing)
 
     def _compare_bodies(self, route: str, answers: Answers) -> None:
-        one, other = (json_of(each) for each in answers)
+        one, other = (each.body for each in answers)
         if route.startswith("/audit/") and isinstance(one, dict) and isinstance(other, dict):
             one, other = members_of([one], [other])
         self.findings.compare(route, one, other)
@@ -314,7 +313,7 @@ class Comparison:
         return {"q": found[0] if found else "aaa"}
 
     def _are_lists(self, route: str, answers: Answers) -> bool:
-        bodies = [json_of(each) for each in answers]
+        bodies = [each.body for each in answers]
         if not all(isinstance(each, list) for each in bodies):
             self.findings.compare(route, bodies[0], bodies[1])
             return False
@@ -322,7 +321,7 @@ class Comparison:
 
     def _compare_members(self, route: str, answers: Answers) -> None:
         """Compare which members records have and of which types, where the records differ."""
-        bodies = [json_of(each) for each in answers]
+        bodies = [each.body for each in answers]
         if all(bodies):
             self.findings.compare(route, *members_of(bodies[0], bodies[1]))
         if route == "/audit" and all(bodies):
@@ -414,7 +413,7 @@ class Comparison:
         answers = self._both(paths, query)
         if not self._is_same_status(route, name, answers) or answers[0].status != OK:
             return None
-        bodies = [json_of(each) for each in answers]
+        bodies = [each.body for each in answers]
         if not all(isinstance(each, list) for each in bodies):
             return None
         return [[each for each in body if isinstance(each, dict)] for body in bodies]
@@ -511,13 +510,6 @@ def end_of(side: Side, path: str, query: Query) -> list[Record] | str:
 
 def is_made_by_server(member: str) -> bool:
     return member in ("id", "registeredByUserId")
-
-
-def json_of(answer: Answer) -> Any:
-    try:
-        return answer.json() if answer.content else None
-    except ValueError:
-        return None
 
 
 def searched_for(record: Record) -> Iterator[str]:

@@ -13,9 +13,8 @@ from provisioning.remote.alike import Findings, natural
 from provisioning.remote.asking import Comparison, Side
 from provisioning.remote.differences import Difference
 from provisioning.remote.errors import CannotBeDone
-from provisioning.remote.guest import FORBIDDEN, UNAUTHORIZED
 from provisioning.remote.pulling import Pulled, pull
-from provisioning.remote.reading import owner, record_of
+from provisioning.remote.reading import owner, tenant_of
 from provisioning.remote.seeding import load, memory_server, profiles_of
 from provisioning.remote.walking import text_of, user_of, walk
 from provisioning.resources.api_keys import new_token
@@ -37,7 +36,7 @@ def compare(first: Side, second: Side | None, most: int, shows_people: bool) -> 
     findings = Findings(shows_people)
     if second is not None:
         for side in (first, second):
-            require_server(side)
+            tenant_of(side)
             findings.know(people_of(side))
         Comparison(first, second, findings, most).run()
         return Compared(findings.all(), [])
@@ -49,18 +48,6 @@ def compare(first: Side, second: Side | None, most: int, shows_people: bool) -> 
     findings.know(profiles_of(pulled.holding))
     Comparison(first, copy, findings, most, frozenset(map(natural, left_out))).run()
     return Compared(findings.all(), pulled.told)
-
-
-def require_server(side: Side) -> None:
-    """CannotBeDone where there is no server of this API, or none for this key."""
-    answers = []
-    for path in ("/info", "/details"):
-        answers.append(side.get(path))
-        if answers[0].status in (UNAUTHORIZED, FORBIDDEN):
-            raise CannotBeDone(f"The key opens nothing: {answers[0].found}")
-        if record_of(answers[-1]) is not None:
-            return
-    raise CannotBeDone(f"There is no server of this API: {answers[0].found}")
 
 
 def people_of(side: Side) -> list[Record]:

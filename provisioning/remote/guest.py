@@ -59,17 +59,20 @@ class Answer:
     def media_type(self) -> str:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
-    def json(self) -> Any:
-        """The body as JSON; ValueError if it is none."""
-        return orjson.loads(self.content)
+    @property
+    def body(self) -> Any:
+        """The body as JSON; None if it is none."""
+        try:
+            return orjson.loads(self.content)
+        except ValueError:
+            return None
 
     @property
     def found(self) -> str:
         """What was found there, in words."""
         shown = f"{shown_url(self.where)} answered {self.status}"
-        try:
-            body = self.json()
-        except ValueError:
+        body = self.body
+        if body is None:
             text = self.content[:10_000].decode("utf-8", "replace")
             title = re.search(r"<title[^>]*>([^<]*)", text, re.IGNORECASE)
             kind = plain(self.media_type) or "no media type"

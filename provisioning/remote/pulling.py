@@ -32,18 +32,18 @@ def pull(guest: Guest, salt: str | None, with_catalogue: bool, is_lenient: bool 
     reader = Reader(guest, is_lenient)
     holding = reader.read()
     people = RealPeople() if salt is None else InventedPeople(salt, profiles_of(holding))
-    told: list[str] = []
-    left_out: list[Record] = []
-    offered = None
-    catalogue = load_catalogue()
+    catalogue, offered = load_catalogue(), None
     if with_catalogue:
         offer = reader.offer(holding)
         holding.told = list(dict.fromkeys(reader.told))
-        offered, told, left_out = catalogue_of(offer, people)
-        catalogue = parsed_catalogue(offered)
+        offered = catalogue_of(offer, people)
+        catalogue = parsed_catalogue(offered.lists)
     made = Seeder(holding, people, catalogue).make()
-    left_out += made.left_out
-    return Pulled(holding, made, catalogue, offered, [*made.told, *told], left_out)
+    if offered is None:
+        return Pulled(holding, made, catalogue, None, made.told, made.left_out)
+    made.dropped |= offered.dropped
+    told, left_out = made.told + offered.told, made.left_out + offered.left_out
+    return Pulled(holding, made, catalogue, offered.lists, told, left_out)
 
 
 def as_file(content: Record) -> bytes:

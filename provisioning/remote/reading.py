@@ -13,6 +13,7 @@ from provisioning.remote.guest import (
     FORBIDDEN,
     NOT_THERE,
     OK,
+    UNAUTHORIZED,
     Answer,
     Guest,
     together,
@@ -69,6 +70,22 @@ def segment(value: object) -> str:
     return quote(str(value), safe="")
 
 
+def tenant_of(guest: Guest, needs_label: bool = False) -> Record:
+    """The tenant's own record; CannotBeDone where there is no server of this API for the key."""
+    answers = []
+    for path in ("/info", "/details"):
+        answers.append(guest.get(path))
+        found = record_of(answers[-1])
+        if found is not None and (not needs_label or text_of(found.get("label"))):
+            return found
+    if answers[0].status in (UNAUTHORIZED, FORBIDDEN):
+        raise CannotBeDone(f"The key opens nothing: {answers[0].found}")
+    raise CannotBeDone(
+        f"There is no server of this API: {answers[0].found}. The URL is the address up to and "
+        "with the base path, such as https://HOST/api/v1/provisioning."
+    )
+
+
 class Reader:
     """Reads a tenant with one guest; `read` and `offer` are what it is for.
 
@@ -81,7 +98,7 @@ class Reader:
         self._lists: dict[str, list[Record] | None] = {}
 
     def read(self) -> Holding:
-        tenant = self.tenant()
+        tenant = tenant_of(self.guest, needs_label=True)
         holding = Holding(tenant, self.one("/whoami") or {})
         self._say_whose_view(holding.caller)
         self._read_people(holding)
@@ -119,22 +136,6 @@ class Reader:
             for own in [{each.get("label") for each in holding.lists[name]}]
         )
         return Offer(services, dashboards, statements, types)
-
-    def tenant(self) -> Record:
-        """The tenant's own record; CannotBeDone where there is no server of this API."""
-        found: list[Answer] = []
-        for path in ("/info", "/details"):
-            answer = self.guest.get(path)
-            body = record_of(answer)
-            if body is not None and text_of(body.get("label")):
-                return body
-            found.append(answer)
-        if found[0].status == FORBIDDEN:
-            raise CannotBeDone(f"The key opens nothing: {found[0].found}")
-        raise CannotBeDone(
-            f"There is no server of this API: {found[0].found}. The URL is the address up to and "
-            "with the base path, such as https://HOST/api/v1/provisioning."
-        )
 
     def one(self, path: str) -> Record | None:
         """A JSON object, or None, told, where there is none."""
@@ -301,12 +302,7 @@ def owner(record: Record) -> str | None:
 
 def record_of(answer: Answer) -> Record | None:
     """The JSON object of an answer, or None."""
-    if answer.status != OK:
-        return None
-    try:
-        body = answer.json()
-    except ValueError:
-        return None
+    body = answer.body if answer.status == OK else None
     return body if isinstance(body, dict) else None
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +59,10 @@ LOWEST_ID, IDS = 2**29, 2**29
 """Where the ids begin of accounts that something names by id: far from those of other records."""
 
 
+Lists = dict[str, list[Record]]
+"""Name of a list in a seed, or in a catalogue -> its records."""
+
+
 class LeftOut(Exception):
     """A record can't be in the seed; the reason is told."""
 
@@ -67,8 +71,8 @@ class LeftOut(Exception):
 class Made:
     """A seed, and for each of its records the one that was read."""
 
-    lists: dict[str, list[Record]] = field(default_factory=dict)
-    origins: dict[str, list[Record]] = field(default_factory=dict)
+    lists: Lists = field(default_factory=dict)
+    origins: Lists = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     left_out: list[Record] = field(default_factory=list)
     """The records that were read and are not in the seed."""
@@ -88,6 +92,34 @@ class Made:
     @property
     def count(self) -> int:
         return sum(map(len, self.lists.values()))
+
+    def settle(self, counts: Counter[str], faults_of: Callable[[Lists], list[str]]) -> None:
+        """Leave out what the rules of this version refuse, and what hangs on it, until there are no
+        faults any more. What is left out is counted."""
+        for _ in range(MOST_ROUNDS):
+            faults = faults_of(self.lists)
+            if not faults:
+                return
+            doomed: set[tuple[str, int]] = set()
+            for fault in faults:
+                found = PLACE.fullmatch(fault)
+                if found is None or found[1] == TENANTS:
+                    raise CannotBeDone(f"What was read can't be loaded: {fault}")
+                name, index, member = found[1], int(found[2]), found[3] or ""
+                record = self.lists[name][index]
+                if member in record and is_dispensable(name, member):
+                    del record[member]
+                    self.dropped.add(member)
+                elif (name, index) in doomed:
+                    continue
+                else:
+                    doomed.add((name, index))
+                what = f"{name}.{member}" if member else name
+                why = VALUES.sub("it", found[4].rstrip("."))
+                counts[f"{what}: refused by this version ({why}): left out"] += 1
+            for name, index in sorted(doomed, reverse=True):
+                self.remove(name, index)
+        raise CannotBeDone(f"What was read can't be loaded: {faults[0]}")
 
 
 class Seeder:
@@ -111,7 +143,7 @@ class Seeder:
         for name, origins in self.holding.lists.items():
             for each in origins:
                 self._add(name, each)
-        self._settle()
+        self.made.settle(self.counts, lambda lists: loading_faults(lists, self.catalogue))
         self._tell_unknown_members()
         told = [f"{what} ({count})." for what, count in self.counts.items() if count]
         self.made.told = [*self.holding.told, *told, *self.made.told]
@@ -235,33 +267,6 @@ class Seeder:
                 return record.get("id")
         return None
 
-    def _settle(self) -> None:
-        """Leave out what the rules of this version refuse, and what hangs on it, until it loads."""
-        for _ in range(MOST_ROUNDS):
-            faults = loading_faults(self.made.lists, self.catalogue)
-            if not faults:
-                return
-            doomed: set[tuple[str, int]] = set()
-            for fault in faults:
-                found = PLACE.fullmatch(fault)
-                if found is None or found[1] == TENANTS:
-                    raise CannotBeDone(f"What was read can't be loaded: {fault}")
-                name, index, member = found[1], int(found[2]), found[3] or ""
-                record = self.made.lists[name][index]
-                what = f"{name}.{member}" if member else name
-                if member in record and is_dispensable(name, member):
-                    del record[member]
-                    self.made.dropped.add(member)
-                elif (name, index) in doomed:
-                    continue
-                else:
-                    doomed.add((name, index))
-                why = VALUES.sub("it", found[4].rstrip("."))
-                self.counts[f"{what}: refused by this version ({why}): left out"] += 1
-            for name, index in sorted(doomed, reverse=True):
-                self.made.remove(name, index)
-        raise CannotBeDone(f"What was read can't be loaded: {faults[0]}")
-
     def _tell_unknown_members(self) -> None:
         for name, origins in self.made.origins.items():
             schema = COLLECTIONS.seeded[name].schema
@@ -296,10 +301,10 @@ def fit(member: fields.Field[Any], value: Any) -> Any:
 
 def is_dispensable(name: str, member: str) -> bool:
     """Whether a record of a seed's list can do without a member, and means nothing else then."""
-    collection = COLLECTIONS.seeded[name]
-    stored = collection.usernames.get(member, member)
-    checker = collection.members.get(stored)
-    if checker is None:
+    collection = COLLECTIONS.seeded.get(name)
+    stored = member if collection is None else collection.usernames.get(member, member)
+    checker = None if collection is None else collection.members.get(stored)
+    if collection is None or checker is None:
         return False
     is_holder = stored in collection.people  # a key without its user would be the tenant's own
     return bool(checker.allow_none) and member not in WINDOW and not is_holder
@@ -326,36 +331,27 @@ def load(server: Server, lists: Record) -> None:
         seed.load_seed(server, transaction, entries, now)
 
 
-def catalogue_of(offer: Offer, people: RealPeople) -> tuple[Record, list[str], list[Record]]:
-    """The content of a catalogue file that holds what another server offers.
-
-    The other parts are what is told, and entries that are left out.
-    """
+def catalogue_of(offer: Offer, people: RealPeople) -> Made:
+    """The lists of a catalogue file that holds what another server offers."""
     counts: Counter[str] = Counter()
-    left_out: list[Record] = []
-    content: dict[str, list[Record]] = {
+    lists = {
         "services": entries_of(offer.services, SERVICE, people),
         "dashboards": entries_of(offer.dashboards, DASHBOARD, people),
         "statements": entries_of(offer.statements, STATEMENT, people),
         "endpointTypes": entries_of(numbered(offer.endpoint_types), ENDPOINT_TYPE, people),
     }
-    for _ in range(MOST_ROUNDS):
-        try:
-            seed.catalogue_of(content)
-        except seed.BadFile as error:
-            faults = error.errors
-        else:
-            break
-        doomed = set()
-        for fault in faults:
-            found = PLACE.fullmatch(fault)
-            if found is None:
-                raise CannotBeDone(f"The server's catalogue can't be used: {fault}")
-            doomed.add((found[1], int(found[2])))
-            counts[f"catalogue, {found[1]}.{found[3]}: {found[4]} Left out"] += 1
-        for name, index in sorted(doomed, reverse=True):
-            left_out.append(content[name].pop(index))
-    return content, [f"{what} ({count})." for what, count in counts.items()], left_out
+    made = Made(lists, origins={name: [*entries] for name, entries in lists.items()})
+    made.settle(counts, catalogue_faults)
+    made.told = [f"catalogue, {what} ({count})." for what, count in counts.items()]
+    return made
+
+
+def catalogue_faults(lists: Lists) -> list[str]:
+    try:
+        seed.catalogue_of(lists)
+    except seed.BadFile as error:
+        return error.errors
+    return []
 
 
 def entries_of(records: Iterable[Record], schema: RecordSchema, people: RealPeople) -> list[Record]:

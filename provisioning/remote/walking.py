@@ -71,7 +71,7 @@ def walk(guest: Guest, path: str, query: Mapping[str, Any] | None = None) -> Wal
     """
     found, asked = Walk(path), dict(query or {})
     answer, size = _first_page(guest, path, asked)
-    if answer.status != OK or page_of(answer) is None:
+    if answer.status != OK or not isinstance(answer.body, list):
         found.refused = answer
         return found
     seen: set[Hashable] = set()
@@ -134,19 +134,10 @@ def _first_page(guest: Guest, path: str, asked: Mapping[str, Any]) -> tuple[Answ
     return answer, size
 
 
-def page_of(answer: Answer) -> list[Any] | None:
-    """The list that an answer holds, or None."""
-    try:
-        page = answer.json()
-    except ValueError:
-        return None
-    return page if isinstance(page, list) else None
-
-
 def records_of(answer: Answer, walk: Walk) -> list[Record]:
     """The records of one page; what is no record is told."""
-    page = page_of(answer)
-    if page is None:
+    page = answer.body
+    if not isinstance(page, list):
         raise CannotBeDone(f"{answer.found}. It is no list of JSON objects.")
     records = [each for each in page if isinstance(each, dict)]
     if len(records) < len(page):
