@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,12 +130,11 @@ class Seeder:
         self.label = str(holding.tenant["label"])
         self.made = Made()
         self.counts: Counter[str] = Counter()
-        registrars = {str(each.get("registeredByUserId")) for each in holding.lists["endpoints"]}
-        self.registrars: dict[Hashable, str] = {
-            user["id"]: key
-            for key, user in holding.users.items()
-            if isinstance(user.get("id"), int) and str(user["id"]) in registrars
-        }
+        endpoints = holding.lists["endpoints"]
+        self.registrars = {str(each.get("registeredByUserId")) for each in endpoints}
+        """The ids there of those who have made an endpoint, as text."""
+        self.ids: dict[str, int] = {}
+        """These ids -> those in the seed."""
 
     def make(self) -> Made:
         self._add_tenant()
@@ -167,10 +166,10 @@ class Seeder:
             known = {n: v for n, v in fitted(USER, user).items() if n != "password"}
             shown = self.people.account(known)
             shown["email"] = self._email(shown)
-            key = str(user_of(user["username"]))
-            if key in self.registrars.values():
+            if user.get("id") is not None and str(user["id"]) in self.registrars:
                 digest = hashlib.sha256(f"{self.label}\0{shown['username']}".encode()).digest()
                 shown["id"] = LOWEST_ID + int.from_bytes(digest[:8]) % IDS
+                self.ids[str(user["id"])] = shown["id"]
             shown["home"] = self.guests if user.get("home") is False else self.label
             self.made.add(USERS, without_nulls(shown), user)
 
@@ -256,16 +255,9 @@ class Seeder:
         return self.people.username(holder)
 
     def _registrar(self, user_id: object, name: str, member: str) -> object:
-        known = self.registrars.get(user_id) if isinstance(user_id, Hashable) else None
-        if user_id is not None and known is None:
-            return self._person("", name, member)
-        return None if known is None else self._id_of(known)
-
-    def _id_of(self, key: str) -> object:
-        for record, origin in zip(self.made.lists[USERS], self.made.origins[USERS], strict=True):
-            if user_of(origin["username"]) == key:
-                return record.get("id")
-        return None
+        if user_id is None or str(user_id) in self.ids:
+            return self.ids.get(str(user_id))
+        return self._person("", name, member)
 
     def _tell_unknown_members(self) -> None:
         for name, origins in self.made.origins.items():
