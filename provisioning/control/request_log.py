@@ -86,7 +86,8 @@ class RequestLog:
             self.last_id += 1
             is_consoles = entry.get("requestId", "").startswith(CONSOLE)
             kept = self._console if is_consoles else self._clients
-            kept.add(self.last_id, orjson.dumps({"id": self.last_id, **entry}))
+            # A copy, since what orjson returns keeps a block of 4 KB.
+            kept.add(self.last_id, b"%s" % orjson.dumps({"id": self.last_id, **entry}))
 
     def find(self, **criteria: Unpack[Criteria]) -> list[Record]:
         """The entries that meet every criterion, newest last; Invalid for an unknown criterion.

@@ -7,7 +7,9 @@ the one transaction of its request.
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import orjson
 from marshmallow import ValidationError
+from orjson import Fragment
 
 from provisioning.accounts import rename_within, tenants_holding
 from provisioning.domain import people, roles
@@ -37,6 +39,7 @@ from provisioning.scim.messages import (
 from provisioning.scim.messages import USER as USER_SCHEMA
 from provisioning.scim.patch import ADD, MOST_VALUES, REMOVE, REPLACE, Step, steps_in_resource
 from provisioning.store import Lookup, Record
+from provisioning.web.answers import encode
 from provisioning.web.collection import HIGHEST_ID
 from provisioning.web.context import server
 from provisioning.web.fields import check_email
@@ -44,20 +47,32 @@ from provisioning.web.records import changed, load_changes, load_part
 
 
 def describe(records: Records, account: Record) -> Record:
-    """A user as a resource, with all attributes that this tenant may see.
+    """A user as a resource, with all attributes that this tenant may see."""
+    resource: Record = orjson.loads(_kept(records, account))
+    resource["meta"]["location"] = location("Users", account["id"])
+    return resource
 
-    It is kept with the view, apart from who is active now, reports to whom, and the address here.
-    """
+
+def encoded(records: Records, account: Record, base_url: bytes) -> Fragment:
+    """What `describe` returns, as JSON, for lists. `base_url` is the location of all, as JSON."""
+    kept = _kept(records, account)
+    return Fragment(b'%s,"location":"%s/Users/%d"}}' % (kept[:-2], base_url, account["id"]))
+
+
+def _kept(records: Records, account: Record) -> bytes:
+    """A user as JSON without location, kept with the view for who is active and reports to whom
+    now; `meta` comes last."""
     active = identities.active_privileges_of(records, username_key(account["username"]))
     manager = shown_manager(records, active)
 
-    def work_out() -> Record:
+    def work_out() -> bytes:
         resource = _attributes(records, account, active, manager)
-        return resource | {"meta": {"resourceType": "User", "version": f'"{version_of(resource)}"'}}
+        meta = {"resourceType": "User", "version": f'"{version_of(resource)}"'}
+        # A copy, since what orjson returns keeps a block of 4 KB.
+        return b"%s" % encode(resource | {"meta": meta})
 
     held = (each["id"] for each in active)
-    kept = records.view.kept((SCIM, records.label, account["id"], manager, *held), work_out)
-    return kept | {"meta": kept["meta"] | {"location": location("Users", account["id"])}}
+    return records.view.kept((SCIM, records.label, account["id"], manager, *held), work_out)
 
 
 def _attributes(

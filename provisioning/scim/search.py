@@ -24,11 +24,12 @@ from provisioning.scim.filters import (
     Several,
     folded,
 )
-from provisioning.scim.messages import MEMBERS, invalid_value, listed
+from provisioning.scim.messages import MEMBERS, invalid_value, listed, location
 from provisioning.scim.parameters import Search, search_request
 from provisioning.store import Order, Query, Record, Related
 from provisioning.store.query import sort_key
 from provisioning.web.access import reading
+from provisioning.web.answers import encode
 
 USER_KINDS: Kinds = {
     "id": EXACT,
@@ -84,6 +85,9 @@ def users_asked(
     accounts, total = _accounts(records, asked, node, places)
     records.view.expect(people.described_with(records, accounts))
     records.view.expect(people.managers_of(records, accounts))
+    if asked.selection.is_all:
+        base_url = encode(location())[1:-1]
+        return [people.encoded(records, each, base_url) for each in accounts], total
     return [asked.selection.of(people.describe(records, each)) for each in accounts], total
 
 
