@@ -27,7 +27,7 @@ from provisioning.resources.privileges import (
 )
 from provisioning.store import Lookup, Order, Query, Record, Related, fold, is_active_at
 from provisioning.web.access import changing, place, reading
-from provisioning.web.answers import answer, created, encode, require_match
+from provisioning.web.answers import answer, created, fragment, require_match
 from provisioning.web.collection import REFERENCE, Collection, Key
 from provisioning.web.context import current, server
 from provisioning.web.fields import (
@@ -215,7 +215,7 @@ def _without_keys(records: Records, account: Record) -> Record | Fragment:
         **people.seen_here(records, account),
     )
     has_keys = records.view.group(API_KEYS, "tenantUser", (records.label, user))
-    return shown if has_keys else Fragment(encode(shown))
+    return shown if has_keys else fragment(shown)
 
 
 def _key_summary(records: Records, key: Record) -> Record:

@@ -40,7 +40,13 @@ def kept(view: View, name: Hashable, show: Callable[[], object]) -> orjson.Fragm
 
     It must be the same for every caller of a tenant: a list keeps it, too.
     """
-    return view.kept(name, lambda: orjson.Fragment(encode(show())))
+    return view.kept(name, lambda: fragment(show()))
+
+
+def fragment(representation: object) -> orjson.Fragment:
+    """Its JSON as bytes, which can be kept, and encoded again as a part of something else."""
+    # What orjson returns holds 4 KB, however short it is. A copy doesn't.
+    return orjson.Fragment(b"%s" % encode(representation))
 
 
 def etag_of(content: bytes) -> str:
