@@ -40,8 +40,7 @@ def copy(
             total: int = sum(view.count(fact.name) for fact in form.tables)
             progress = begin(total)
             contents = (
-                (fact.name, _counted(_carried(fact.name, view, carried), progress))
-                for fact in form.tables
+                (fact.name, _documents(fact.name, view, carried, progress)) for fact in form.tables
             )
             _named(target, lambda: _fill(target, form, contents, view.ids(), origin.instance))
     finally:
@@ -77,13 +76,11 @@ def _fill(
         storage.replace(meta, {}, signature, Documents.of(facts, kept, {}).layout)
 
 
-def _carried(table: str, view: View, carried: Callable[[str, Record], Record]) -> Contents:
-    return ((key, carried(table, record)) for key, record in view.documents(table))
-
-
-def _counted(documents: Contents, progress: Progress) -> Contents:
-    for document in documents:
-        yield document
+def _documents(
+    table: str, view: View, carried: Callable[[str, Record], Record], progress: Progress
+) -> Contents:
+    for key, record in view.documents(table):
+        yield key, carried(table, record)
         progress(1)
 
 

@@ -1,5 +1,7 @@
 """The errors of a store. Their texts can be shown to clients: no paths, no stored values."""
 
+from typing import Self
+
 
 class StoreUnavailable(Exception):
     """The store can't be read or written at the moment; the API answers 503.
@@ -17,9 +19,11 @@ class StoreUnavailable(Exception):
         """The text for callers who may not learn anything about the records."""
         return str(self)
 
-    def again(self) -> "StoreUnavailable":
+    def again(self) -> Self:
         """An equal error: one exception object must not be raised by several threads."""
-        return type(self)(*self.args)
+        error = type(self).__new__(type(self), *self.args)
+        error.__dict__.update(self.__dict__)
+        return error
 
 
 class StoreBusy(StoreUnavailable):
@@ -58,9 +62,6 @@ class StoreDamaged(StoreUnavailable):
             "'provisioning check' name the place."
         )
 
-    def again(self) -> "StoreDamaged":
-        return StoreDamaged(self.problem, **self.place)
-
 
 class OtherForm(StoreUnavailable):
     """The data has another form than this version of the server reads and writes."""
@@ -75,9 +76,6 @@ class OtherForm(StoreUnavailable):
         )
         super().__init__(f"The data is of another version. {text}")
         self.found, self.own = found, own
-
-    def again(self) -> "OtherForm":
-        return OtherForm(self.found, self.own)
 
 
 class TooManyRecords(Exception):

@@ -69,9 +69,8 @@ class Batch:
     def wait_for(self, number: int) -> None:
         """Wait until so many states are durable. Raises StoreUnavailable if they aren't kept."""
         error = self.written.exception()
-        if error is not None:
-            # One exception object must not be raised by several threads.
-            raise type(error)(*error.args)
+        if isinstance(error, StoreUnavailable):
+            raise error.again()
         if number > self.written.result():
             raise Collision(LATE)
 

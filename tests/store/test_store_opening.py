@@ -413,8 +413,8 @@ def test_a_store_that_is_awaited_is_used_as_soon_as_it_can_be_opened(path: Path)
         return Store(DurableStorage(path), FORM)
 
     store = AwaitedStore(opened, StoreUnavailable("It isn't there."))
-    for use in (store.read, store.transaction):
-        with pytest.raises(StoreUnavailable, match="isn't there"), use():
+    for use in ("read", "transaction"):
+        with pytest.raises(StoreUnavailable, match="isn't there"), getattr(store, use)():
             pass
     store.require_form()
     is_there.set()
