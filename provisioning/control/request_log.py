@@ -14,6 +14,7 @@ from provisioning.control.har import har
 from provisioning.control.paths import matches
 from provisioning.domain.errors import Invalid
 from provisioning.store import Record
+from provisioning.web.answers import encode_to_keep
 from provisioning.web.redaction import is_secret_name
 
 LARGEST_BODY = 16_384
@@ -86,8 +87,7 @@ class RequestLog:
             self.last_id += 1
             is_consoles = entry.get("requestId", "").startswith(CONSOLE)
             kept = self._console if is_consoles else self._clients
-            # A copy, since what orjson returns keeps a block of 4 KB.
-            kept.add(self.last_id, b"%s" % orjson.dumps({"id": self.last_id, **entry}))
+            kept.add(self.last_id, encode_to_keep({"id": self.last_id, **entry}))
 
     def find(self, **criteria: Unpack[Criteria]) -> list[Record]:
         """The entries that meet every criterion, newest last; Invalid for an unknown criterion.

@@ -39,7 +39,7 @@ from provisioning.scim.messages import (
 from provisioning.scim.messages import USER as USER_SCHEMA
 from provisioning.scim.patch import ADD, MOST_VALUES, REMOVE, REPLACE, Step, steps_in_resource
 from provisioning.store import Lookup, Record
-from provisioning.web.answers import encode
+from provisioning.web.answers import encode_to_keep
 from provisioning.web.collection import HIGHEST_ID
 from provisioning.web.context import server
 from provisioning.web.fields import check_email
@@ -68,8 +68,7 @@ def _kept(records: Records, account: Record) -> bytes:
     def work_out() -> bytes:
         resource = _attributes(records, account, active, manager)
         meta = {"resourceType": "User", "version": f'"{version_of(resource)}"'}
-        # A copy, since what orjson returns keeps a block of 4 KB.
-        return b"%s" % encode(resource | {"meta": meta})
+        return encode_to_keep(resource | {"meta": meta})
 
     held = (each["id"] for each in active)
     return records.view.kept((SCIM, records.label, account["id"], manager, *held), work_out)

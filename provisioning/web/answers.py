@@ -35,6 +35,11 @@ def encode(representation: object) -> bytes:
     return orjson.dumps(representation)
 
 
+def encode_to_keep(representation: object) -> bytes:
+    """As `encode`, for what is kept: bytes of orjson's own hold 4 KB, however short they are."""
+    return b"%s" % encode(representation)
+
+
 def kept(view: View, name: Hashable, show: Callable[[], object]) -> orjson.Fragment:
     """The JSON of what `show` returns, as bytes that are kept with the view; see `View.kept`.
 
@@ -45,8 +50,7 @@ def kept(view: View, name: Hashable, show: Callable[[], object]) -> orjson.Fragm
 
 def fragment(representation: object) -> orjson.Fragment:
     """Its JSON as bytes, which can be kept, and encoded again as a part of something else."""
-    # What orjson returns holds 4 KB, however short it is. A copy doesn't.
-    return orjson.Fragment(b"%s" % encode(representation))
+    return orjson.Fragment(encode_to_keep(representation))
 
 
 def etag_of(content: bytes) -> str:
