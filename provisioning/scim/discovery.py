@@ -11,7 +11,6 @@ from provisioning.scim import groups, search, users  # noqa: F401 - users has ro
 from provisioning.scim.filters import Filter
 from provisioning.scim.messages import (
     Refused,
-    body,
     listed,
     location,
     members_of,
@@ -113,10 +112,10 @@ def require_no_filter() -> None:
 
 
 @scim.operation("POST", "/.search", answer=RESOURCE, status=200)
-def search_scim_all() -> Response:
+def search_scim_all(body: Record) -> Response:
     """List groups and users of the tenant together, groups first."""
     kinds = {**groups.GROUP_KINDS, **search.USER_KINDS}
-    return search.search(members_of(body(), "the body"), kinds, all_asked, search.USER_KINDS)
+    return search.search(members_of(body, "the body"), kinds, all_asked, search.USER_KINDS)
 
 
 def all_asked(

@@ -29,7 +29,6 @@ from provisioning.scim.filters import (
 from provisioning.scim.messages import (
     GROUP,
     Refused,
-    body,
     immutable,
     invalid_value,
     location,
@@ -103,9 +102,9 @@ def list_scim_groups() -> Response:
 
 
 @scim.operation("POST", "/Groups/.search", answer=RESOURCE, status=200)
-def search_scim_groups() -> Response:
+def search_scim_groups(body: Record) -> Response:
     """List the groups, as a GET does, with the parameters in the body."""
-    return search(members_of(body(), "the body"), GROUP_KINDS, groups_asked, SORTABLE)
+    return search(members_of(body, "the body"), GROUP_KINDS, groups_asked, SORTABLE)
 
 
 def groups_asked(
@@ -184,9 +183,9 @@ class Wanted:
 
 
 @scim.operation("PUT", "/Groups/<role>", answer=RESOURCE, **CHANGE)
-def replace_scim_group(role: str) -> Response:
+def replace_scim_group(role: str, body: Record) -> Response:
     """Replace the members and the external id of a group; members may be left out."""
-    steps = [step for step in steps_in_resource(body()) if not step.is_empty]
+    steps = [step for step in steps_in_resource(body) if not step.is_empty]
     role, chosen = find(role), selection(parameters())
     asked = wanted_by(role, steps)
     asked.calls = True
@@ -195,9 +194,9 @@ def replace_scim_group(role: str) -> Response:
 
 
 @scim.operation("PATCH", "/Groups/<role>", status=204, **CHANGE)
-def patch_scim_group(role: str) -> Response:
+def patch_scim_group(role: str, body: Record) -> Response:
     """Change members or the external id of a group; answered with it if attributes are chosen."""
-    steps = steps_in_patch()
+    steps = steps_in_patch(body)
     role, chosen = find(role), selection(parameters())
     asked = wanted_by(role, steps)
     records = change(role, asked)

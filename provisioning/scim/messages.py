@@ -3,18 +3,15 @@
 from collections.abc import Iterable
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 
 from provisioning.domain.errors import DomainError, Invalid
 from provisioning.store import Record
 from provisioning.web.answers import encode, etag_of, require_match
-from provisioning.web.body import read_body
-from provisioning.web.context import current, server
+from provisioning.web.context import current
 
 SCIM = "application/scim+json"
 BASE_PATH = "/scim/v2"
-BODY = "provisioning.scim.body"
-BODIES = (SCIM, "application/json")
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -62,14 +59,6 @@ def line(sent: str) -> str:
 
 def quoted(sent: str) -> str:
     return f"'{line(sent)}'"
-
-
-def body() -> Record:
-    """The JSON object in the request's body, read once, since a view may run several times."""
-    if BODY not in request.environ:
-        request.environ[BODY] = read_body(request, server().settings.max_body, types=BODIES)
-    sent: Record = request.environ[BODY]
-    return sent
 
 
 def members_of(given: Any, what: str) -> Record:

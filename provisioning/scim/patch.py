@@ -16,7 +16,6 @@ from provisioning.scim.messages import (
     USER,
     Refused,
     bare,
-    body,
     invalid_value,
     line,
     members_of,
@@ -85,9 +84,9 @@ def steps_in_resource(resource: Record) -> list[Step]:
     return list(_once(Step(REPLACE, "", "", resource)))
 
 
-def steps_in_patch() -> list[Step]:
-    """The attributes in the operations of the request's PATCH, in order; Refused for bad ones."""
-    operations = members_of(body(), "the body").get("operations")
+def steps_in_patch(body: Record) -> list[Step]:
+    """The attributes in the operations of a PATCH, in order; Refused for bad ones."""
+    operations = members_of(body, "the body").get("operations")
     if not isinstance(operations, list):
         raise Refused(400, "invalidSyntax", "Operations: Must be a list of operations.")
     if len(operations) > MOST_OPERATIONS:

@@ -8,7 +8,7 @@ from flask import Response
 from provisioning.domain.records import Records
 from provisioning.resources.users import hashed
 from provisioning.scim import people
-from provisioning.scim.messages import body, members_of, require_version
+from provisioning.scim.messages import members_of, require_version
 from provisioning.scim.parameters import answer, parameters, selection
 from provisioning.scim.patch import steps_in_patch
 from provisioning.scim.people import Asked
@@ -27,9 +27,9 @@ def list_scim_users() -> Response:
 
 
 @scim.operation("POST", "/Users/.search", answer=RESOURCE, status=200)
-def search_scim_users() -> Response:
+def search_scim_users(body: Record) -> Response:
     """List the users of the tenant, as a GET does, with the parameters in the body."""
-    return search(members_of(body(), "the body"), USER_KINDS, users_asked)
+    return search(members_of(body, "the body"), USER_KINDS, users_asked)
 
 
 @scim.operation("GET", "/Users/<user_id>", answer=RESOURCE)
@@ -40,9 +40,9 @@ def show_scim_user(user_id: str) -> Response:
 
 
 @scim.operation("POST", "/Users", answer=RESOURCE, **CHANGE)
-def create_scim_user() -> Response:
+def create_scim_user(body: Record) -> Response:
     """Create an account, or let one that isn't visible yet join the tenant."""
-    asked = people.asked_by_resource(body())
+    asked = people.asked_by_resource(body)
     account = people.find_account(reading(), asked["username"])
 
     def create(records: Records, password_hash: str | None) -> Record:
@@ -52,16 +52,16 @@ def create_scim_user() -> Response:
 
 
 @scim.operation("PUT", "/Users/<user_id>", answer=RESOURCE, **CHANGE)
-def replace_scim_user(user_id: str) -> Response:
+def replace_scim_user(user_id: str, body: Record) -> Response:
     """Replace what is known of a user; active, emails, manager and password may be left out."""
-    asked = people.asked_by_resource(body())
+    asked = people.asked_by_resource(body)
     return change(user_id, lambda _: asked)
 
 
 @scim.operation("PATCH", "/Users/<user_id>", answer=RESOURCE, status=200, **CHANGE)
-def patch_scim_user(user_id: str) -> Response:
+def patch_scim_user(user_id: str, body: Record) -> Response:
     """Change some of what is known of a user."""
-    steps = steps_in_patch()
+    steps = steps_in_patch(body)
     return change(user_id, lambda account: people.asked_by(steps, account))
 
 

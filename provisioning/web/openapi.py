@@ -26,7 +26,7 @@ from provisioning.web.components import (
 )
 from provisioning.web.fields import Choice
 from provisioning.web.json_schema import Plugin
-from provisioning.web.operation import TEXT, Form, Operation, Parameter, Variable
+from provisioning.web.operation import REFUSED, TEXT, Form, Operation, Parameter, Variable
 from provisioning.web.paging import SEARCH
 from provisioning.web.routing import VARIABLE, Resource, shown_path, variables_of
 
@@ -44,9 +44,6 @@ are `application/problem+json` (RFC 9457).
 """
 HEALTH = {"name": "health", "description": "For load balancers, supervisors and Prometheus."}
 DONE = "It is done."
-WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-REFUSED = 400
-"""The lowest status of an error."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +140,7 @@ class _Builder:
             example = self.converter.example(body, is_new)
             content = {JSON: {"schema": schema, "example": example}}
             described["requestBody"] = {"required": operation.body_needed, "content": content}
-        elif operation.form is not None and operation.verb in WITH_BODY:
+        elif operation.form is not None and operation.takes_body:
             content = {operation.form.media_type: {"schema": operation.form.body}}
             described["requestBody"] = {"required": True, "content": content}
         return described
@@ -200,7 +197,7 @@ class _Builder:
         }
         if operation.form is not None:
             possible -= {422}
-            possible |= {413, 415} if operation.verb in WITH_BODY else set()
+            possible |= {413, 415} if operation.takes_body else set()
         if operation.conflict is not None:
             responses["409"] = Error("Conflict", operation.conflict).described(operation.form)
         own = operation.tag if operation.form is not None else ""

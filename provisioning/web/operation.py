@@ -12,6 +12,9 @@ from provisioning.web.fields import Choice
 from provisioning.web.records import RecordSchema, holds_secrets
 
 BASE_PATH = "/api/v1/provisioning"
+WITH_BODY = ("POST", "PUT", "PATCH")
+REFUSED = 400
+"""The lowest status of an operation that always fails."""
 JsonSchema = dict[str, Any]
 TEXT: JsonSchema = {"type": "string"}
 
@@ -53,8 +56,7 @@ ACTIVE = Parameter(
 class Form:
     """The form of bodies, answers and errors in a standard other than ours, such as SCIM.
 
-    `body` and `error` are JSON Schemas. A view reads such a body itself. The key must come as
-    `Authorization: Bearer`.
+    `body` and `error` are JSON Schemas. The key must come as `Authorization: Bearer`.
     """
 
     media_type: str
@@ -95,6 +97,12 @@ class Operation:
     conflict: str | None = None
     errors: Sequence[int] = ()
     form: Form | None = None
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether its view gets the JSON object in the request's body."""
+        is_of_form = self.form is not None and self.verb in WITH_BODY and self.status < REFUSED
+        return self.body is not None or is_of_form
 
     @property
     def plain(self) -> bool:

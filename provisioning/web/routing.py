@@ -10,6 +10,7 @@ from flask import Blueprint, Flask, Response, request
 from flask.typing import ResponseReturnValue
 
 from provisioning.domain import roles
+from provisioning.web.answers import JSON
 from provisioning.web.body import read_body
 from provisioning.web.context import repeated, server
 from provisioning.web.operation import BASE_PATH, Operation, Variable
@@ -48,7 +49,7 @@ class Resource(Blueprint):
         """Decorate a view that serves a verb on paths; `facts` are members of Operation.
 
         Unless `allows` is given, a read is open to every role, a change to administrators. The
-        view gets the variables of its path and, if there is a `body` schema, the parsed JSON
+        view gets the variables of its path and, if the operation `takes_body`, the parsed JSON
         object as `body`. The first line of its docstring is the operation's summary, the rest its
         description. `generated_name` makes the operation's name of the view's.
         """
@@ -68,9 +69,10 @@ class Resource(Blueprint):
 
             @wraps(view)
             def serve(**variables: Any) -> ResponseReturnValue:
-                if operation.body is not None:
+                if operation.takes_body:
                     limit = max(server().settings.max_body, operation.largest_body)
-                    variables["body"] = read_body(request, limit, operation.body_needed)
+                    types = [JSON] if operation.form is None else [JSON, operation.form.media_type]
+                    variables["body"] = read_body(request, limit, operation.body_needed, types)
                 return repeated(lambda: view(**variables))
 
             serve.operation = operation  # type: ignore[attr-defined]
