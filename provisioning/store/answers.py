@@ -6,10 +6,8 @@ that matters begins or ends. After a few changes a kept answer is brought up to 
 only at the records that have changed, and at those that refer to them or to which they refer.
 """
 
-import threading
 from array import array
 from bisect import bisect_right, insort_right
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -34,7 +32,7 @@ Changed = Mapping[str, Mapping[str, Record | None]]
 FEW = 100
 """So many records, found by an index or a search, are looked at without an answer being kept."""
 MOST_WEIGHT = 1_000_000
-"""The highest weight of all kept answers together. Each weighs 100, and 1 for each key."""
+"""The highest weight of all kept answers together. Each weighs 1,000, and 1 for each key."""
 MOST_LATER = 200
 """How many changed texts are searched one by one; if there are more, all texts are joined anew."""
 _UTF8 = ("utf-8", "surrogatepass")
@@ -54,10 +52,6 @@ class Answer(NamedTuple):
     """The instant from which on it is true."""
     end: str
     """The instant from which on it may be true no more."""
-
-    @property
-    def weight(self) -> int:
-        return 100 + len(self.keys)
 
 
 class Texts(NamedTuple):
@@ -112,14 +106,8 @@ class Answers:
     """The kept answers of one store, which its threads share."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Hashable, Answer] = OrderedDict()
-        self._weight = 0
+        self._kept: dict[Hashable, Answer] = {}
         self._texts: dict[str, Texts] = {}
-        self.renew_lock()
-
-    def renew_lock(self) -> None:
-        """Make a new lock, for a forked child: a thread of the parent may have held the old one."""
-        self._lock = threading.Lock()
 
     def page(self, tables: Tables, table: str, query: Query, *, keep: bool) -> Page:
         """The page that a query finds; `keep` the answer only if these tables never change."""
@@ -140,7 +128,9 @@ class Answers:
         """The answer without the query's keys: as kept, or brought up to date, or worked out anew
         from that to the same query without words or order."""
         name = question.name()
-        known = self._known(name, question.at)
+        known = self._kept.get(name)
+        if known is not None and not known.begin <= question.at < known.end:
+            known = None
         changed = None if known is None else _changed(known.versions, question.tables)
         if known is not None and changed == {}:
             return known
@@ -167,23 +157,13 @@ class Answers:
             self._keep(name, found)
         return found
 
-    def _known(self, name: Hashable, at: str) -> Answer | None:
-        """The answer that was kept under a name, if it is for this instant, too."""
-        with self._lock:
-            found = self._kept.get(name)
-            if found is None or not found.begin <= at < found.end:
-                return None
-            self._kept.move_to_end(name)
-            return found
-
     def _keep(self, name: Hashable, found: Answer) -> None:
-        """Keep an answer under a name. If there are too many, those not used lately are dropped."""
-        with self._lock:
-            old = self._kept.pop(name, None)
-            self._kept[name] = found
-            self._weight += found.weight - (old.weight if old else 0)
-            while self._weight > MOST_WEIGHT and len(self._kept) > 1:
-                self._weight -= self._kept.popitem(last=False)[1].weight
+        """Keep an answer under a name. If there are too many, the others are dropped."""
+        if name not in self._kept:
+            weight = sum(1_000 + len(answer.keys) for answer in tuple(self._kept.values()))
+            if weight >= MOST_WEIGHT:
+                self._kept.clear()
+        self._kept[name] = found
 
 
 class _Question:

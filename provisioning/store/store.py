@@ -191,7 +191,6 @@ class Store:
         """In a forked child: forget threads that only the parent has."""
         self._catching_up = threading.Lock()
         self._thread = threading.local()
-        self._state.view._answers.renew_lock()
         self._storage.renew_lock()
 
     @contextmanager

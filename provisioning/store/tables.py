@@ -1,7 +1,7 @@
 """One table: its declaration, its records, and the indexes over them."""
 
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -208,28 +208,25 @@ class Contents:
         """Update indexes and groups for a record that is about to change; None removes it."""
         before = self.records.get(key)
         self._weigh(before, after)
-        for name, function in self.fact.unique.items():
-            old, new = _values(function, before, after)
-            if old != new:
-                index = self._own_part(self.unique, name)
-                if old is not None:
-                    del index[old]
-                if new is not None:
-                    index[new] = key
-        for group in self.groups:
-            old, new = _values(self._grouping(group), before, after)
-            if old != new:
-                groups = self._own_part(self.groups, group)
-                if old is not None:
-                    del self._own_part(groups, old)[key]
-                    if not groups[old]:
-                        del groups[old]
-                if new is not None:
-                    members = self._own_part(groups, new)
-                    members[key] = None
-                    if before is not None:
-                        # An old record has its place between others, as in the table.
-                        groups[new] = dict.fromkeys(sorted(members, key=self.places.__getitem__))
+        for name, old, new in _moves(self.fact.unique.items(), before, after):
+            index = self._own_part(self.unique, name)
+            if old is not None:
+                del index[old]
+            if new is not None:
+                index[new] = key
+        grouping = ((group, self._grouping(group)) for group in self.groups)
+        for group, old, new in _moves(grouping, before, after):
+            groups = self._own_part(self.groups, group)
+            if old is not None:
+                del self._own_part(groups, old)[key]
+                if not groups[old]:
+                    del groups[old]
+            if new is not None:
+                members = self._own_part(groups, new)
+                members[key] = None
+                if before is not None:
+                    # An old record has its place between others, as in the table.
+                    groups[new] = dict.fromkeys(sorted(members, key=self.places.__getitem__))
 
     def _weigh(self, before: Record | None, after: Record | None) -> None:
         if self.fact.weighed is not None:
@@ -255,5 +252,11 @@ class Contents:
         return StoreDamaged(problem, table=self.fact.name, record=key)
 
 
-def _values(function: Key, *records: Record | None) -> list[Hashable | None]:
-    return [None if record is None else function(record) for record in records]
+def _moves(
+    functions: Iterable[tuple[Any, Key]], before: Record | None, after: Record | None
+) -> Iterator[tuple[Any, Any, Any]]:
+    """(Name, value before, value after) of each index or group in which a record has moved."""
+    for name, function in functions:
+        old, new = (None if record is None else function(record) for record in (before, after))
+        if old != new:
+            yield name, old, new

@@ -200,7 +200,7 @@ def effort(request: pytest.FixtureRequest) -> Iterator[None]:
         if request.param == "little is remembered":
             patch.setattr(tables, "REMEMBERED", 3)
             patch.setattr(answers, "MOST_LATER", 2)
-            patch.setattr(answers, "MOST_WEIGHT", 3 * 105)
+            patch.setattr(answers, "MOST_WEIGHT", 3_000)
         yield
 
 
@@ -376,7 +376,7 @@ def test_after_a_change_a_question_reads_as_much_of_few_records_as_of_many(
 def test_what_is_kept_does_not_grow_with_questions_and_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(answers, "MOST_WEIGHT", 5_000)
+    monkeypatch.setattr(answers, "MOST_WEIGHT", 10_000)
     store = many(300)
     for number in range(2 * answers.MOST_LATER):
         with store.transaction() as transaction:
@@ -384,8 +384,7 @@ def test_what_is_kept_does_not_grow_with_questions_and_changes(
         with store.read() as view:
             view.query("users", Query(words=("x",), between={"name": (f"{number}", None)}))
     kept = view._answers
-    assert sum(100 + len(answer.keys) for answer in kept._kept.values()) <= 5_000
-    assert 1 < len(kept._kept) < 50
+    assert 1 < len(kept._kept) <= 10
     assert len(kept._texts["users"].later) <= answers.MOST_LATER
 
 
