@@ -21,8 +21,8 @@ RELEASED = 1
 """The newest form that a release has written."""
 DIGESTS = {
     "file": "84b4741958a78460",
-    "sqlite": "01c1717cb101f505",
-    "postgresql": "ac57194c05f0a3e4",
+    "sqlite": "3e8dc61196724776",
+    "postgresql": "8ca373d0cd1f2077",
 }
 TEXTS = (
     "Straße ǅ İ ﬁ ﷺ Ǻ\u0591",

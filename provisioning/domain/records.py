@@ -6,9 +6,14 @@ from typing import NamedTuple, cast
 from provisioning.domain.activity import ActivityWindow, Instant
 from provisioning.domain.callers import Caller
 from provisioning.domain.catalogue import Catalogue
-from provisioning.domain.errors import Conflict, NotFound
+from provisioning.domain.errors import Conflict, Invalid, NotFound
 from provisioning.domain.tables import TENANTS
-from provisioning.store import Page, Query, Record, Transaction, View
+from provisioning.store import Page, Query, Record, TooManyToSort, Transaction, View
+
+TOO_MANY = (
+    "These are too many records to sort them by it. Narrow them down first, by a filter or by q, "
+    "or order them by id."
+)
 
 
 class Records(NamedTuple):
@@ -49,7 +54,10 @@ class Records(NamedTuple):
         return self.view.group(table, "tenant", self.label)
 
     def query(self, table: str, query: Query) -> Page:
-        return self.view.query(table, query)
+        try:
+            return self.view.query(table, query)
+        except TooManyToSort:
+            raise Invalid.member("order", TOO_MANY) from None
 
     def own_key(self, name: str) -> str:
         """The key of a record whose name is unique within the tenant."""

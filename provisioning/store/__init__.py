@@ -28,6 +28,7 @@ from provisioning.store.errors import (
     StoreDamaged,
     StoreUnavailable,
     TooManyRecords,
+    TooManyToSort,
 )
 from provisioning.store.form import Conversion, Form, Past, Step
 from provisioning.store.ids import LARGEST_BROUGHT, LARGEST_ID, number_of
@@ -78,6 +79,7 @@ __all__ = [
     "StoreUnavailable",
     "Table",
     "TooManyRecords",
+    "TooManyToSort",
     "Transaction",
     "View",
     "fold",

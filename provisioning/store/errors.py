@@ -78,5 +78,9 @@ class OtherForm(StoreUnavailable):
         self.found, self.own = found, own
 
 
+class TooManyToSort(Exception):
+    """An order was asked for that no index has, of more records than are sorted for an answer."""
+
+
 class TooManyRecords(Exception):
     """The store has too many records for a view in memory, which `freeze` would make."""

@@ -39,7 +39,8 @@ class Table:
     a record out of the index."""
     groups: Mapping[str, Key] = field(default_factory=dict)
     """Group -> function from a record to its value there, by which records can be asked for; None
-    keeps a record out of the group."""
+    keeps a record out of the group. Where there is a group `tenant`, the values of the others are
+    the tenant, too, or tuples that begin with it."""
     text: tuple[str, ...] = ()
     """The members in which a search looks for words."""
     references: Mapping[str, str] = field(default_factory=dict)

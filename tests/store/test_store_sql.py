@@ -24,6 +24,7 @@ FORM = Form(
             text=("name", "city"),
             asked=("name", "level"),
             orders=("name", "level", "city"),
+            nullable=("level", "city"),
         ),
         Table(
             "grants",
@@ -36,6 +37,7 @@ FORM = Form(
             text_of=("account",),
             asked=("role", "boss", "activeFrom"),
             orders=("role", "account", "activeFrom", "activeUntil"),
+            nullable=("boss", "activeFrom", "activeUntil"),
         ),
     )
 )

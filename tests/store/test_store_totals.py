@@ -19,7 +19,10 @@ FORM = Form(
         Table("users", text=("name",)),
         Table(
             "grants",
-            groups={"tenant": lambda record: record["tenant"]},
+            groups={
+                "tenant": lambda record: record["tenant"],
+                "role": lambda record: (record["tenant"], record.get("role")),
+            },
             references={"user": "users"},
         ),
     )
@@ -90,6 +93,21 @@ def test_it_is_counted_anew_when_the_tenant_changes_and_not_when_another_does(
         transaction.remove("grants", "8")
     assert total(store) == 4
     assert len(counted) == 3
+
+
+def test_a_group_within_a_tenant_is_counted_anew_when_the_tenant_changes(
+    store: SqlStore, counted: list[str]
+) -> None:
+    def total_of_role() -> int:
+        with store.read() as view:
+            return view.query("grants", Query(within=("role", ("acme", None)), size=1)).total
+
+    assert [total_of_role(), total_of_role()] == [4, 4]
+    grant(store, 9, "globex")
+    assert total_of_role() == 4
+    assert len(counted) == 1
+    grant(store, 8)
+    assert total_of_role() == 5
 
 
 def test_it_is_counted_anew_when_a_window_has_begun_or_ended(store: SqlStore) -> None:

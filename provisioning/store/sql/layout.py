@@ -96,8 +96,10 @@ class Layout:
         ]
         # Lists are read within a tenant, or of the whole table where it knows none.
         within = [column[f"g_{each}"] for each in fact.groups if each == TENANT]
+        # Whether somebody holds an active record in a tenant is answered by the index alone.
+        held = [*within, column.active_from, column.active_until] if within else []
         indexes += [
-            Index(f"{name}__r_{member}", column[f"r_{member}"], *within)
+            Index(f"{name}__r_{member}", column[f"r_{member}"], *held)
             for member in fact.references
             if member not in fact.groups
         ]
@@ -118,17 +120,41 @@ class Layout:
             )
         # A tenant's are sorted when asked for, but for the ids: by these grows what never ends.
         for member in self.ordered if not within else set(self.ordered) & {"id"}:
-            key = self.order(member)
-            indexes.append(Index(f"{name}__o_{member}", *within, key))
+            key = self.order(member)[0]
             if self._dialect.name == "postgresql":
-                # Nulls come last both ways, and it can't read one index so; SQLite can.
-                descending = key.desc().nulls_last()
-                indexes.append(Index(f"{name}__d_{member}", *within, descending))
+                indexes.append(Index(f"{name}__o_{member}", *within, key))
+                if self.may_be_null(member):
+                    # Nulls come last both ways, as it can't read one index.
+                    descending = key.desc().nulls_last()
+                    indexes.append(Index(f"{name}__d_{member}", *within, descending))
+            elif self.tells_apart(member):
+                indexes.append(Index(f"{name}__o_{member}", *within, key))
+            else:
+                # It can't read equal ones forwards while it reads the others backwards.
+                indexes.append(Index(f"{name}__o_{member}", *within, key, column.key))
+                indexes.append(Index(f"{name}__d_{member}", *within, key.desc(), column.key))
         return indexes
 
-    def order(self, member: str) -> Any:
-        """The part of an order's key that is indexed."""
-        return func.substr(self.table.c[f"o_{member}"], ONE, literal_column(str(LONGEST_INDEXED)))
+    def order(self, member: str) -> tuple[Any, ...]:
+        """What an order by a member compares, one after the other; the first is indexed."""
+        key = self.table.c[f"o_{member}"]
+        if self._dialect.name != "postgresql":
+            return (key,)
+        return func.substr(key, ONE, literal_column(str(LONGEST_INDEXED))), key
+
+    def is_indexed(self, member: str, within: tuple[str, Any] | None) -> bool:
+        """Whether an index has the order by a member, of the whole table or within a tenant."""
+        if TENANT in self.fact.groups:
+            return member == "id" and within is not None and within[0] == TENANT
+        return member in self.ordered
+
+    def may_be_null(self, member: str) -> bool:
+        """Whether there may be records that an order by a member has last both ways."""
+        return member in self.fact.nullable or member in self.fact.identified
+
+    def tells_apart(self, member: str) -> bool:
+        """Whether no two records are equal in an order by a member."""
+        return member == "id" and self.fact.numbered is not None
 
     def row(self, key: str, record: Record) -> dict[str, Any]:
         """All columns but the number. Raises what the facts' functions raise."""

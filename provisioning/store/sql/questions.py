@@ -154,14 +154,20 @@ def _conditions(
         values.append(word)
     # A table without a condition of its own is only what the related records name.
     if len(values) > first or not (top and query.related):
-        bound = query.within is not None and query.within[0] == TENANT and not fact.is_journal
+        bound = query.within is not None and TENANT in fact.groups and not fact.is_journal
         open_to_others = query.words or query.keys is not None
-        tenants.append((table, values[first]) if bound and not open_to_others else None)
+        tenants.append((table, _tenant_of(query)) if bound and not open_to_others else None)
     for related in query.related:
         inner = tuple(
             _conditions(layouts, related.table, related.condition, values, tenants, top=False)
         )
         yield "related", related.table, related.member, related.negated, inner
+
+
+def _tenant_of(query: Query) -> str:
+    """Whose records a group holds: its value is the tenant, or begins with it."""
+    value = query.within and query.within[1]
+    return group_key(value[0] if isinstance(value, tuple) else value)
 
 
 def _asked_of_windows(query: Query) -> Iterator[tuple[str, bool]]:
@@ -183,6 +189,7 @@ class Questions:
         cached = lru_cache(LARGEST_CACHE)
         self.find = cached(self._find)
         self.page, self.count = cached(self._page), cached(self._count)
+        self.crowd = cached(self._crowd)
         self.count_unless, self.last = cached(self._count_unless), cached(self._last)
         self.documents, self.lock = cached(self._documents), cached(self._lock)
         self.hold, self.reached = cached(self._hold), cached(self._reached)
@@ -285,16 +292,14 @@ class Questions:
             select(number).order_by(number.desc()).limit(ONE).offset(ZERO)
         )
 
-    def _put(self, table: str, is_new: bool) -> str:
-        """Write a row, whose columns are the values."""
+    def _put(self, table: str, changed: tuple[str, ...] | None) -> str:
+        """Write a new row, or change these columns of the one with a `key`."""
         layout = self._layouts[table]
-        values: dict[str, Any] = {name: bindparam(name) for name in layout.names}
-        if is_new:
+        values: dict[str, Any] = {name: bindparam(name) for name in changed or layout.names}
+        if changed is None:
             return self._database.compiled(insert(layout.table).values(values).inline())
-        key = values.pop("key")
-        return self._database.compiled(
-            update(layout.table).where(layout.table.c.key == key).values(values)
-        )
+        where = layout.table.c.key == bindparam("key")
+        return self._database.compiled(update(layout.table).where(where).values(values))
 
     def _remove(self, table: str) -> str:
         columns = self._layouts[table].table.c
@@ -316,20 +321,25 @@ class Questions:
         columns = layout.table.c
         where = self._where(layout, conditions, walk)
         statement = select(columns.key, columns.document).where(*where)
-        for member, descending in order:
-            for key in self._order(layout, member):
-                ordered = key.desc() if descending else key
-                statement = statement.order_by(ordered.nulls_last())
-        statement = statement.order_by(columns.key if by_key else columns.number)
+        statement = statement.order_by(*self._ordering(layout, order, by_key))
         if sized:
             statement = statement.limit(bindparam("size")).offset(bindparam("offset"))
         return self._database.compiled(statement)
+
+    def _ordering(self, layout: Layout, order: Shape, by_key: bool) -> Iterator[ColumnElement[Any]]:
+        for member, descends in order:
+            for key in self._order(layout, member):
+                ordered = key.desc() if descends else key
+                yield ordered.nulls_last() if layout.may_be_null(member) else ordered
+            if layout.tells_apart(member):
+                return
+        yield layout.table.c.key if by_key else layout.table.c.number
 
     def _order(self, layout: Layout, member: str) -> tuple[ColumnElement[Any], ...]:
         """What a member orders by, one after the other."""
         target = layout.fact.identified.get(member)
         if target is None:
-            return layout.order(member), layout.table.c[f"o_{member}"]
+            return layout.order(member)
         named = self._layouts[target]
         shown = select(named.table.c[f"o_{named.fact.shown_by}"])
         holding = named.table.c.u_id == layout.table.c[f"a_{member}"]
@@ -339,6 +349,13 @@ class Questions:
         layout = self._layouts[table]
         where = self._where(layout, conditions, walk)
         return self._database.compiled(select(func.count()).select_from(layout.table).where(*where))
+
+    def _crowd(self, table: str, conditions: Shape) -> str:
+        """How many records there are, or `most` if there are more."""
+        layout = self._layouts[table]
+        found = select(ONE).select_from(layout.table).where(*self._where(layout, conditions, True))
+        some = found.limit(bindparam("most")).offset(ZERO).subquery()
+        return self._database.compiled(select(func.count()).select_from(some))
 
     def _count_unless(
         self, table: str, conditions: Shape, walk: bool, tables: tuple[str, ...]
@@ -427,10 +444,11 @@ class Questions:
         other = layout.table.alias()
         reference = other.c[f"r_{member}"]
         where = list(self._all(layout, other, conditions, names, walk))
+        referring = select(ONE).where(reference == table.c.key, *where).exists()
         if negated:
-            return not_(exists().where(reference == table.c.key, *where))
+            return not_(referring)
         if walk:
-            return exists().where(reference == table.c.key, *where)
+            return referring
         return table.c.key.in_(select(reference).where(*where))
 
     def _mentions(self, layout: Layout, table: FromClause, name: str, indexed: bool) -> Condition:

@@ -27,8 +27,9 @@ class Total:
         return self.since <= at and (self.until is None or at < self.until)
 
 
-NEVER = Total(0, (), "", "")
-"""In place of a count that can't be remembered: it is only known that it was wanted."""
+def about(total: int) -> Total:
+    """A count that may be true no more: it is only known that it was wanted, and its size."""
+    return Total(total, (), "", "")
 
 
 class Totals:

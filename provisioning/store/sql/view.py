@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import orjson
 
-from provisioning.store.errors import Collision, TooManyRecords
+from provisioning.store.errors import Collision, TooManyRecords, TooManyToSort
 from provisioning.store.ids import count_on, next_after, require_readable_id
 from provisioning.store.query import Led, Line, Lookup, Page, Query, Record
 from provisioning.store.sql.columns import group_key, original, plain
@@ -30,7 +30,7 @@ from provisioning.store.sql.questions import (
     Search,
     asked,
 )
-from provisioning.store.sql.totals import NEVER, Total, Totals
+from provisioning.store.sql.totals import Total, Totals, about
 from provisioning.store.tables import Table, require_declared, weight
 from provisioning.store.views import Change, RecordId, Transaction, View, empty, load
 
@@ -42,6 +42,8 @@ REVISION_BITS = 62
 MOST_REPEATED = 20
 """Of the values that a view has looked for in a column, so many does a transaction look for."""
 GONE_MEANWHILE = "What the change names was changed meanwhile. Try again."
+MOST_SORTED = 200_000
+"""So many records are sorted for one answer; more only in an order that an index has."""
 UNKNOWN = -1
 """A revision that no table has."""
 MOST_FROZEN = 100_000
@@ -157,6 +159,7 @@ class SqlView(View):
         """The records that the query asks for, and their number."""
         require_declared(self._fact, table, query)
         question = asked(self._layouts, table, query)
+        self._require_sortable(table, query, question)
         order = tuple((each.member, each.descending) for each in query.order)
         parameters = self._database.parameters(question.values)
         total: int | None = None
@@ -282,6 +285,22 @@ class SqlView(View):
         rows = self._rows(self._questions.last(table), {})
         return int(rows[0][0]) if rows else 0
 
+    def _require_sortable(self, table: str, query: Query, question: Asked) -> None:
+        """TooManyToSort for too many records in an order that no index has."""
+        layout, key = self._layouts[table], (table, question.key)
+        if not query.order or layout.is_indexed(query.order[0].member, query.within):
+            return
+        known = None if self._totals is None else self._totals.get(key)
+        if known is not None and known.total <= MOST_SORTED // 2:
+            return
+        parameters = self._database.parameters(question.values)
+        parameters["most"] = MOST_SORTED + 1
+        ((count,),) = self._rows(self._questions.crowd(table, question.conditions), parameters)
+        if count > MOST_SORTED:
+            raise TooManyToSort
+        if self._totals is not None and known is None:
+            self._totals.put(key, about(count))
+
     def _knows_total(self, table: str, question: Asked) -> bool:
         known = None if self._totals is None else self._totals.get((table, question.key))
         return known is not None
@@ -296,7 +315,7 @@ class SqlView(View):
             statement = self._questions.count(table, question.conditions, walk)
             *answers, ((count,),) = self._ask(*others, (statement, parameters))
             if self._totals is not None:
-                self._totals.put((table, question.key), NEVER)
+                self._totals.put((table, question.key), about(int(count)))
             return answers, int(count)
         key, at = (table, question.key), question.at or ""
         known = self._totals.get(key)
@@ -379,7 +398,13 @@ class SqlTransaction(SqlView, Transaction):
             if not is_same and not is_given and self.find(table, name, value) is not None:
                 raise ValueError(f"{table}: another record has its {name}, maybe another tenant's")
         self._note(table, key, before, kept)
-        self._waiting.append((self._questions.put(table, is_new=before is None), row))
+        changed: tuple[str, ...] | None = None
+        if before is not None:
+            # Columns that are written cost their indexes a page each, though they stay the same.
+            old = layout.row(key, before)
+            changed = tuple(name for name in layout.names if row[name] != old[name])
+            row = {name: row[name] for name in ("key", *changed)}
+        self._waiting.append((self._questions.put(table, changed), row))
         self._raise_id(table, key, before, kept)
 
     def remove(self, table: str, key: str) -> None:
