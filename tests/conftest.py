@@ -1,4 +1,5 @@
 import gc
+import os
 
 import pytest
 
@@ -17,6 +18,12 @@ def sandbox() -> Sandbox:
 def administrator(sandbox: Sandbox) -> Client:
     """Requests of alice@acme.test, ADMINISTRATOR of acme."""
     return sandbox.administrator
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Slow tests wait for processes more than they compute: two at once for each core."""
+    return 2 * (os.cpu_count() or 1) if config.option.markexpr == "slow" else None
 
 
 def pytest_collection_finish() -> None:

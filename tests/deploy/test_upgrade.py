@@ -90,7 +90,7 @@ class Load:
                 made = 0
             if made == 201:
                 self.acknowledged.append(domain)
-            time.sleep(0.01)
+            time.sleep(0.05)
 
     def __enter__(self) -> "Load":
         self._thread.start()

@@ -65,7 +65,7 @@ def require_fit(database: Database, connection: Connection, sequences: Collectio
     tables = [*database.layouts, *(table.name for table in database.own)]
     indexes = [str(each.name) for layout in database.layouts.values() for each in layout.indexes]
     names = {"names": [*tables, *sequences, *indexes], "tables": tables}
-    found: dict[str, tuple[str, bool]] = {}
+    found: dict[str, tuple[str, bool | None]] = {}
     for name, kind, may_use in database.rows(connection, OURS, names):
         found[name] = (kind, may_use)
     _require_rights(found, schema, user)
@@ -96,8 +96,9 @@ def _first_of(path: str, own: str | None) -> str | None:
     return next((name for name in named if name), None)
 
 
-def _require_rights(found: dict[str, tuple[str, bool]], schema: str, user: Any) -> None:
-    denied = sorted(name for name, (_, may_use) in found.items() if not may_use)
+def _require_rights(found: dict[str, tuple[str, bool | None]], schema: str, user: Any) -> None:
+    # None is one that another server's upgrade has just dropped.
+    denied = sorted(name for name, (_, may_use) in found.items() if may_use is False)
     if denied:
         raise StoreUnavailable(
             f"The user {user} lacks rights on {', '.join(denied)}: GRANT SELECT, INSERT, UPDATE, "
