@@ -14,6 +14,7 @@ from provisioning.factory import open_server, serve
 from provisioning.settings import Settings
 from provisioning.testing.provisioner import routes
 from provisioning.testing.sandbox import Client
+from tests.disks import full
 
 pytestmark = pytest.mark.slow
 
@@ -99,6 +100,17 @@ def test_an_exported_file_is_its_owners_alone_and_not_overwritten(desk, tmp_path
     assert file.stat().st_mode & 0o777 == 0o600
     assert desk.run("export", str(file)).exit_code == 1
     desk("export", str(file), "--force")
+
+
+def test_an_export_that_does_not_fit_on_the_disk_leaves_the_file_that_is_there(desk, small_disk):
+    file = small_disk / "out.json"
+    desk("export", str(file))
+    before = file.read_bytes()
+    with full(small_disk):
+        result = desk.run("export", str(file), "--force")
+        assert (result.exit_code, "No space left" in result.stderr) == (1, True)
+        assert file.read_bytes() == before
+        assert [each.name for each in small_disk.iterdir() if each.name != "filler"] == [file.name]
 
 
 def test_a_tenants_export_holds_nothing_of_others_and_guests_by_name_alone(desk):
