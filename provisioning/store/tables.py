@@ -1,5 +1,6 @@
 """One table: its declaration, its records, and the indexes over them."""
 
+from bisect import insort
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -222,12 +223,13 @@ class Contents:
                 del self._own_part(groups, old)[key]
                 if not groups[old]:
                     del groups[old]
-            if new is not None:
-                members = self._own_part(groups, new)
-                members[key] = None
-                if before is not None:
-                    # An old record has its place between others, as in the table.
-                    groups[new] = dict.fromkeys(sorted(members, key=self.places.__getitem__))
+            if new is not None and before is None:
+                self._own_part(groups, new)[key] = None
+            elif new is not None:
+                # An old record has its place between others, as in the table.
+                members = list(groups.get(new, ()))
+                insort(members, key, key=self.places.__getitem__)
+                groups[new] = dict.fromkeys(members)
 
     def _weigh(self, before: Record | None, after: Record | None) -> None:
         if self.fact.weighed is not None:
