@@ -43,45 +43,36 @@ class Documents(NamedTuple):
         found = self
         for name, now in after._contents.items():
             if now.version != before._contents[name].version:
-                found = found._after(before._contents[name], now) or found._anew(now)
+                found = found._after(before._contents[name], now)
         return found
+
+    def _after(self, then: Contents, now: Contents) -> "Documents":
+        """The documents after changes of one table."""
+        fact, changed = now.fact, now.changed_since(then.version)
+        table, known = self.layout.tables.get(fact.name), self.numbers.get(fact.name, {})
+        if changed is None or table is None:
+            return self._anew(now)
+        there = sorted(changed.keys() & now.records.keys(), key=now.places.__getitem__)
+        new = {key: now.records[key] for key in there}
+        old = {k: _id(fact, k, each, known) for k, each in changed.items() if each is not None}
+        if not {_own(fact, record) for record in new.values()}.isdisjoint(known.values()):
+            # A document has to make room.
+            return self._anew(now)
+        staying = {key: n for key, n in known.items() if key in new or key not in old}
+        numbers = _numbered(fact, new, staying, table.where)
+        ids = {key: _id(fact, key, record, numbers) for key, record in new.items()}
+        # First what goes or moves, as a record that is renamed keeps its document id.
+        place = {key: now.places.get(key) for key in old}
+        gone = [n for k, n in old.items() if ids.get(k) != n or place[k] != then.places[k]]
+        pieces = [*((n, None) for n in gone), *((ids[k], each) for k, each in new.items())]
+        layout = self.layout.changed(fact.name, pieces)
+        return self._replace(layout=layout, numbers={**self.numbers, fact.name: numbers})
 
     def _anew(self, now: Contents) -> "Documents":
         """The documents, with those of one table made anew."""
         made = Documents.of(self.facts, {now.fact.name: now.records}, self.numbers)
         layout = Layout(self.layout.tables | made.layout.tables)
         return self._replace(layout=layout, numbers={**self.numbers, **made.numbers})
-
-    def _after(self, then: Contents, now: Contents) -> "Documents | None":
-        """The documents after changes of few records of a table; None if others change, too."""
-        fact, changed = now.fact, now.changed_since(then.version)
-        table = self.layout.tables.get(fact.name)
-        if changed is None or table is None:
-            return None
-        known = self.numbers.get(fact.name, {})
-        there = sorted(changed.keys() & now.records.keys(), key=now.places.__getitem__)
-        new = {key: now.records[key] for key in there}
-        own = {_own(fact, record) for record in new.values()}
-        if not own.isdisjoint(known.values()):
-            # A document has to make room.
-            return None
-        old = {
-            key: _id(fact, key, each, known) for key, each in changed.items() if each is not None
-        }
-        numbers: Mapping[str, str] = known
-        if fact.key is not None and (known or None in own):
-            staying = {k: n for k, n in known.items() if k in new or k not in old}
-            numbers = _numbered(fact, new, staying, table.where)
-        ids = {key: _id(fact, key, record, numbers) for key, record in new.items()}
-        # First what goes or moves, as a record that is renamed keeps its document id.
-        place = {key: now.places.get(key) for key in old}
-        gone = [n for k, n in old.items() if ids.get(k) != n or place[k] != then.places[k]]
-        pieces = [
-            *((number, None) for number in gone),
-            *((ids[k], each) for k, each in new.items()),
-        ]
-        layout = self.layout.changed(fact.name, pieces)
-        return self._replace(layout=layout, numbers={**self.numbers, fact.name: numbers})
 
     def followed(self, difference: Difference) -> tuple["Documents", dict[str, list[Change]]]:
         """The documents after a change by another process, and what it has put and removed."""
