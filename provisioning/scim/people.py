@@ -393,6 +393,19 @@ def change_profile(
     return username_key(account["username"]), account
 
 
+def changes_profile_alone(records: Records, account: Record, asked: Asked) -> bool:
+    """Whether all else that the request asks for is so already."""
+    user = username_key(account["username"])
+    active = identities.active_privileges_of(records, user)
+    known = {
+        "username": account["username"],
+        "externalId": identities.external_id(records, identities.USERS_KNOWN, user),
+        "active": bool(active) or None,  # to be inactive ends what is to come, too
+        "manager": shown_manager(records, active),
+    }
+    return all(asked[name] == value for name, value in known.items() if name in asked)
+
+
 def renames(records: Records, account: Record | None, asked: Asked) -> bool:
     """Whether the account gets a username that is another one, and not only in its spelling."""
     if account is None or account["home"] != records.label or not asked.get("username"):

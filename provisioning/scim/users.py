@@ -5,7 +5,9 @@ from contextlib import suppress
 
 from flask import Response
 
+from provisioning.domain.names import username_key
 from provisioning.domain.records import Records
+from provisioning.domain.tables import USERS
 from provisioning.resources.users import hashed
 from provisioning.scim import people
 from provisioning.scim.messages import members_of, require_version
@@ -14,7 +16,7 @@ from provisioning.scim.patch import steps_in_patch
 from provisioning.scim.people import Asked
 from provisioning.scim.routing import CHANGE, QUERY, RESOURCE, scim
 from provisioning.scim.search import USER_KINDS, search, users_asked
-from provisioning.store import Record
+from provisioning.store import Collision, Record, RecordId
 from provisioning.web.access import changing, place, reading
 from provisioning.web.answers import nothing
 from provisioning.web.context import server
@@ -67,8 +69,10 @@ def patch_scim_user(user_id: str, body: Record) -> Response:
 
 def change(user_id: str, asked_of: Callable[[Record], Asked]) -> Response:
     """Change a user as is asked of their account; answers the new resource."""
-    before = people.find(reading(), user_id)
+    records = reading()
+    before = people.find(records, user_id)
     asked = asked_of(before)
+    is_alone = people.changes_profile_alone(records, before, asked)
 
     def change(records: Records, password_hash: str | None) -> Record:
         account = people.find(records, user_id)
@@ -76,9 +80,17 @@ def change(user_id: str, asked_of: Callable[[Record], Asked]) -> Response:
         # Paths may select by address or avatar. If somebody has just changed these, they do anew.
         is_same = all(account[name] == before[name] for name in ("email", "avatar"))
         wanted = asked if is_same else asked_of(account)
+        is_named = account["username"] == before["username"]
+        if is_alone and not (is_named and people.changes_profile_alone(records, account, wanted)):
+            raise Collision(CHANGED_MEANWHILE)
         return people.change(records, account, wanted, password_hash)
 
-    return done(change, asked, before)
+    # As in a PUT of the API: no rule looks at another user's profile.
+    only = (USERS, username_key(before["username"])) if is_alone else None
+    return done(change, asked, before, only=only)
+
+
+CHANGED_MEANWHILE = "The user was changed meanwhile, nothing was changed. Try again."
 
 
 class Tried(Exception):
@@ -90,6 +102,7 @@ def done(
     asked: Asked,
     account: Record | None,
     status: int = 200,
+    only: RecordId | None = None,
 ) -> Response:
     """The answer with the user after a change, which is done in one transaction.
 
@@ -100,12 +113,12 @@ def done(
     also = people.turns_of(records, account, asked)
     password_hash = None
     if people.sets_password(records, account, asked):
-        with suppress(Tried), changing(also=also) as records:
+        with suppress(Tried), changing(only=only, also=also) as records:
             change(records, None)
             raise Tried
         with place():
             password_hash = hashed(server(), asked["password"])
-    with changing(also=also) as records:
+    with changing(only=only, also=also) as records:
         account = change(records, password_hash)
         return answer(people.describe(records, account), chosen, status)
 

@@ -227,7 +227,10 @@ def test_who_counts_with_if_match_loses_no_step(track):
 
 
 @pytest.mark.slow
-def test_no_change_of_a_profile_has_its_turn_after_the_revocation_of_who_makes_it(place, rounds):
+@pytest.mark.parametrize("way", ["PUT", "SCIM"])
+def test_no_change_of_a_profile_has_its_turn_after_the_revocation_of_who_makes_it(
+    place, rounds, way
+):
     """Changes of different users run beside each other, and a revocation beside none of them."""
     with prepared(place) as provisioner:
         tenant = provisioner.add_tenant("acme")
@@ -236,11 +239,13 @@ def test_no_change_of_a_profile_has_its_turn_after_the_revocation_of_who_makes_i
         users = [provisioner.add_user(f"{number}@acme.test", "USER") for number in range(CLIENTS)]
         leaving = [provisioner.add_user(f"c{n}@acme.test", "ADMINISTRATOR") for n in rounds]
         keys = [provisioner.add_key(carol, tenant) for carol in leaving]
-    with racing(place) as servers:
+    with racing(place, scim="on") as servers:
         administrator = servers[0].client(key)
+        ids = [administrator.get(f"/users/{user}").json()["id"] for user in users]
+        paths = [f"//scim/v2/Users/{each}" for each in ids] if way == "SCIM" else users
         for carol, her_key in zip(leaving, keys, strict=True):
             clients = [servers[n % len(servers)].client(her_key) for n in range(CLIENTS)]
-            changes = map(partial, [change_until_refused] * CLIENTS, clients, users)
+            changes = map(partial, [change_until_refused] * CLIENTS, clients, paths)
             answers = race(*changes, partial(revoke_soon, administrator, carol))
             assert statuses(answers) == {401: CLIENTS, 204: 1}
             last, before, *_ = administrator.get("/audit").json()
@@ -250,9 +255,18 @@ def test_no_change_of_a_profile_has_its_turn_after_the_revocation_of_who_makes_i
 
 def change_until_refused(client: Client, user: str) -> Answer:
     number = 0
-    while (answer := client.put(f"/users/{user}", json={"hint": str(number)})).status_code == 200:
+    while (answer := change_profile(client, user, str(number))).status_code == 200:
         number += 1
     return answer
+
+
+def change_profile(client: Client, user: str, value: str) -> Answer:
+    """Through SCIM, if the user is a path there."""
+    if not user.startswith("//"):
+        return client.put(f"/users/{user}", json={"hint": value})
+    operation = {"op": "replace", "path": "name.givenName", "value": value}
+    schemas = ["urn:ietf:params:scim:api:messages:2.0:PatchOp"]
+    return client.request("PATCH", user, json={"schemas": schemas, "Operations": [operation]})
 
 
 def revoke_soon(client: Client, user: str) -> Answer:

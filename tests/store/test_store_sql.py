@@ -1,12 +1,14 @@
 """What a database answers is what the store in memory answers, to every question."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from provisioning.domain.tables import USERS
 from provisioning.factory import COLLECTIONS
 from provisioning.store import Form, MemoryStorage, Order, Query, Record, Related, Store, Table
 from provisioning.store.sql import SqlStore
@@ -245,9 +247,9 @@ def test_the_texts_of_columns_are_ordered_as_texts_are(one: str, other: str) -> 
 class Counting(PostgreSQL):
     """Notes how many statements each round trip carries, and "commit" for one that is an end."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: float = 5) -> None:
         self.trips: list[int | str] = []
-        super().__init__(url, COLLECTIONS.form, 5)
+        super().__init__(url, COLLECTIONS.form, patience)
 
     def ask(self, connection: Connection, statements: Sequence[Statement]) -> list[Rows]:
         self.trips.append(len(statements))
@@ -271,8 +273,8 @@ TURN = 6
 class Asking:
     """An administrator whose requests are counted by their round trips to PostgreSQL."""
 
-    def __init__(self, url: str) -> None:
-        self._database = Counting(url)
+    def __init__(self, url: str, patience: float = 5) -> None:
+        self._database = Counting(url, patience)
         self.store = SqlStore(self._database)
         self.sandbox = Sandbox(store=self.store, scim="on")
 
@@ -350,3 +352,49 @@ def test_a_line_of_any_length_is_walked_in_one_statement(asking: Asking) -> None
             asked.append((trips("/users?size=1"), trips(f"/users/{last}")))
     assert manager.get("/users?size=1").headers["X-Total-Count"] == "31"
     assert asked[0] == asked[1]
+
+
+# Whose changes run beside each other
+
+USER_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:User"
+PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+
+
+def patch(name: str, value: object) -> Record:
+    operation = {"op": "replace", "path": name, "value": value}
+    return {"schemas": [PATCH_SCHEMA], "Operations": [operation]}
+
+
+SCIM_USER = {"schemas": [USER_SCHEMA], "userName": "bob@acme.test", "active": True}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "method, path, body, status",
+    [
+        ("PUT", "/users/bob@acme.test", {"hint": "other"}, 200),
+        ("PUT", "{scim}", {**SCIM_USER, "name": {"givenName": "Bob"}}, 200),
+        ("PATCH", "{scim}", patch("name.givenName", "Bob"), 200),
+        ("PATCH", "{scim}", patch("active", True), 200),
+        ("PATCH", "{scim}", patch("active", False), 503),
+        ("PATCH", "{scim}", patch("userName", "rob@acme.test"), 503),
+        ("PATCH", "{scim}", patch("externalId", "7"), 503),
+        ("PUT", "{scim}", {**SCIM_USER, "externalId": "7"}, 503),
+        ("DELETE", "{scim}", None, 503),
+    ],
+)
+def test_a_change_of_a_profile_alone_runs_beside_that_of_another(
+    schema_url: str, method: str, path: str, body: Any, status: int
+) -> None:
+    asking = Asking(schema_url, patience=0.5)
+    bob = asking.sandbox.add_user("bob@acme.test")
+    number = asking.sandbox.administrator.get(f"/users/{bob}").json["id"]
+    with (
+        ThreadPoolExecutor() as threads,
+        asking.store.transaction("acme", only=(USERS, "alice@acme.test")),
+    ):
+        path = path.format(scim=f"//scim/v2/Users/{number}")
+        administrator = asking.sandbox.administrator
+        answer = threads.submit(administrator.request, method, path, json=body).result()
+    assert answer.status_code == status, answer.text
+    asking.store.close()
