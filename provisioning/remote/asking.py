@@ -282,7 +282,9 @@ class Comparison:
             if is_whole:
                 self._compare_other_verbs(route.path, paths, answers, query)
             return
-        if not self._are_lists(route.path, answers):
+        bodies = [each.body for each in answers]
+        if not all(isinstance(each, list) for each in bodies):
+            self.findings.compare(route.path, *bodies)
             return
         if route.path in BY_THEMSELVES:
             self._compare_members(route.path, answers)
@@ -312,13 +314,6 @@ class Comparison:
         found = [word for each, _ in users for word in WORD.findall(str(owner(each)))]
         return {"q": found[0] if found else "aaa"}
 
-    def _are_lists(self, route: str, answers: Answers) -> bool:
-        bodies = [each.body for each in answers]
-        if not all(isinstance(each, list) for each in bodies):
-            self.findings.compare(route, bodies[0], bodies[1])
-            return False
-        return True
-
     def _compare_members(self, route: str, answers: Answers) -> None:
         """Compare which members records have and of which types, where the records differ."""
         bodies = [each.body for each in answers]
@@ -341,10 +336,7 @@ class Comparison:
             return None
         first, second = (each for each in ends if not isinstance(each, str))
         pairs, *lonely = match(first, second)
-        lonely = [
-            [each for each in side if natural(each) not in self.ignored and not is_near_now(each)]
-            for side in lonely
-        ]
+        lonely = [self._missed(side) for side in lonely]
         is_partial = any(lonely) or (narrower is not None and narrower.is_partial)
         if narrower is None:
             self.findings.tell_lonely(route, None, *lonely)
@@ -356,6 +348,10 @@ class Comparison:
             if natural(first[one]) not in known:
                 self.findings.compare(route, first[one], second[other], is_partial=is_partial)
         return Listed(first, second, pairs, is_partial)
+
+    def _missed(self, lonely: Iterable[Record]) -> list[Record]:
+        """Those of the records of one side alone that the other should have."""
+        return [e for e in lonely if natural(e) not in self.ignored and not is_near_now(e)]
 
     def _compare_totals(self, route: str, answers: Answers, listed: Listed) -> None:
         """A total must be the number of records, and links must lead as far, on either side."""
@@ -389,22 +385,20 @@ class Comparison:
             self._is_same_choice(route.path, name, paths, {name: value}, listed)
 
     def _filters(self, route: Route, listed: Listed) -> Iterator[tuple[str, str]]:
-        names = [each.name for each in route.operation.parameters]
-        if "active" in names:
-            yield "active", "false"
-        if "at" in names:
-            yield "at", LONG_AGO
-        if "role" in names:
-            yield "role", "ADMINISTRATOR"
-        for one, _ in listed.records[:1]:
-            if "user" in names and owner(one) is not None:
-                yield "user", str(owner(one))
+        """The filters that a list takes, each with a value."""
         supervisors = [
             text_of(one.get("reportsTo")) for one, other in listed.records if other.get("reportsTo")
         ]
-        for supervisor in list(filter(None, supervisors))[:1]:
-            if "reportsTo" in names:
-                yield "reportsTo", supervisor
+        values: dict[str, list[str | None]] = {
+            "active": ["false"],
+            "at": [LONG_AGO],
+            "role": ["ADMINISTRATOR"],
+            "user": [owner(one) for one, _ in listed.records[:1]],
+            "reportsTo": supervisors,
+        }
+        for name, known in values.items():
+            if route.takes(name):
+                yield from [(name, value) for value in known if value is not None][:1]
 
     def _pages(
         self, route: str, name: str, paths: Paths, query: Query
@@ -459,20 +453,12 @@ class Comparison:
         _, *lonely = match(*pages)
         common = {natural(one) for one, _ in listed.records}
         common |= {natural(other) for _, other in listed.records}
-        counted = [
-            [
-                e
-                for e in side
-                if not is_near_now(e)
-                and (natural(e) in common or name in ("active", "at"))
-                and natural(e) not in self.ignored
-            ]
-            for side in lonely
-        ]
-        if any(counted):
+        missed = [each for side in lonely for each in self._missed(side)]
+        is_same = not any(natural(each) in common or name in ("active", "at") for each in missed)
+        if not is_same:
             shown = (f"{len(page)} found" for page in pages)
             self.findings.add(route, name, VALUE, shown)
-        return not any(counted)
+        return is_same
 
     def _compare_orders(self, route: Route, paths: Paths, listed: Listed) -> None:
         if len(listed.pairs) < SHORTEST_FOR_PAGES:
