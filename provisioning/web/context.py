@@ -1,5 +1,6 @@
 """The request object, which holds all that its view works with: server, view, instant, caller."""
 
+import functools
 import random
 import re
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar, cast
 
 import flask
+from werkzeug.datastructures import MultiDict
 from werkzeug.utils import cached_property
 
 from provisioning.domain.activity import Instant
@@ -20,7 +22,11 @@ USABLE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 ATTEMPTS = 3
 """How often a request is run at most, if its change collides with another one in the store."""
 
+KNOWN = 256
+"""Of so many queries it is known what they say. Clients send the same few again and again."""
+
 Answer = TypeVar("Answer")
+Arguments = MultiDict[str, str]
 
 
 class Request(flask.Request):
@@ -74,6 +80,14 @@ class Request(flask.Request):
         return str(self.environ.get("REMOTE_ADDR", ""))
 
     @cached_property
+    def args(self) -> Arguments:
+        return parsed(self.query_string)
+
+    def parse(self) -> Arguments:
+        """The parameters in the query, as werkzeug reads them."""
+        return super().args
+
+    @cached_property
     def id(self) -> str:
         """The client's X-Request-ID if it is usable, else a new one."""
         given = str(self.environ.get("HTTP_X_REQUEST_ID", ""))
@@ -94,6 +108,12 @@ class Request(flask.Request):
     def close(self) -> None:
         self.end_reading()
         super().close()
+
+
+@functools.lru_cache(KNOWN)
+def parsed(_: bytes) -> Arguments:
+    """The parameters in the query of this request, which consists of these bytes."""
+    return current().parse()
 
 
 def current() -> Request:

@@ -11,12 +11,12 @@ from flask.globals import request_ctx
 from flask.sessions import NullSession, SessionInterface
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import MethodNotAllowed
-from werkzeug.routing import MapAdapter
+from werkzeug.routing import Map, MapAdapter, Rule
 
 from provisioning.store import deadline
 from provisioning.web import logs, metrics
 from provisioning.web.caller import caller_of
-from provisioning.web.context import Request, current, repeated
+from provisioning.web.context import KNOWN, Request, current, repeated
 from provisioning.web.cors import SAFE, require_same_site
 from provisioning.web.hosts import believe_proxy, require_allowed_host, require_local_client
 from provisioning.web.operation import Variable
@@ -49,6 +49,25 @@ class NoSessions(SessionInterface):
         return self.nobody
 
 
+class Adapter(MapAdapter):
+    """Werkzeug's, which knows the rules of paths that were asked for lately."""
+
+    def match(self, *args: Any, **facts: Any) -> Any:
+        if args or facts != AS_FLASK_ASKS:
+            return super().match(*args, **facts)
+        rule, values = matched(self.map, self.path_info, self.default_method)
+        return rule, dict(values)
+
+
+AS_FLASK_ASKS = {"return_rule": True}
+
+
+@functools.lru_cache(KNOWN)
+def matched(routes: Map, path: str, method: str) -> tuple[Rule, Mapping[str, Any]]:
+    adapter = MapAdapter(routes, "localhost", "", "", "http", path, method)
+    return adapter.match(return_rule=True)
+
+
 class Application(Flask):
     """Flask with our own Request, and with the common headers on every answer, errors included."""
 
@@ -72,7 +91,7 @@ class Application(Flask):
         if request is None:
             return None
         environ = request.environ
-        return MapAdapter(
+        return Adapter(
             self.url_map,
             "localhost",
             environ.get("SCRIPT_NAME", ""),

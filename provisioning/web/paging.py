@@ -9,7 +9,6 @@ from urllib.parse import quote, urlencode
 
 from flask import Response
 from orjson import Fragment
-from werkzeug.datastructures import MultiDict
 
 from provisioning.domain.activity import Instant, parse_instant
 from provisioning.domain.errors import Invalid
@@ -18,7 +17,7 @@ from provisioning.domain.records import Records
 from provisioning.store import Order, Page, Query, Record, fold
 from provisioning.web.access import reading
 from provisioning.web.answers import plain
-from provisioning.web.context import current
+from provisioning.web.context import KNOWN, Arguments, current
 from provisioning.web.operation import Parameter
 from provisioning.web.records import RecordSchema, orderable
 
@@ -42,10 +41,6 @@ LONGEST_LINKS = 2_000
 HIGHEST_PAGE = 10**18
 """Higher numbers of pages count as this one, which is empty as well, so that numbers stay small."""
 
-KNOWN = 256
-"""Of so many queries it is known what they ask. Clients send the same few again and again."""
-
-Arguments = MultiDict[str, str]
 Errors = dict[str, list[str]]
 
 
