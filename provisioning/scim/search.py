@@ -47,6 +47,8 @@ USER_KINDS: Kinds = {
 ORDERS = {MEMBERS[name].lower(): name for name in ("username", "email", "firstName", "lastName")}
 ORDERS["id"] = "id"
 """Attribute -> stored member, for orders that the store has."""
+SAME = {"emails.type": "work", "emails.primary": True}
+"""Attribute -> its value, where that is the same of all users."""
 IN_TEXT = frozenset(ORDERS) - {"id"} | {"displayname"}
 """Attributes whose values are in the text that the store searches for words."""
 ALWAYS_THERE = frozenset({"id", "username", "email"})
@@ -230,38 +232,24 @@ def _page(
     return found[skipped : skipped + size], total
 
 
-VALUES: dict[str, Callable[[Record, str, Any], Any]] = {
-    "id": lambda account, user, facts: str(account["id"]),
-    "externalid": lambda account, user, facts: facts.get(user),
-    "username": lambda account, user, facts: account["username"],
-    "displayname": lambda account, user, facts: people.display_name(account),
-    "name.givenname": lambda account, user, facts: account["firstName"] or None,
-    "name.familyname": lambda account, user, facts: account["lastName"] or None,
-    "emails.value": lambda account, user, facts: account["email"],
-    "emails.type": lambda account, user, facts: "work",
-    "emails.primary": lambda account, user, facts: True,
-    "active": lambda account, user, facts: user in facts,
-}
-"""Attribute -> function that returns its value of an account, a user's key, and what is known of
-all users: who is active, or what their external ids are."""
-
-
-def _nothing(*_: object) -> None:
-    """The value of an attribute that only groups have."""
-
-
 def _column(
     records: Records, accounts: Sequence[Record], users: Sequence[str], name: str
 ) -> list[Any]:
-    """The values of one attribute, of each of these users."""
+    """The values of one attribute, of each of these users; None of one that only groups have."""
     some = users if len(users) <= FEW else None
-    facts: Any = None
+    if name == "id":
+        return [str(account["id"]) for account in accounts]
+    if name in ORDERS:
+        return [account[ORDERS[name]] or None for account in accounts]
+    if name == "displayname":
+        return [people.display_name(account) for account in accounts]
     if name == "active":
-        facts = identities.active_among(records, some)
-    elif name == "externalid":
-        facts = identities.called_among(records, some)
-    value_of = VALUES.get(name, _nothing)
-    return [value_of(account, user, facts) for account, user in zip(accounts, users, strict=True)]
+        active = identities.active_among(records, some)
+        return [user in active for user in users]
+    if name == "externalid":
+        called = identities.called_among(records, some)
+        return [called.get(user) for user in users]
+    return [SAME.get(name)] * len(users)
 
 
 def _judged(
