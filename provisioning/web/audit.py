@@ -256,7 +256,8 @@ def _shown(accounts: _Accounts, collection: Collection, name: str, stored: str, 
     if value is None:
         return None
     schema = collection.schema
-    if name in schema.secrets or name in schema.load_fields.keys() - schema.dump_fields.keys():
+    is_never_shown = name in schema.load_fields and name not in schema.dump_fields
+    if is_never_shown or name in schema.secrets:
         return MASK
     if stored in collection.usernames.values():
         account = accounts.get(value)
