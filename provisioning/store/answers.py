@@ -9,6 +9,7 @@ only at the records that have changed, and at those that refer to them or to whi
 from array import array
 from bisect import bisect_right, insort_right
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate, chain, filterfalse
@@ -31,6 +32,8 @@ Changed = Mapping[str, Mapping[str, Record | None]]
 """Table -> {key: record before} of records that have changed; None for a new record."""
 FEW = 100
 """So many records, found by an index or a search, are looked at without an answer being kept."""
+SINGLY = 3
+"""Up to so many keys are taken out of a list one by one, as that costs less than to go over it."""
 MOST_WEIGHT = 1_000_000
 """The highest weight of all kept answers together. Each weighs 1,000, and 1 for each key."""
 MOST_LATER = 200
@@ -258,7 +261,13 @@ class _Question:
     def brought_up(self, known: Answer, changed: Changed) -> Answer:
         """A known answer after changes."""
         touched = self._touched(changed)
-        keys = list(filterfalse(touched.__contains__, known.keys))
+        keys = known.keys.copy()
+        if len(touched) > SINGLY:
+            keys = list(filterfalse(touched.__contains__, keys))
+        else:
+            for key in touched:
+                with suppress(ValueError):
+                    keys.remove(key)
         place = self._place()
         for key in self.matching(touched):
             insort_right(keys, key, key=place)

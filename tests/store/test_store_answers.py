@@ -200,6 +200,7 @@ def effort(request: pytest.FixtureRequest) -> Iterator[None]:
         if request.param == "little is remembered":
             patch.setattr(tables, "REMEMBERED", 3)
             patch.setattr(answers, "MOST_LATER", 2)
+            patch.setattr(answers, "SINGLY", 1)
             patch.setattr(answers, "MOST_WEIGHT", 3_000)
         yield
 
