@@ -64,6 +64,7 @@ def test_without_authentication_a_404_says_how_to_begin(environment):
     assert COMMAND.search(refused.json["detail"])
 
 
+@pytest.mark.slow
 def test_the_command_is_one_that_runs_here():
     words = [*shlex.split(program()), "--version"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, check=True)

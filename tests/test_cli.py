@@ -633,6 +633,7 @@ def test_what_an_earlier_version_took_may_be_sent_back_and_not_set_anew(staffed)
     assert "zipCode" in answer.json["errors"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["check"], ["tenant", "list"], ["key", "revoke", "key-1"]])
 def test_no_command_but_init_makes_a_store_by_flask_either(tmp_path, command):
     environment = os.environ | {"PROVISIONING_DATA": str(tmp_path / "db.json")}
@@ -643,6 +644,7 @@ def test_no_command_but_init_makes_a_store_by_flask_either(tmp_path, command):
     assert (done.returncode, (tmp_path / "db.json").exists()) == (1, False)
 
 
+@pytest.mark.slow
 def test_a_server_under_gunicorn_loads_nothing_that_its_settings_do_not_ask_for(tmp_path):
     """It starts sooner by that: no commands, no metrics, no CORS, no OpenAPI document."""
     look = (

@@ -82,6 +82,7 @@ def prepared(sandbox):
     return sandbox
 
 
+@pytest.mark.slow
 def test_the_document_is_valid_openapi_3_1():
     assert document()["openapi"] == "3.1.0"
     validate(document())

@@ -27,6 +27,7 @@ def demo():
     return sandbox
 
 
+@pytest.mark.slow
 def test_all_lines_of_the_page_run_one_after_the_other(demo, tmp_path):
     listener = Listener(demo.app)
     address = "{}:{}".format(*listener.server_address)

@@ -204,6 +204,7 @@ def test_a_list_that_is_the_same_on_every_page_is_taken_once(run, file):
     assert len(json.loads(file.read_text())["domainMappings"]) == 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_announced", [True, False])
 def test_an_answer_that_is_too_large_is_an_error(run, file, monkeypatch, is_announced):
     monkeypatch.setattr(guest, "LARGEST_ANSWER", 1024 * 1024)

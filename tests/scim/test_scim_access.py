@@ -235,6 +235,7 @@ application()
 """
 
 
+@pytest.mark.slow
 def test_a_missing_extra_ends_the_start_with_the_command_that_brings_it(tmp_path):
     ended = subprocess.run(
         [sys.executable, "-c", WITHOUT_SCIM2_MODELS],
@@ -249,6 +250,7 @@ def test_a_missing_extra_ends_the_start_with_the_command_that_brings_it(tmp_path
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.slow
 def test_nothing_of_scim_is_loaded_unless_it_is_asked_for():
     look = (
         "import sys, provisioning.factory as factory; from provisioning.settings import Settings; "

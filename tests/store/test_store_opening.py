@@ -139,6 +139,7 @@ def test_without_the_extra_the_start_says_what_to_install(url: str) -> None:
     assert "pip install '.[sql]'" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_core_imports_no_database() -> None:
     program = (
         "import sys, provisioning.cli.commands\n"

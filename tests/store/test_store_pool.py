@@ -190,6 +190,7 @@ def test_without_a_connection_left_for_long_that_is_told(opening: Opening) -> No
         Pool(opening, 3, 0.1, is_remote=True).take()
 
 
+@pytest.mark.slow
 def test_idle_connections_are_closed_all_but_one_soon_and_the_last_later(
     pool: Pool, opening: Opening, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -248,5 +248,6 @@ assert threading.active_count() == 1
 """
 
 
+@pytest.mark.slow
 def test_it_takes_connections_again_after_it_had_no_descriptor_left():
     subprocess.run([sys.executable, "-W", "error", "-c", OUT_OF_FILES], check=True, timeout=60)

@@ -55,6 +55,7 @@ def test_the_sessions_server_is_one_for_all_tests_and_resets(suite):
     suite.runpytest().assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_both_fixtures_may_be_used_at_once(suite):
     suite.makepyfile("""
         def test_one(provisioning, provisioning_server):
