@@ -20,6 +20,8 @@ from provisioning.store.sql.sqlite import SQLite
 from provisioning.testing import sandbox
 
 PATIENCE = 5.0
+IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
+"""A file system that no test waits for: what is durable is shown by others, on a disk."""
 _KEPT: list[Store] = []
 KINDS = ("memory", "file", "sqlite", "postgresql")
 
@@ -70,7 +72,7 @@ def empty(store: SqlStore) -> None:
 def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
     kind = request.config.getoption("store")
     numbers = itertools.count(1)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.exists() else None) as folder:
 
         def make() -> Store:
             number = next(numbers)
