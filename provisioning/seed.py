@@ -37,6 +37,7 @@ from provisioning.resources.users import hashed
 from provisioning.store import LARGEST_BROUGHT, Record, Transaction, View, number_of
 from provisioning.web.body import MAX_NESTING, check_values
 from provisioning.web.collection import TOO_LARGE, Collection, Collections
+from provisioning.web.fields import Moment
 from provisioning.web.hosts import reserved_domain
 from provisioning.web.records import RecordSchema, defaults
 from provisioning.web.server import Server
@@ -55,8 +56,7 @@ class BadFile(Exception):
         super().__init__("\n".join(self.errors))
 
 
-SINCE_LOADING = ("activeFrom", "registeredDate", "createdDate", "changedDate")
-INSTANTS = (*SINCE_LOADING, "activeUntil")
+NO_INSTANT = "must be an RFC 3339 date-time with an offset, 'now' or like '+P30D'."
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,8 @@ def _stored_form(
     members = collection.members
     ignored = collection.schema.ignored
     given = {collection.usernames.get(n, n): value for n, value in item.items() if n not in ignored}
-    since = {name: now for name in SINCE_LOADING if name in members}
+    moments = {name: each for name, each in members.items() if isinstance(each, Moment)}
+    since = {name: now for name, each in moments.items() if not each.allow_none}
     record = {**dict.fromkeys(members), **defaults(members), **since}
     password = given.pop("password", None) if collection.table == USERS else None
     record |= given
@@ -241,14 +242,12 @@ def _stored_form(
     keys = _keys(collection, record, faulty)
     record |= dict.fromkeys(collection.usernames.values())
     record |= {stored: keys.pop(stored, None) for stored in collection.people}
-    for name in INSTANTS:
-        if isinstance(record.get(name), str):
+    for name in moments:
+        if isinstance(record[name], str):
             try:
                 record[name] = instant_since(record[name], now)
             except ValueError:
-                faulty.append(
-                    f"{name}: must be an RFC 3339 date-time with an offset, 'now' or like '+P30D'."
-                )
+                faulty.append(f"{name}: {NO_INSTANT}")
     if isinstance(record.get("domain"), str):
         try:
             record["domain"] = ascii_domain(record["domain"])
