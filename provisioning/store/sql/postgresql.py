@@ -43,9 +43,6 @@ DENIED = (
     "The database refuses the server a right that it needs, nothing was changed. The server's log "
     "names it; GRANT it to the user."
 )
-OTHER_TABLES = (
-    "The tables aren't those that this server has made, nothing was changed. Restart the server."
-)
 IDS = "__ids"
 TENANTS = "tenants"
 """The table whose rows are the turns; without it there is one turn for all."""

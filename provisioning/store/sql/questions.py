@@ -5,14 +5,14 @@ are made once for each shape, since making one costs more than most answers.
 """
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Concatenate, NamedTuple, ParamSpec
 
 import orjson
 from sqlalchemy import (
     BigInteger,
+    ClauseElement,
     ColumnElement,
     FromClause,
     and_,
@@ -179,26 +179,33 @@ def _asked_of_windows(query: Query) -> Iterator[tuple[str, bool]]:
             yield kind, wish
 
 
+P = ParamSpec("P")
+
+
+def kept(
+    make: Callable[Concatenate["Questions", P], ClauseElement],
+) -> Callable[Concatenate["Questions", P], str]:
+    """Decorates a method that makes a statement, which is then made once for each shape."""
+
+    def statement(self: "Questions", /, *shape: P.args, **facts: P.kwargs) -> str:
+        key = (make.__name__, shape)
+        text = self._made.get(key)
+        if text is None:
+            if len(self._made) >= LARGEST_CACHE:
+                self._made.clear()
+            text = self._made[key] = self._database.compiled(make(self, *shape, **facts))
+        return text
+
+    return statement
+
+
 class Questions:
     """The statements for the questions to one database, made when they are first asked."""
 
     def __init__(self, layouts: Mapping[str, Layout], database: Database) -> None:
         self._layouts = layouts
         self._database = database
-        # Kept by the object, not by the class: with it they go.
-        cached = lru_cache(LARGEST_CACHE)
-        self.find = cached(self._find)
-        self.page, self.count = cached(self._page), cached(self._count)
-        self.crowd = cached(self._crowd)
-        self.count_unless, self.last = cached(self._count_unless), cached(self._last)
-        self.documents, self.lock = cached(self._documents), cached(self._lock)
-        self.hold, self.reached = cached(self._hold), cached(self._reached)
-        self.referring, self.holding = cached(self._referring), cached(self._holding)
-        self.put, self.remove, self.clear = (
-            cached(self._put),
-            cached(self._remove),
-            cached(self._clear),
-        )
+        self._made: dict[Hashable, str] = {}
         compiled, revisions = database.compiled, database.metadata.tables[REVISIONS]
         version = revisions.c.version.name
         self.nothing = compiled(select(ONE))
@@ -227,7 +234,8 @@ class Questions:
         """The statement of several look-ups."""
         return self.find(search.shape), self._database.parameters(search.values)
 
-    def _find(self, shape: Shape) -> str:
+    @kept
+    def find(self, shape: Shape) -> ClauseElement:
         """What several look-ups find, each record after the place of its look-up and the value that
         it has there, in table order; the values sought are `v0`, `v1` ..."""
         found = []
@@ -250,68 +258,67 @@ class Questions:
             found.append(asked.where(condition))
         every = union_all(*found).subquery().c
         statement = select(every.place, every.value, every.record)
-        return self._database.compiled(statement.order_by(every.place, every.number))
+        return statement.order_by(every.place, every.number)
 
-    def _lock(self, table: str) -> str:
+    @kept
+    def lock(self, table: str) -> ClauseElement:
         """Wait until nobody else changes the record with the key `value`."""
         columns = self._layouts[table].table.c
-        statement = select(columns.number).where(columns.key == bindparam("value"))
-        return self._database.compiled(statement.with_for_update())
+        return select(columns.number).where(columns.key == bindparam("value")).with_for_update()
 
-    def _hold(self, table: str) -> str:
+    @kept
+    def hold(self, table: str) -> ClauseElement:
         """The keys, out of the list `values`, of records that nobody removes from now on
         until the transaction ends."""
         columns = self._layouts[table].table.c
         statement = select(columns.key).where(self._database.one_of(columns.key, "values"))
-        statement = statement.order_by(columns.key).with_for_update(read=True, key_share=True)
-        return self._database.compiled(statement)
+        return statement.order_by(columns.key).with_for_update(read=True, key_share=True)
 
-    def _referring(self, table: str, member: str) -> str:
-        """A record that refers to one of the keys in the list `value`."""
+    @kept
+    def one_of(self, table: str, column: str) -> ClauseElement:
+        """A record that has one of the list `values` in a column."""
         columns = self._layouts[table].table.c
-        named = self._database.one_of(columns[f"r_{member}"], "value")
-        return self._database.compiled(select(columns.number).where(named).limit(ONE).offset(ZERO))
+        named = self._database.one_of(columns[column], "values")
+        return select(columns.number).where(named).limit(ONE).offset(ZERO)
 
-    def _holding(self, table: str, member: str) -> str:
-        """A record that has one of the list `value` in a member that may be asked for."""
-        named = self._database.one_of(self._layouts[table].table.c[f"a_{member}"], "value")
-        number = self._layouts[table].table.c.number
-        return self._database.compiled(select(number).where(named).limit(ONE).offset(ZERO))
-
-    def _documents(self, table: str) -> str:
+    @kept
+    def documents(self, table: str) -> ClauseElement:
         """So many as `size` of the records after the number `last`: number, key, record."""
         columns = self._layouts[table].table.c
         statement = select(columns.number, columns.key, columns.document)
         statement = statement.where(columns.number > bindparam("last")).order_by(columns.number)
-        return self._database.compiled(statement.limit(bindparam("size")).offset(ZERO))
+        return statement.limit(bindparam("size")).offset(ZERO)
 
-    def _last(self, table: str) -> str:
+    @kept
+    def last(self, table: str) -> ClauseElement:
         """The number of the last record."""
         number = self._layouts[table].table.c.number
-        return self._database.compiled(
-            select(number).order_by(number.desc()).limit(ONE).offset(ZERO)
-        )
+        return select(number).order_by(number.desc()).limit(ONE).offset(ZERO)
 
-    def _put(self, table: str, changed: tuple[str, ...] | None) -> str:
+    @kept
+    def put(self, table: str, changed: tuple[str, ...] | None) -> ClauseElement:
         """Write a new row, or change these columns of the one with a `key`."""
         layout = self._layouts[table]
         values: dict[str, Any] = {name: bindparam(name) for name in changed or layout.names}
         if changed is None:
-            return self._database.compiled(insert(layout.table).values(values).inline())
+            return insert(layout.table).values(values).inline()
         where = layout.table.c.key == bindparam("key")
-        return self._database.compiled(update(layout.table).where(where).values(values))
+        return update(layout.table).where(where).values(values)
 
-    def _remove(self, table: str) -> str:
+    @kept
+    def remove(self, table: str) -> ClauseElement:
+        """Remove the record with the key `value`."""
         columns = self._layouts[table].table.c
-        statement = delete(self._layouts[table].table).where(columns.key == bindparam("value"))
-        return self._database.compiled(statement)
+        return delete(self._layouts[table].table).where(columns.key == bindparam("value"))
 
-    def _clear(self, table: str) -> str:
-        return self._database.compiled(delete(self._layouts[table].table))
+    @kept
+    def clear(self, table: str) -> ClauseElement:
+        return delete(self._layouts[table].table)
 
-    def _page(
+    @kept
+    def page(
         self, table: str, conditions: Shape, order: Shape, by_key: bool, sized: bool, walk: bool
-    ) -> str:
+    ) -> ClauseElement:
         """Keys and records of a page: the values are `v0`, `v1` ..., `size`, `offset`.
 
         `walk`: records are looked at in their order until the page is full, which is quick where
@@ -324,7 +331,7 @@ class Questions:
         statement = statement.order_by(*self._ordering(layout, order, by_key))
         if sized:
             statement = statement.limit(bindparam("size")).offset(bindparam("offset"))
-        return self._database.compiled(statement)
+        return statement
 
     def _ordering(self, layout: Layout, order: Shape, by_key: bool) -> Iterator[ColumnElement[Any]]:
         for member, descends in order:
@@ -345,21 +352,24 @@ class Questions:
         holding = named.table.c.u_id == layout.table.c[f"a_{member}"]
         return (shown.where(holding).scalar_subquery(),)
 
-    def _count(self, table: str, conditions: Shape, walk: bool) -> str:
+    @kept
+    def count(self, table: str, conditions: Shape, walk: bool) -> ClauseElement:
         layout = self._layouts[table]
         where = self._where(layout, conditions, walk)
-        return self._database.compiled(select(func.count()).select_from(layout.table).where(*where))
+        return select(func.count()).select_from(layout.table).where(*where)
 
-    def _crowd(self, table: str, conditions: Shape) -> str:
+    @kept
+    def crowd(self, table: str, conditions: Shape) -> ClauseElement:
         """How many records there are, or `most` if there are more."""
         layout = self._layouts[table]
         found = select(ONE).select_from(layout.table).where(*self._where(layout, conditions, True))
         some = found.limit(bindparam("most")).offset(ZERO).subquery()
-        return self._database.compiled(select(func.count()).select_from(some))
+        return select(func.count()).select_from(some)
 
-    def _count_unless(
+    @kept
+    def count_unless(
         self, table: str, conditions: Shape, walk: bool, tables: tuple[str, ...]
-    ) -> str:
+    ) -> ClauseElement:
         """How many records there are, null where the tables' records of the tenants `t0` ... have
         the revisions `r0` ... . Then of each its revision, and the next instants after `at` at
         which a window of theirs begins or ends."""
@@ -379,9 +389,10 @@ class Questions:
                 states.append(select(func.min(column)).where(*later).scalar_subquery())
         where = self._where(layout, conditions, walk)
         counted = select(func.count()).select_from(layout.table).where(*where).scalar_subquery()
-        return self._database.compiled(select(case((not_(and_(*is_same)), counted)), *states))
+        return select(case((not_(and_(*is_same)), counted)), *states)
 
-    def _reached(self, line: Line, upwards: bool) -> str:
+    @kept
+    def reached(self, line: Line, upwards: bool) -> ClauseElement:
         """The keys to which records of a `tenant` that are active `at` an instant lead from the key
         `start`, over any number of steps."""
         fact = self._layouts[line.table].fact
@@ -398,11 +409,14 @@ class Questions:
             .select_from(known)
             .join(records, held == known.c[ours])
             .join(next_one, next_one.c[theirs] == leading)
-            .where(records.c[f"g_{TENANT}"] == bindparam("tenant"), _is_active(records.c, "at"))
+            .where(
+                records.c[f"g_{TENANT}"] == bindparam("tenant"),
+                _window("active", True, records.c, bindparam("at")),
+            )
         )
         # What UNION has found once it doesn't go on from again, so that a circle ends.
         every = known.union(steps)
-        return self._database.compiled(select(every.c.key).where(every.c.key != bindparam("start")))
+        return select(every.c.key).where(every.c.key != bindparam("start"))
 
     def _where(self, layout: Layout, conditions: Shape, walk: bool) -> Iterator[Condition]:
         names = (f"v{number}" for number in itertools.count())
@@ -430,7 +444,7 @@ class Questions:
             elif kind == "between":
                 yield _between(layout, columns, told, names)
             elif kind in ("active", "ended", "to come"):
-                yield WINDOWS[kind, told[0]](columns, next(names))
+                yield _window(kind, told[0], columns, bindparam(next(names)))
             elif kind == "word":
                 yield self._mentions(layout, table, next(names), told[0])
             else:
@@ -487,47 +501,19 @@ class Questions:
         return table.c.number.in_(union_all(*found))
 
 
-def _is_active(columns: Any, name: str) -> Condition:
-    at: Any = bindparam(name)
-    return and_(
-        or_(columns.active_from.is_(None), columns.active_from <= at),
-        or_(columns.active_until.is_(None), columns.active_until > at),
-    )
-
-
-def _is_inactive(columns: Any, name: str) -> Condition:
-    """The opposite, said so that the indexes of what has a begin or an end can answer it."""
-    at: Any = bindparam(name)
-    return or_(
-        and_(columns.active_from.is_not(None), columns.active_from > at),
-        and_(columns.active_until.is_not(None), columns.active_until <= at),
-    )
-
-
-def _has_ended(columns: Any, name: str) -> Condition:
-    at: Any = bindparam(name)
+def _window(kind: str, wish: bool, columns: Any, at: Any) -> Condition:
+    """What a window is at an instant, said so that the indexes of begins and ends can answer it."""
     begins, ends = columns.active_from, columns.active_until
-    return and_(ends.is_not(None), or_(ends <= at, and_(begins.is_not(None), ends <= begins)))
-
-
-def _has_not_ended(columns: Any, name: str) -> Condition:
-    return not_(_has_ended(columns, name))
-
-
-def _is_to_come(columns: Any, name: str) -> Condition:
-    """Neither active nor ended, said so that the index of begins can answer it."""
-    begins, ends = columns.active_from, columns.active_until
-    at: Any = bindparam(name)
-    return and_(begins.is_not(None), begins > at, or_(ends.is_(None), ends > begins))
-
-
-WINDOWS: dict[tuple[str, bool], Callable[[Any, str], Condition]] = {
-    ("active", True): _is_active,
-    ("active", False): _is_inactive,
-    ("ended", True): _has_ended,
-    ("ended", False): _has_not_ended,
-    ("to come", True): _is_to_come,
-}
+    is_to_come = and_(begins.is_not(None), begins > at)
+    if kind == "to come":
+        return and_(is_to_come, or_(ends.is_(None), ends > begins))
+    if kind == "active" and wish:
+        return and_(or_(begins.is_(None), begins <= at), or_(ends.is_(None), ends > at))
+    if kind == "active":
+        return or_(is_to_come, and_(ends.is_not(None), ends <= at))
+    is_empty = and_(begins.is_not(None), ends <= begins)
+    has_ended = and_(ends.is_not(None), or_(ends <= at, is_empty))
+    return has_ended if wish else not_(has_ended)
 
 
 def _between(layout: Layout, columns: Any, told: list[Any], names: Iterator[str]) -> Condition:

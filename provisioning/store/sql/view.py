@@ -559,13 +559,14 @@ class SqlTransaction(SqlView, Transaction):
             if number is not None and self.find(table, "id", number) is None:
                 ids.setdefault(table, []).append(group_key(number))
         for table, layout in self._layouts.items():
-            for gone, members, question in (
-                (keys, layout.fact.references, self._questions.referring),
-                (ids, layout.fact.identified, self._questions.holding),
+            for gone, members, kind in (
+                (keys, layout.fact.references, "r"),
+                (ids, layout.fact.identified, "a"),
             ):
                 for member, target in members.items():
-                    values = {"value": self._database.listed(tuple(gone.get(target, ())))}
-                    if target in gone and self._rows(question(table, member), values):
+                    values = {"values": self._database.listed(tuple(gone.get(target, ())))}
+                    statement = self._questions.one_of(table, f"{kind}_{member}")
+                    if target in gone and self._rows(statement, values):
                         raise ValueError(f"{table}: {member} refers to nothing")
 
     def _hold(self, table: str, keys: set[str]) -> None:
