@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -336,9 +337,13 @@ def test_a_configuration_as_deep_as_the_api_takes_it_comes_back(desk):
     assert desk.load(desk.export())["changed"] == {}
 
 
-def test_a_folder_is_not_overwritten_by_an_export(desk, tmp_path):
-    result = desk.run("export", str(tmp_path), "--force")
-    assert (result.exit_code, str(tmp_path) in result.stderr) == (1, True)
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_only_an_ordinary_file_is_overwritten_by_an_export(desk, tmp_path, make):
+    place = tmp_path / "place"
+    make(place)
+    result = desk.run("export", str(place), "--force")
+    assert (result.exit_code, f"{place}: is no ordinary file" in result.stderr) == (1, True)
+    assert place.exists()
 
 
 def test_what_a_file_has_in_place_of_others_is_removed_and_created_in_the_audit(desk):

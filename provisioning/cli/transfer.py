@@ -30,6 +30,8 @@ def export(file: Path, tenant: str | None, force: bool) -> None:
 
     The audit is no part of it.
     """
+    if str(file) != STDIO:
+        files.require_free(file, force)
     server = current_server(must_exist=True, upgrades=False)
     with server.store.read() as view:
         seed = transfer.export(server, view, tenant)
