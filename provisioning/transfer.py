@@ -416,4 +416,5 @@ class Import:
 
 
 def _apart_from_id(record: Record) -> bytes:
-    return orjson.dumps(record | {"id": None}, option=orjson.OPT_SORT_KEYS)
+    # A copy, since one of each record is kept: what orjson returns holds 4 KB, however short it is.
+    return b"%s" % orjson.dumps(record | {"id": None}, option=orjson.OPT_SORT_KEYS)
