@@ -93,7 +93,7 @@ def _with_key(request: Request, view: View, clock: Callable[[], Instant]) -> Cal
         token = token_in(request)
         if token.startswith(DEMO_TOKEN) and not settings.is_demo:
             raise Unauthorized("This is a key of the demo data, and demo mode is off.")
-        view.expect(naming(request.host_name))
+        view.expect(naming(request.host_name, settings.base_domain))
         caller = identify(view, token, clock)
     except Unauthorized as error:
         if not has_begun(request.parts, view):

@@ -53,10 +53,12 @@ def mapped_tenant(view: View, host: str, now: Instant) -> str | None:
     return str(mapping["tenant"])
 
 
-def naming(host: str) -> Iterator[Lookup]:
-    """What `named_tenant` may ask for."""
+def naming(host: str, base_domain: str) -> Iterator[Lookup]:
+    """What `named_tenant` asks for."""
     yield Lookup(DOMAIN_MAPPINGS, [host])
-    yield Lookup(TENANTS, [host.partition(".")[0]])
+    label, _, parent = host.partition(".")
+    if parent == base_domain:
+        yield Lookup(TENANTS, [label])
 
 
 def named_tenant(view: View, host: str, now: Instant, base_domain: str) -> str | None:
