@@ -14,7 +14,7 @@ run: .venv/installed
 	$(BIN)/provisioning serve --demo --port $(PORT) $(ARGS)
 
 # Its requests are made up while tests are looked for, which takes seconds, and all of it is slow.
-QUICK = --ignore=tests/test_schemathesis.py -p no:schemathesis
+QUICK = --ignore=tests/test_schemathesis.py -p no:schemathesis -p no:anyio
 
 # What is worth running after every change: 90 s at most on two cores, silent about what passes.
 test: .venv/installed-dev

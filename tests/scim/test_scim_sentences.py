@@ -311,6 +311,7 @@ ODD_PATHS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("op", ["add", "replace", "remove", "move", None])
 @pytest.mark.parametrize("path", ODD_PATHS)
 def test_every_odd_patch_is_told_in_one_line_of_our_own(provider, bob, op, path):

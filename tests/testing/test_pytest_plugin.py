@@ -6,6 +6,7 @@ import sys
 import pytest
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -55,7 +56,6 @@ def test_the_sessions_server_is_one_for_all_tests_and_resets(suite):
     suite.runpytest().assert_outcomes(passed=2)
 
 
-@pytest.mark.slow
 def test_both_fixtures_may_be_used_at_once(suite):
     suite.makepyfile("""
         def test_one(provisioning, provisioning_server):
@@ -161,7 +161,6 @@ def test_a_failed_test_shows_its_own_requests_to_the_sessions_server(suite):
     output.no_fnmatch_line("*GET */statements*")
 
 
-@pytest.mark.slow
 def test_requests_are_shown_from_other_processes_and_for_broken_set_ups(suite):
     suite.makepyfile("""
         import pytest
@@ -184,7 +183,6 @@ def test_capture_settings_of_the_user_are_kept(suite):
     assert "requests to" not in suite.runpytest("--show-capture=no").stdout.str()
 
 
-@pytest.mark.slow
 def test_a_run_without_servers_imports_none(suite):
     suite.makepyfile("""
         import sys
@@ -238,14 +236,12 @@ LEAKS = """
 """
 
 
-@pytest.mark.slow
 def test_200_tests_in_4_processes_leave_nothing_to_each_other(suite):
     """Neither records, requests, faults nor times, and no thread and no open file."""
     suite.makepyfile(LEAKS)
     suite.runpytest_subprocess("-n4", "-p", "no:schemathesis").assert_outcomes(passed=200)
 
 
-@pytest.mark.slow
 def test_the_servers_work_beside_a_file_system_that_is_a_fake(suite):
     """Whichever is there first. pyfakefs hides the real files, our own among them."""
     suite.makepyfile("""
