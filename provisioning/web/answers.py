@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import orjson
 from flask import Response
+from werkzeug.datastructures import Headers
 
 from provisioning.domain.errors import PreconditionFailed
 from provisioning.store import View
@@ -22,6 +23,12 @@ MARKED = re.compile("[0-9a-f]{32}-(gzip|br|deflate|zstd)")
 
 class JsonAnswer(Response):
     """A JSON answer, which has all its headers from the beginning."""
+
+    def __init__(self, content: bytes, status: int, headers: Mapping[str, str]) -> None:
+        every = Headers()
+        # All at once, as one after the other takes longer.
+        every[:] = [("Content-Type", JSON), ("Content-Length", str(len(content))), *headers.items()]
+        super().__init__([content], status, every)
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         """Save time: werkzeug would look for a Location to complete and for absent content."""
@@ -69,7 +76,7 @@ def answer(representation: object, status: int = 200, **headers: str) -> Respons
         and request.if_none_match.contains_weak(etag)
     ):
         return Response(status=304, headers=facts)
-    return JsonAnswer(content, status, facts, JSON)
+    return JsonAnswer(content, status, facts)
 
 
 def created(representation: object, *segments: object) -> Response:
@@ -85,7 +92,7 @@ def nothing() -> Response:
 
 def plain(representation: object, headers: Mapping[str, Any] | None = None) -> Response:
     """200 with JSON and without an ETag, for lists and for what is no record."""
-    return JsonAnswer(encode(representation), 200, headers, JSON)
+    return JsonAnswer(encode(representation), 200, headers or {})
 
 
 def require_match(representation: object) -> None:
