@@ -97,7 +97,10 @@ def asked(sandbox: Sandbox, users: int) -> dict[str, Callable[[int], Any]]:
         "order=lastName": lambda number: client.get("/users?order=lastName"),
         "order=-lastName": lambda number: client.get("/users?order=-lastName"),
         "order=-lastName, all": lambda number: client.get("/users?order=-lastName&active=all"),
+        "page 100 of order=-lastName": lambda number: client.get("/users?order=-lastName&page=100"),
         "not active": lambda number: client.get("/users?active=false"),
+        "privileges, order=-id": lambda number: client.get("/privileges?order=-id"),
+        "privileges, page 100 of it": lambda number: client.get("/privileges?order=-id&page=100"),
     }
 
 
