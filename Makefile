@@ -16,7 +16,7 @@ run: .venv/installed
 # Its requests are made up while tests are looked for, which takes seconds, and all of it is slow.
 QUICK = --ignore=tests/test_schemathesis.py -p no:schemathesis -p no:anyio
 
-# What is worth running after every change: 90 s at most on two cores, silent about what passes.
+# What is worth running after every change: a minute on two cores, silent about what passes.
 test: .venv/installed-dev
 	$(BIN)/pytest -q -n auto --dist worksteal -m "not slow" $(QUICK) $(ARGS)
 

@@ -47,7 +47,7 @@ def test_every_file_is_kept_for_good(browser, page):
 
 
 def test_the_page_itself_is_asked_for_again_and_is_304_while_nothing_has_changed(browser, page):
-    assert page.headers["Cache-Control"] == "no-cache"
+    assert page.headers["Cache-Control"] == "private, no-cache"
     again = browser.get(f"/{page.request.path}", headers={"If-None-Match": page.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
 
@@ -77,7 +77,7 @@ def test_another_content_has_another_name(tmp_path, change):
 def test_a_page_of_another_version_gets_what_there_is_and_keeps_it_no_longer(browser, page):
     for file in files_of(page):
         other = browser.get(re.sub("[0-9a-f]{16}", "0" * 16, file))
-        assert (other.status_code, other.headers["Cache-Control"]) == (200, "no-cache")
+        assert (other.status_code, other.headers["Cache-Control"]) == (200, "private, no-cache")
 
 
 def test_every_file_comes_compressed_to_whoever_takes_that(browser, page):

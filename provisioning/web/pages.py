@@ -17,7 +17,6 @@ from provisioning.web.targets import raw_path
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 """Content types by suffix. They stand here because a machine's own table may have others."""
 FOR_GOOD = "max-age=31536000, immutable"
-REVALIDATED = "no-cache"
 
 
 class Page:
@@ -53,7 +52,7 @@ class Page:
         text = self._document.read_text("utf-8")
         for name, value in values.items():
             text = text.replace(f"{{{name}}}", value)
-        response = self._answer(text.encode(), "text/html", REVALIDATED)
+        response = self._answer(text.encode(), "text/html")
         response.add_etag()
         response.make_conditional(request)
         return response
@@ -64,9 +63,10 @@ class Page:
             abort(404)
         plain, compressed = self.files[name]
         takes_gzip = request.accept_encodings["gzip"] > 0
-        caching = FOR_GOOD if version == self.version else REVALIDATED
         content = compressed if takes_gzip else plain
-        response = self._answer(content, TYPES[Path(name).suffix], caching)
+        response = self._answer(content, TYPES[Path(name).suffix])
+        if version == self.version:
+            response.headers["Cache-Control"] = FOR_GOOD
         response.vary.add("Accept-Encoding")
         response.set_etag(f"{self.version}-gzip" if takes_gzip else self.version)
         if takes_gzip:
@@ -74,8 +74,7 @@ class Page:
         response.make_conditional(request)
         return response
 
-    def _answer(self, content: bytes, mimetype: str, caching: str) -> Response:
+    def _answer(self, content: bytes, mimetype: str) -> Response:
         response = Response(content, mimetype=mimetype)
-        response.headers["Cache-Control"] = caching
         response.headers["Content-Security-Policy"] = self._policy
         return response
