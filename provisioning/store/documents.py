@@ -31,7 +31,10 @@ class Documents(NamedTuple):
     @classmethod
     def of(cls, facts: Facts, tables: Tables, known: Numbers) -> "Documents":
         """The documents of these tables by key. What was `known` keeps its document id."""
-        numbers = {n: _numbered(facts[n], table, known.get(n, {})) for n, table in tables.items()}
+        numbers = {}
+        for name, table in tables.items():
+            staying = {key: n for key, n in known.get(name, {}).items() if key in table}
+            numbers[name] = _numbered(facts[name], table, staying)
         documents = {
             name: {_id(facts[name], key, each, numbers[name]): each for key, each in table.items()}
             for name, table in tables.items()

@@ -119,3 +119,19 @@ def test_what_is_edited_by_hand_is_written_whole_by_the_next_change(path: Path) 
         ("7", {"id": 7, "name": "Ann", "boss": None}),
         ("3", {"id": 3, "name": "B", "boss": None}),
     ]
+
+
+def test_a_document_id_that_was_given_up_is_given_to_one_record_only(path: Path) -> None:
+    first = Store(DurableStorage(path), FORM)
+    labels = [{"team": "a", "label": name} for name in ("one", "two", "three")]
+    with first.transaction() as transaction:
+        transaction.put("labels", "a/one", labels[0])
+        begun = transaction.freeze()
+        transaction.put("labels", "a/two", labels[1])
+    with first.transaction() as transaction:
+        transaction.restore(begun)
+    with Store(DurableStorage(path), FORM).transaction() as transaction:
+        transaction.put("labels", "a/three", labels[2])
+    with first.transaction() as transaction:
+        transaction.put("labels", "a/two", labels[1])
+    assert list(documents(path)["labels"].values()) == [labels[0], labels[2], labels[1]]
