@@ -530,43 +530,38 @@ class SqlTransaction(SqlView, Transaction):
         """What a changed record refers to that another transaction could remove meanwhile, as
         (table, key). ValueError for a reference to nothing."""
         fact = self._fact(table)
-        for member, target in fact.identified.items():
-            value = record.get(member)
+        for member, target in {**fact.references, **fact.identified}.items():
+            value, is_key = record.get(member), member in fact.references
+            # Who removes what was named before looks for those who name it.
             if value in (None, before.get(member)):
                 continue
-            if type(value) is not int or self.find(target, "id", value) is None:
-                raise ValueError(f"{table}: {member} refers to nothing")
-        for member, target in fact.references.items():
-            value = record.get(member)
-            known = isinstance(value, str) and self.get(target, value) is not None
-            if value is not None and not known:
+            if is_key:
+                named = self.get(target, value) if isinstance(value, str) else None
+            else:
+                named = self.find(target, "id", value) if type(value) is int else None
+            if named is None:
                 raise ValueError(f"{table}: {member} refers to nothing")
             # A tenant's own records, and the tenant, are safe while one has its turn.
-            is_shared = member != TENANT and TENANT not in self._fact(target).groups
-            if is_shared and value not in (None, before.get(member)):
-                yield target, plain(value)
+            if is_key and member != TENANT and TENANT not in self._fact(target).groups:
+                yield target, plain(str(value))
 
     def _require_not_named(self) -> None:
         """ValueError if a record refers to one that has been removed."""
-        keys: dict[str, list[str]] = {}
-        ids: dict[str, list[str]] = {}
+        gone: dict[tuple[str, str], list[str]] = defaultdict(list)
         for (table, key), record in self._after.items():
             before = self._before[table, key]
             if record is not None or before is None:
                 continue
-            keys.setdefault(table, []).append(plain(key))
+            gone[table, "r"].append(plain(key))
             number = before.get("id") if "id" in self._fact(table).unique else None
             if number is not None and self.find(table, "id", number) is None:
-                ids.setdefault(table, []).append(group_key(number))
+                gone[table, "a"].append(group_key(number))
         for table, layout in self._layouts.items():
-            for gone, members, kind in (
-                (keys, layout.fact.references, "r"),
-                (ids, layout.fact.identified, "a"),
-            ):
+            for kind, members in (("r", layout.fact.references), ("a", layout.fact.identified)):
                 for member, target in members.items():
-                    values = {"values": self._database.listed(tuple(gone.get(target, ())))}
+                    keys = {"values": self._database.listed(tuple(gone.get((target, kind), ())))}
                     statement = self._questions.one_of(table, f"{kind}_{member}")
-                    if target in gone and self._rows(statement, values):
+                    if (target, kind) in gone and self._rows(statement, keys):
                         raise ValueError(f"{table}: {member} refers to nothing")
 
     def _hold(self, table: str, keys: set[str]) -> None:
