@@ -76,7 +76,7 @@ def tenant_of(guest: Guest, needs_label: bool = False) -> Record:
     for path in ("/info", "/details"):
         answers.append(guest.get(path))
         found = record_of(answers[-1])
-        if found is not None and (not needs_label or text_of(found.get("label"))):
+        if found is not None and (not needs_label or label_of(found)):
             return found
     if answers[0].status in (UNAUTHORIZED, FORBIDDEN):
         raise CannotBeDone(f"The key opens nothing: {answers[0].found}")
@@ -125,15 +125,15 @@ class Reader:
             (services, "subscriptions", "service"),
             (types, "endpoints", "endpointType"),
         ):
-            for record in holding.lists[name]:
-                used = record.get(member)
-                known = {each.get("label") for each in entries}
-                if isinstance(used, dict) and used.get("label") not in known:
+            known = set(map(label_of, entries))
+            for used in (record.get(member) for record in holding.lists[name]):
+                if isinstance(used, dict) and label_of(used) not in known:
+                    known.add(label_of(used))
                     entries.append(used)
         dashboards, statements = (
-            [each for each in self.many(f"/{name}") if each.get("label") not in own]
+            [each for each in self.many(f"/{name}") if label_of(each) not in own]
             for name in ("dashboards", "statements")
-            for own in [{each.get("label") for each in holding.lists[name]}]
+            for own in [set(map(label_of, holding.lists[name]))]
         )
         return Offer(services, dashboards, statements, types)
 
@@ -276,7 +276,7 @@ class Reader:
         ]
 
     def _configs(self) -> list[Record]:
-        labels = [each["label"] for each in self.many("/statements") if text_of(each.get("label"))]
+        labels = [each["label"] for each in self.many("/statements") if label_of(each)]
         saved: list[Record] = []
         refused: list[Answer] = []
         for label, answer in zip(
@@ -298,6 +298,10 @@ class Reader:
 def owner(record: Record) -> str | None:
     """The username of whose privilege or key this is, where the record tells it."""
     return text_of(profile(record).get("username")) or text_of(record.get("username"))
+
+
+def label_of(record: Record) -> str | None:
+    return text_of(record.get("label"))
 
 
 def record_of(answer: Answer) -> Record | None:

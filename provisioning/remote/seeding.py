@@ -16,7 +16,7 @@ from provisioning.domain.tables import TENANTS, USERS
 from provisioning.factory import COLLECTIONS, memory_store
 from provisioning.remote.errors import CannotBeDone
 from provisioning.remote.people import RealPeople
-from provisioning.remote.reading import Holding, Offer, in_order_of_creation, owner
+from provisioning.remote.reading import Holding, Offer, in_order_of_creation, label_of, owner
 from provisioning.remote.walking import text_of, user_of
 from provisioning.resources.api_keys import new_token
 from provisioning.resources.dashboards import DASHBOARD
@@ -210,7 +210,7 @@ class Seeder:
             self.made.add(name, record, origin)
 
     def _require_statement(self, label: str) -> None:
-        own = [each.get("label") for each in self.holding.lists["statements"]]
+        own = map(label_of, self.holding.lists["statements"])
         if label not in own and label not in self.catalogue.statements:
             raise LeftOut(f"no catalogue here has the statement {label}")
 
@@ -233,7 +233,7 @@ class Seeder:
     ) -> Any:
         if hasattr(checker, "labels"):
             value = value.get("label") if isinstance(value, dict) else value
-            if value not in checker.labels(self.catalogue):
+            if not isinstance(value, str) or value not in checker.labels(self.catalogue):
                 shown = value if isinstance(value, str) else "without a label"
                 what = NOUNS.get(stored, stored)
                 raise LeftOut(f"no catalogue here has the {what} {shown}")

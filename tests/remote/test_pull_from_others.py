@@ -102,6 +102,25 @@ def test_a_total_that_is_not_reached_is_told(run, file):
     assert "/users: the server tells of 50 records, and 42 were found" in done.output
 
 
+@pytest.mark.parametrize("member", ["registeredByUserId", "endpointType", "label", "durable"])
+@pytest.mark.parametrize("value", [{"id": [7]}, [7], 7.5, True, "7"], ids=str)
+def test_members_of_whatever_type_are_taken_or_told(run, file, member, value):
+    poor = PoorServer()
+    odd = {"endpointType": {"label": value}} if member == "label" else {member: value}
+
+    def answer(path, query, environ):
+        status, headers, body = poor.answer(path, query, environ)
+        is_list = path == "/endpoints"
+        return status, headers, [{**each, **odd} for each in body] if is_list else body
+
+    catalogue = file.with_name("catalogue.json")
+    with listening(application(answer)) as url:
+        done = run("pull", url, file, "--catalogue", catalogue, key=poor.key)
+    assert done.exit_code == 0, done.output
+    with ProvisioningServer(json.loads(file.read_text()), catalogue=catalogue):
+        pass
+
+
 def test_a_user_who_is_gone_meanwhile_is_told(run, file):
     poor = PoorServer()
 
