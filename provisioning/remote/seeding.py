@@ -103,13 +103,15 @@ class Made:
             doomed: set[tuple[str, int]] = set()
             for fault in faults:
                 found = PLACE.fullmatch(fault)
-                if found is None or found[1] == TENANTS:
+                if found is None:
                     raise CannotBeDone(f"What was read can't be loaded: {fault}")
                 name, index, member = found[1], int(found[2]), found[3] or ""
                 record = self.lists[name][index]
                 if member in record and is_dispensable(name, member):
                     del record[member]
                     self.dropped.add(member)
+                elif name == TENANTS:
+                    raise CannotBeDone(f"What was read can't be loaded: {fault}")
                 elif (name, index) in doomed:
                     continue
                 else:
