@@ -84,6 +84,7 @@ class Documents(NamedTuple):
         for name, changed in difference.changes.items():
             fact, known = self.facts[name], numbers.setdefault(name, {})
             found = changes[name] = []
+            put: list[tuple[str, str, Record]] = []
             for number, before, after in changed:
                 old = None if before is None else _key(fact, number, before)
                 new = None if after is None else _key(fact, number, after)
@@ -91,9 +92,12 @@ class Documents(NamedTuple):
                     found.append((old, None))
                     known.pop(old, None)
                 if new is not None:
-                    found.append((new, after))
-                    if fact.key is not None and _own(fact, after) is None:
-                        known[new] = number
+                    put.append((new, number, after))
+            # At last, as another document may have had the key before.
+            for key, number, record in put:
+                found.append((key, record))
+                if fact.key is not None and _own(fact, record) is None:
+                    known[key] = number
         return Documents(self.facts, difference.layout, numbers), changes
 
     def naming(self, damaged: StoreDamaged, tables: Tables) -> StoreDamaged:

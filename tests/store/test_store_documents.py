@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from provisioning.store import DurableStorage, Form, Record, Store, Table
+from provisioning.store import DurableStorage, Form, Record, Store, Table, tables
 
 PEOPLE = Table(
     "people",
@@ -74,8 +74,12 @@ def change(chance: Random, store: Store) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("remembered", [1, tables.REMEMBERED])
 @pytest.mark.parametrize("seed", range(8))
-def test_all_processes_agree_on_records_and_documents(path: Path, seed: int) -> None:
+def test_all_processes_agree_on_records_and_documents(
+    path: Path, seed: int, remembered: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "REMEMBERED", remembered)
     chance = Random(seed)
     stores = [Store(DurableStorage(path), FORM) for _ in range(2)]
     before: dict[str, dict[str, Record]] = {"people": {}, "labels": {}, "keys": {}}
@@ -135,3 +139,20 @@ def test_a_document_id_that_was_given_up_is_given_to_one_record_only(path: Path)
     with first.transaction() as transaction:
         transaction.put("labels", "a/two", labels[1])
     assert list(documents(path)["labels"].values()) == [labels[0], labels[2], labels[1]]
+
+
+def test_records_that_exchange_their_keys_are_seen_by_another_process(path: Path) -> None:
+    first = Store(DurableStorage(path), FORM)
+    ann, bob = ({"id": n, "name": name, "boss": None} for n, name in ((1, "Ann"), (2, "Bob")))
+    with first.transaction() as transaction:
+        transaction.put("people", "ann", ann)
+        transaction.put("people", "bob", bob)
+    other = Store(DurableStorage(path), FORM)
+    with first.transaction() as transaction:
+        for key in ("ann", "bob"):
+            transaction.remove("people", key)
+        transaction.put("people", "bob", ann | {"name": "Bob"})
+        transaction.put("people", "ann", bob | {"name": "Ann"})
+    with first.read() as view, other.read() as seen:
+        assert list(seen.documents("people")) == list(view.documents("people"))
+        assert seen.find("people", "id", 1) == ann | {"name": "Bob"}
