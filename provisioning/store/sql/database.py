@@ -342,6 +342,10 @@ class Database(ABC):
     def one_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         """Whether a column has one of the values of a list, which is one parameter."""
 
+    def each_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        """As `one_of`, where the same plan is good for all lists."""
+        return self.one_of(column, name)
+
     @abstractmethod
     def listed(self, values: tuple[str, ...]) -> Any:
         """A list as the value of one parameter."""

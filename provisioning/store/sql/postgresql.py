@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
-from sqlalchemy import ARRAY, ColumnElement, FromClause, Text, any_, bindparam, cast
+from sqlalchemy import ARRAY, ColumnElement, FromClause, Text, any_, bindparam, cast, func, select
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from provisioning.store.errors import Collision, StoreBusy, StoreUnavailable
@@ -211,6 +211,11 @@ class PostgreSQL(Database):
 
     def one_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         return column == any_(cast(bindparam(name), ARRAY(Text)))
+
+    def each_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        # What the planner can't look into it doesn't plan anew for each list.
+        values = select(func.unnest(cast(bindparam(name), ARRAY(Text)))).scalar_subquery()
+        return column == any_(func.array(values, type_=ARRAY(Text)))
 
     def listed(self, values: tuple[str, ...]) -> str:
         escaped = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)

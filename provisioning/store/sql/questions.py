@@ -246,7 +246,7 @@ class Questions:
             if start is not None:
                 at = self._layouts[start[0]].table.c
                 begun = at[start[1]]
-            condition = self._database.one_of(begun, name) if is_many else begun == bindparam(name)
+            condition = self._database.each_of(begun, name) if is_many else begun == bindparam(name)
             if start is not None:
                 condition = sought.in_(select(at[start[2]]).where(condition))
             asked = select(
