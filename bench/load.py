@@ -156,26 +156,32 @@ def running(command: Sequence[str], **environment: str) -> Iterator[tuple[int, i
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     start = time.perf_counter()
-    process = subprocess.Popen(
-        [part.replace("PORT", str(port)) for part in command],
-        cwd=ROOT,
-        env=os.environ | environment,
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        yield port, process.pid, _answered(port, start)
-    finally:
-        process.terminate()
-        process.wait()
+    with tempfile.TemporaryFile() as told:  # not the terminal: each change is a line there
+        process = subprocess.Popen(
+            [part.replace("PORT", str(port)) for part in command],
+            cwd=ROOT,
+            env=os.environ | environment,
+            stdout=subprocess.DEVNULL,
+            stderr=told,
+        )
+        try:
+            seconds = _answered(port, start)
+            if seconds is None:
+                told.seek(0)
+                raise RuntimeError(f"the server did not start: {told.read().decode()}")
+            yield port, process.pid, seconds
+        finally:
+            process.terminate()
+            process.wait()
 
 
-def _answered(port: int, start: float) -> float:
+def _answered(port: int, start: float) -> float | None:
     while time.perf_counter() - start < START_SECONDS:
         with contextlib.suppress(OSError, IndexError):
             once(port, message("GET", "/health/live"))
             return time.perf_counter() - start
         time.sleep(0.002)
-    raise RuntimeError("the server did not start")
+    return None
 
 
 def cpu_seconds(process: int) -> float:
