@@ -53,6 +53,10 @@ REPLACED = {
 }
 
 
+PIP = {"PIP_COMPILE": "0"}
+"""Not all that is installed is run, so that it is compiled when it is."""
+
+
 @dataclass(frozen=True)
 class Machine:
     folder: Path
@@ -62,7 +66,7 @@ class Machine:
     def environment(self) -> dict[str, str]:
         """What a shell on it has in its environment."""
         path = f"{self.folder}/bin:{self.folder}/usr/local/bin:/usr/bin:/bin"
-        return {"PATH": path, "MACHINE": str(self.folder), "PORT": str(self.port)}
+        return {"PATH": path, "MACHINE": str(self.folder), "PORT": str(self.port), **PIP}
 
     def path(self, text: str) -> str:
         """Text in which the machine's folders are those below this one."""

@@ -1,6 +1,7 @@
 """deploy/Containerfile and compose.yaml, as far as a machine without containers can use them."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -14,6 +15,7 @@ from provisioning.gunicorn_conf import graceful_timeout
 from provisioning.settings import Settings
 from tests.edge.serving import ROOT, served
 
+from .conftest import PIP
 from .proxy import DEPLOY
 
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
@@ -65,7 +67,9 @@ def test_what_the_image_is_built_of_serves_and_is_healthy(tmp_path):
         elif name == "RUN":
             here = words.replace("/opt/provisioning", str(installed))
             here = re.sub(r"^python\b", shlex.quote(sys.executable), here)
-            subprocess.run(["/bin/sh", "-ec", here], cwd=source, check=True, capture_output=True)
+            run = ["/bin/sh", "-ec", here]
+            environment = os.environ | PIP
+            subprocess.run(run, cwd=source, env=environment, check=True, capture_output=True)
     shutil.rmtree(source)
     # What the image starts, and how it is asked whether it is well.
     program, *options = json.loads(told("CMD")[0])

@@ -1,6 +1,7 @@
 """deploy/upgrade.sh: from the last release to this version and back, on each store, under load."""
 
 import itertools
+import os
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import time
 from http.client import HTTPException
 from pathlib import Path
 
+import filelock
 import pytest
 
 from provisioning.testing.client import Client
@@ -17,7 +19,7 @@ from tests import postgresql
 from tests.edge.conftest import BASE
 from tests.edge.serving import ROOT
 
-from .conftest import Desk, Machine
+from .conftest import PIP, Desk, Machine
 
 pytestmark = pytest.mark.slow
 
@@ -26,10 +28,19 @@ RELEASED = "18dadb04beac76e5d159106d205a8430bc39dda1"
 
 
 @pytest.fixture(scope="module")
-def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An installation of 0.2.0, with all extras that it has."""
+def released(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """An installation of 0.2.0, with all extras that it has. All workers of a run share it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "released"
+    with filelock.FileLock(f"{folder}.lock"):
+        if not (folder / "installed").exists():
+            install_released(folder)
+    return folder / "installed"
+
+
+def install_released(folder: Path) -> None:
     git = shutil.which("git")
-    folder = tmp_path_factory.mktemp("released")
+    folder.mkdir(exist_ok=True)
     archive = folder / "source.tar"
     made = git and subprocess.run(
         [git, "archive", "--output", archive, RELEASED], cwd=ROOT, capture_output=True, check=False
@@ -42,8 +53,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([sys.executable, *run[0]], check=True)
     words = [*run[1], "--disable-pip-version-check", "-r", "requirements.txt", ".[sql,scim]"]
     python = folder / "installed/bin/python"
-    subprocess.run([python, *words], cwd=folder / "source", check=True)
-    return folder / "installed"
+    subprocess.run([python, *words], cwd=folder / "source", env=os.environ | PIP, check=True)
 
 
 @pytest.fixture(params=["file", "sqlite", "postgresql"])
