@@ -2,10 +2,16 @@ import gc
 import os
 
 import pytest
+from hypothesis import settings
 
 from provisioning.testing.sandbox import Client, Sandbox
 
 pytest_plugins = ["tests.disks", "tests.routes", "tests.postgresql", "tests.stores"]
+
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture
