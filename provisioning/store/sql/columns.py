@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Hashable
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 from provisioning.store.query import fold
@@ -18,6 +17,7 @@ TEXT = '"'
 """What the key of a text begins with, and no other key does."""
 LONGEST_INDEXED = 500
 """Characters; PostgreSQL indexes no text over 2,704 bytes."""
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
 _UNSTORABLE = re.compile("[\x00\x01\ud800-\udfff]")
 MARK = "\x01"
 """Between a folded text and the text itself: whatever goes on comes after what ends."""
@@ -64,10 +64,9 @@ def value_key(value: Any) -> str:
         return str(int(value))
     if isinstance(value, bool):
         return str(int(value))
-    return _cut(plain(json.dumps(value, sort_keys=True, ensure_ascii=False)))
+    return _cut(plain(_encode(value)))
 
 
-@lru_cache(10_000)
 def group_key(value: Hashable) -> str:
     """The value of a group or of a unique index."""
     return value_key(value)
