@@ -3,7 +3,7 @@
 import functools
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar, cast
 
@@ -23,7 +23,10 @@ ATTEMPTS = 3
 """How often a request is run at most, if its change collides with another one in the store."""
 
 KNOWN = 256
-"""Of so many queries it is known what they say. Clients send the same few again and again."""
+"""Of so many queries and paths it is known what they say. Clients send the same few again."""
+LONGEST_KNOWN = 256
+"""The longest one of which it is known: what a long one says may take a hundred times its length
+of memory, and anybody can send it."""
 
 Answer = TypeVar("Answer")
 Arguments = MultiDict[str, str]
@@ -110,7 +113,19 @@ class Request(flask.Request):
         super().close()
 
 
-@functools.lru_cache(KNOWN)
+def known_if_short(work_out: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Decorates a function of a query or a path, and of other values, from which all follows that
+    it returns: for short ones this is kept, so nobody may change it."""
+    known = functools.lru_cache(KNOWN)(work_out)
+
+    @functools.wraps(work_out)
+    def found(text: str | bytes, *others: Hashable) -> Answer:
+        return (known if len(text) <= LONGEST_KNOWN else work_out)(text, *others)
+
+    return found
+
+
+@known_if_short
 def parsed(_: bytes) -> Arguments:
     """The parameters in the query of this request, which consists of these bytes."""
     return current().parse()

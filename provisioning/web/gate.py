@@ -16,7 +16,7 @@ from werkzeug.routing import Map, MapAdapter, Rule
 from provisioning.store import deadline
 from provisioning.web import logs, metrics
 from provisioning.web.caller import caller_of
-from provisioning.web.context import KNOWN, Request, current, repeated
+from provisioning.web.context import Request, current, known_if_short, repeated
 from provisioning.web.cors import SAFE, require_same_site
 from provisioning.web.hosts import believe_proxy, require_allowed_host, require_local_client
 from provisioning.web.operation import Variable
@@ -55,15 +55,15 @@ class Adapter(MapAdapter):
     def match(self, *args: Any, **facts: Any) -> Any:
         if args or facts != AS_FLASK_ASKS:
             return super().match(*args, **facts)
-        rule, values = matched(self.map, self.path_info, self.default_method)
+        rule, values = matched(self.path_info, self.map, self.default_method)
         return rule, dict(values)
 
 
 AS_FLASK_ASKS = {"return_rule": True}
 
 
-@functools.lru_cache(KNOWN)
-def matched(routes: Map, path: str, method: str) -> tuple[Rule, Mapping[str, Any]]:
+@known_if_short
+def matched(path: str, routes: Map, method: str) -> tuple[Rule, Mapping[str, Any]]:
     adapter = MapAdapter(routes, "localhost", "", "", "http", path, method)
     return adapter.match(return_rule=True)
 

@@ -1,7 +1,6 @@
 """Lists (section 5): they read page, size, q and order, and answer a bare array with X-Total-Count
 and Link."""
 
-import functools
 import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -17,7 +16,7 @@ from provisioning.domain.records import Records
 from provisioning.store import Order, Page, Query, Record, fold
 from provisioning.web.access import reading
 from provisioning.web.answers import plain
-from provisioning.web.context import KNOWN, Arguments, current
+from provisioning.web.context import Arguments, current, known_if_short
 from provisioning.web.operation import Parameter
 from provisioning.web.records import RecordSchema, orderable
 
@@ -59,7 +58,7 @@ def list_query(
     return Query(**{**_asked(request.query_string, schema, default, highest), **facts})
 
 
-@functools.lru_cache(KNOWN)
+@known_if_short
 def _asked(_: bytes, schema: RecordSchema, default: str | None, highest: int) -> Mapping[str, Any]:
     """Members of the Query that this request asks. It follows from the bytes of its query."""
     errors: Errors = {}
@@ -180,7 +179,7 @@ def _ordered(value: str) -> Order:
     return Order(value.removeprefix("-"), value.startswith("-"))
 
 
-@functools.lru_cache(KNOWN)
+@known_if_short
 def _links(_: bytes, path: str, page: int, size: int | None, total: int) -> str:
     """The links of this request's list. They follow from the bytes of its query, and from these."""
     last = max(0, -(-total // (size or 1)) - 1)

@@ -36,6 +36,24 @@ def test_a_list_keeps_no_more_than_twice_its_bytes(path, facts):
     assert kept - before < 2 * size + 300 * USERS
 
 
+@pytest.mark.parametrize("token", [None, "administrator"], ids=["nobody", "an administrator"])
+def test_of_many_long_queries_less_is_kept_than_what_they_say(token):
+    sandbox = Sandbox()
+    client = sandbox.client(token and sandbox.administrator.token)
+    many = "&".join(f"{number:x}" for number in range(1_500))  # 400 KB as a dictionary of lists
+    client.get(f"/users?of=0&{many}")
+    tracemalloc.start()
+    try:
+        before, _ = _memory()
+        for number in range(1, 50):
+            client.get(f"/users?of={token}{number}&{many}")
+        after, _ = _memory()
+    finally:
+        tracemalloc.stop()
+    # The client of this test keeps the URLs that it has read.
+    assert after - before < 50 * 5 * len(many)
+
+
 def _memory():
     gc.collect()
     return tracemalloc.get_traced_memory()
